@@ -1,0 +1,241 @@
+"""`python -m kaggle_speech <command>`: a thin door to the functions of the package.
+
+TensorFlow is imported by the commands that need it, so that `--help` and the others start at once.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from kaggle_speech import __doc__ as package_doc
+from kaggle_speech import paths
+from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
+
+
+def sample(args):
+    """Render a small competition-shaped data set with a speech synthesiser, offline."""
+    from kaggle_speech.sample import render_sample
+
+    print(render_sample(args.out or paths.project_dir() / "data" / "sample", args.num_clips, args.seed))
+
+
+def prepare(args):
+    """Find the data (and download it if asked to), extract what is packed, print the folder."""
+    from kaggle_speech import archives, downloads
+
+    if args.download:
+        out_dir = Path(args.data or paths.project_dir() / "data")
+        downloads.download(args.download, out_dir)
+        args.data = out_dir
+    print(archives.prepare_data(args.data, args.out))
+
+
+def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
+    """The readable clips of a folder and the others, which are listed on standard error."""
+    from kaggle_speech import archives, index
+
+    clips_df, bad_df = index.check_clips(index.index_clips(archives.prepare_data(data_dir), vocabulary))
+    if len(bad_df):
+        print(f"{len(bad_df)} clips cannot be read and are left out:", *bad_df["error"], sep="\n  ", file=sys.stderr)
+    return clips_df, bad_df
+
+
+def train(args):
+    """Train a model; a killed run continues where it stopped."""
+    from kaggle_speech import augment, dataset, index, models, noise, runs, training
+
+    start = time.monotonic()
+    vocabulary = VOCABULARIES[args.num_classes]
+    clips_df, bad_df = _read_index(args.data, vocabulary)
+    settings = {name: getattr(args, name) for name in ("model", "epochs", "batch_size", "learning_rate", "seed")}
+    settings |= {name: getattr(args, name) for name in ("unknown_fraction", "silence_fraction")}
+    run_dir = runs.start_run(args.out, vocabulary, settings | {"data": index.data_fingerprint(clips_df)})
+    if len(bad_df):
+        bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
+
+    cache_dir = paths.cache_dir()
+    fractions = {"unknown_fraction": args.unknown_fraction, "silence_fraction": args.silence_fraction}
+    train_df = index.select_clips(clips_df, "train", cache_dir, seed=args.seed, **fractions)
+    tune_df = index.select_clips(clips_df, "tune", cache_dir, **fractions)
+    train_ds = dataset.make_dataset(
+        train_df,
+        vocabulary,
+        args.batch_size,
+        shuffle=True,
+        augmentation=augment.Augmentation(),
+        noise=noise.background_noise(index.noise_paths(clips_df)),
+        cache=args.cache,
+        seed=args.seed,
+    )
+    training.set_seed(args.seed)
+    model = models.build_model(args.model, len(vocabulary))
+    training.compile_and_fit(
+        model,
+        train_ds,
+        dataset.make_dataset(tune_df, vocabulary, 256),
+        run_dir,
+        num_epochs=args.epochs,
+        learning_rate=args.learning_rate,
+    )
+    metrics = _validate(model, vocabulary, clips_df)
+    metrics["minutes"] = round((time.monotonic() - start) / 60, 2)
+    runs.write_json(run_dir / "metrics.json", metrics | runs.read_json(run_dir / "run.json"))
+    runs.save_model(model, run_dir)
+    _print_metrics(metrics)
+    print(f"model and metrics: {run_dir}")
+
+
+def _validate(model, vocabulary, clips_df, out_dir=None):
+    """Metrics over the twelve labels on validation speakers; the confusion matrix too where a folder is named."""
+    from kaggle_speech import decoding, evaluation, index, inference
+
+    val_df = index.validation_clips(clips_df, paths.cache_dir())
+    probabilities = decoding.competition_probabilities(inference.predict_probabilities(model, val_df), vocabulary)
+    answers = decoding.most_probable(probabilities)
+    if out_dir is not None:
+        import matplotlib.pyplot as plt
+
+        from kaggle_speech import plots
+
+        confusion_df = evaluation.confusion_matrix(val_df["label"], answers)
+        confusion_df.to_csv(out_dir / "confusion.csv")
+        _, ax = plt.subplots(figsize=(7, 7))
+        plots.plot_confusion(confusion_df, ax).figure.savefig(out_dir / "confusion.png", bbox_inches="tight")
+        evaluation.worst_clips(val_df, probabilities).to_csv(out_dir / "worst_clips.csv", index=False)
+    return evaluation.classification_metrics(val_df["label"], answers)
+
+
+def _print_metrics(metrics):
+    print(
+        f"validation accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"{metrics['num_clips']} clips"
+    )
+    print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
+
+
+def evaluate(args):
+    """Score a trained model on the validation speakers: metrics, confusion matrix, worst clips."""
+    from kaggle_speech import runs
+
+    model, vocabulary = runs.load_run(args.run)
+    clips_df, _ = _read_index(args.data)
+    out_dir = Path(args.out or Path(args.run) / "evaluation")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    metrics = _validate(model, vocabulary, clips_df, out_dir)
+    runs.write_json(out_dir / "metrics.json", metrics)
+    _print_metrics(metrics)
+    print(f"metrics, confusion matrix and worst clips: {out_dir}")
+
+
+def predict(args):
+    """Say which of the twelve labels is spoken in audio files, and with what confidence."""
+    import pandas as pd
+
+    from kaggle_speech import decoding, index, inference, runs
+
+    good_df, bad_df = index.check_clips(pd.DataFrame({"path": args.files}), progress=False)
+    if len(good_df):
+        model, vocabulary = runs.load_run(args.run)
+        probabilities = inference.predict_probabilities(model, good_df, progress=False)
+        probabilities = decoding.competition_probabilities(probabilities, vocabulary)
+        labels, confidences = decoding.most_probable(probabilities), probabilities.max(axis=1)
+        for path, label, confidence in zip(good_df["path"], labels, confidences, strict=True):
+            print(f"{path}\t{label}\t{confidence:.3f}")
+    if len(bad_df):
+        raise ValueError("\n".join(bad_df["error"]))
+
+
+def submit(args):
+    """Answer the test clips: a checked CSV and a JSON of how it was made."""
+    from kaggle_speech import archives, decoding, index, inference, runs, submission
+
+    data_dir = archives.prepare_data(args.data)
+    test_df, bad_df = index.check_clips(index.index_test_clips(data_dir))
+    model, vocabulary = runs.load_run(args.run)
+    probabilities = inference.predict_probabilities(model, test_df)
+    answers = decoding.most_probable(decoding.competition_probabilities(probabilities, vocabulary))
+    sample_path = data_dir / "sample_submission.csv"
+    out_path = Path(args.out or paths.output_dir() / "submissions" / f"{Path(args.run).name}.csv")
+    submission.write_submission(
+        test_df["fname"],
+        answers,
+        out_path,
+        sample_path if sample_path.exists() else None,
+        settings=runs.read_json(Path(args.run) / "metrics.json") | {"run": str(args.run)},
+        unreadable=bad_df["error"],
+    )
+    print(f"checked submission of {len(answers)} clips: {out_path}")
+
+
+def build_parser():
+    """The commands and their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kaggle_speech", description=package_doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(function, **arguments):
+        command = commands.add_parser(
+            function.__name__,
+            help=function.__doc__,
+            description=function.__doc__,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        command.set_defaults(function=function)
+        for name, options in arguments.items():
+            flag = name if "nargs" in options else f"--{name.replace('_', '-')}"
+            command.add_argument(flag, **options)
+
+    data = {"help": f"folder of clips or archives; else {paths.DATA_VARIABLE}, a Kaggle kernel's input, ./data"}
+    seed = {"type": int, "default": 0, "help": "the same seed gives the same result"}
+    run = {"required": True, "help": "folder of a finished `train`"}
+    add(
+        sample,
+        out={"help": "folder to make; data/sample"},
+        num_clips={"type": int, "default": 3000, "help": "speech clips"},
+        seed=seed,
+    )
+    add(
+        prepare,
+        data=data,
+        out={"help": "folder to extract to; in a kernel a temporary one, else data/"},
+        download={"help": "fetch Speech Commands first: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
+    )
+    add(
+        train,
+        data=data,
+        out={"required": True, "help": "folder of the run"},
+        model={"default": "tc_resnet", "help": "tc_resnet or cnn"},
+        num_classes={"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "vocabulary to train on"},
+        epochs={"type": int, "default": 60, "help": "passes over the training clips"},
+        batch_size={"type": int, "default": 64, "help": "clips a step"},
+        learning_rate={"type": float, "default": 4e-3, "help": "highest of the schedule"},
+        unknown_fraction={"type": float, "help": "`unknown` clips per clip of an average word; all there are"},
+        silence_fraction={"type": float, "default": 1.0, "help": "`silence` clips per clip of an average word"},
+        cache={"help": '"memory" or a folder: decode the clips once'},
+        seed=seed,
+    )
+    add(evaluate, run=run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
+    add(predict, run=run, files={"nargs": "+", "help": "audio files; the first second of each counts"})
+    add(submit, run=run, data=data, out={"help": "CSV to write; submissions/<run>.csv"})
+    return parser
+
+
+def main(arguments=None):
+    """Run a command; an error that the user can mend is one line on standard error and exit status 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.captureWarnings(True)
+    args = build_parser().parse_args(arguments)
+    try:
+        args.function(args)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

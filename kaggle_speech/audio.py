@@ -1,0 +1,152 @@
+"""Wav files in, waveforms out: one reader for every WAV seen in the wild. Needs no TensorFlow.
+
+A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
+"""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+#: One second: the length of every clip that a model sees.
+CLIP_SAMPLES = 16_000
+#: int16 full scale; a waveform is the int16 sample divided by it.
+INT16_SCALE = 32_768.0
+
+
+class AudioError(ValueError):
+    """A file that cannot be read as audio. The message names the file and the rule it breaks."""
+
+
+def wav_header(num_samples, sample_rate=SAMPLE_RATE):
+    """The 44 bytes before the samples of a mono 16-bit PCM WAV.
+
+    Source: RIFF WAVE, `WAVE_FORMAT_PCM`; the header of every file of Speech Commands.
+    """
+    num_bytes = 2 * num_samples
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", 36 + num_bytes, b"WAVE", b"fmt ", 16, 1, 1),
+        *(sample_rate, 2 * sample_rate, 2, 16, b"data", num_bytes),
+    )
+
+
+def write_wav(path, waveform, sample_rate=SAMPLE_RATE):
+    """Write a mono 16-bit PCM WAV.
+
+    Args:
+        path: file to write.
+        waveform: `(samples,)`, float in [-1, 1] (louder is clipped) or int16.
+        sample_rate: Hz.
+    """
+    waveform = np.asarray(waveform)
+    if waveform.dtype != np.int16:
+        waveform = np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype("<i2")
+    Path(path).write_bytes(wav_header(len(waveform), sample_rate) + waveform.tobytes())
+
+
+def fit_length(waveform, num_samples=CLIP_SAMPLES):
+    """Cut at the end, or pad the end with zeros.
+
+    Shape: `(samples,)` -> `(num_samples,)`.
+
+    Examples:
+        >>> fit_length(np.ones(2), 3), fit_length(np.ones(4), 3)
+        (array([1., 1., 0.]), array([1., 1., 1.]))
+    """
+    return np.pad(waveform[:num_samples], (0, max(0, num_samples - len(waveform))))
+
+
+def _check_riff(path):
+    """Raise AudioError where a RIFF file is empty, not audio, or shorter than its header says."""
+    size = path.stat().st_size
+    if size == 0:
+        raise AudioError(f"{path}: an audio file must not be empty. Received: 0 bytes")
+    with path.open("rb") as file:
+        riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
+        if riff != b"RIFF" or wave != b"WAVE":
+            return  # FLAC, OGG, ... or no audio at all: libsndfile tells
+        while len(chunk := file.read(8)) == 8:
+            name, num_bytes = struct.unpack("<4sI", chunk)
+            left = size - file.tell()
+            if name == b"data":
+                if left < num_bytes < 0xFFFFFF00:  # larger: written to a pipe, length unknown
+                    raise AudioError(
+                        f"{path}: truncated, the header must not promise more than the file holds. "
+                        f"Received: {num_bytes} bytes of audio promised, {left} there"
+                    )
+                if left == 0:
+                    raise AudioError(f"{path}: an audio file must hold samples. Received: a header with none")
+                return
+            file.seek(num_bytes + num_bytes % 2, 1)
+    raise AudioError(f"{path}: a WAV file must have a data chunk. Received: {size} bytes without one")
+
+
+def read_audio(path, duration_s=None):
+    """The waveform of an audio file, whatever its format.
+
+    8/16/24/32-bit and float WAV, EXTENSIBLE headers, any chunks before or after
+    the samples, FLAC and whatever else libsndfile reads; channels are averaged,
+    other sample rates resampled (soxr, high quality).
+
+    Shape: -> `(samples,)`, float32.
+
+    Args:
+        path: the file.
+        duration_s: read at most so many seconds from the start; None reads all.
+
+    Raises:
+        AudioError: empty, truncated or no audio; names the file.
+        OSError: the file is missing or may not be read.
+    """
+    import soundfile
+
+    path = Path(path)
+    _check_riff(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            sample_rate = file.samplerate
+            # A little more than asked for: the resampler's filter looks ahead.
+            frames = -1 if duration_s is None else int((duration_s + 0.05) * sample_rate)
+            waveform = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
+    if len(waveform) == 0:
+        raise AudioError(f"{path}: an audio file must hold samples. Received: none")
+    if not np.isfinite(waveform).all():
+        raise AudioError(f"{path}: samples must be finite. Received: NaN or infinity")
+    if sample_rate != SAMPLE_RATE:
+        import soxr
+
+        waveform = soxr.resample(waveform, sample_rate, SAMPLE_RATE)
+    return waveform if duration_s is None else waveform[: round(duration_s * SAMPLE_RATE)]
+
+
+def read_clip(path, num_samples=CLIP_SAMPLES):
+    """The first second of an audio file, padded with zeros where it is shorter.
+
+    Shape: -> `(num_samples,)`, float32. Raises as `read_audio`.
+    """
+    return fit_length(read_audio(path, num_samples / SAMPLE_RATE), num_samples)
+
+
+def audio_length(path):
+    """Number of samples (at 16 kHz) of a file, read from its header alone. Raises as `read_audio`.
+
+    The usual header is compared byte for byte; anything else is opened with libsndfile.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        header = file.read(44)
+    num_samples = (path.stat().st_size - 44) // 2
+    if num_samples > 0 and header == wav_header(num_samples):
+        return num_samples
+    import soundfile
+
+    _check_riff(path)
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
+    return round(info.frames * SAMPLE_RATE / info.samplerate)

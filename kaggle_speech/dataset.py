@@ -1,0 +1,185 @@
+"""Paths to batches of waveforms: a lazy, seeded tf.data pipeline.
+
+WAVs are read as they are needed. The usual header (16 kHz, mono, 16 bit, 44 bytes)
+is recognised in the graph and a whole batch decoded at once; any other file goes
+through `audio.read_clip`, one by one.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
+from kaggle_speech.augment import augment_waveforms
+from kaggle_speech.labels import COMPETITION_LABELS
+
+HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
+
+
+def _read_clip_int16(path):
+    clip = read_clip(Path(path.decode()))
+    return np.clip(np.rint(clip * INT16_SCALE), -32_768, 32_767).astype(np.int16)
+
+
+def decode_wavs(contents, paths):
+    """WAV files, as bytes, to int16 clips; those without the usual header are read again by `audio.read_clip`.
+
+    Shape: `(batch,)` strings, `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a file is no audio; the message is the AudioError's.
+    """
+    words = tf.io.decode_raw(contents, tf.int16, fixed_length=2 * (HEADER_WORDS + CLIP_SAMPLES))
+    header = tf.cast(words[:, :HEADER_WORDS], tf.int32) & 0xFFFF
+    usual = np.frombuffer(wav_header(0), "<u2").astype("int32")
+    fixed = [index for index in range(HEADER_WORDS) if index not in (2, 3, 20, 21)]  # all but the two sizes
+    is_usual = tf.reduce_all(tf.gather(header, fixed, axis=1) == usual[fixed], axis=1)
+    num_bytes = header[:, 20] + header[:, 21] * 65_536
+    is_usual &= (num_bytes == tf.strings.length(contents) - 2 * HEADER_WORDS) & (num_bytes > 0)
+    clips = words[:, HEADER_WORDS:]
+
+    def read_others():
+        rows = tf.where(~is_usual)
+        others = tf.map_fn(
+            lambda path: tf.ensure_shape(tf.numpy_function(_read_clip_int16, [path], tf.int16), (CLIP_SAMPLES,)),
+            tf.boolean_mask(paths, ~is_usual),
+            fn_output_signature=tf.int16,
+        )
+        return tf.tensor_scatter_nd_update(clips, rows, others)
+
+    return tf.cond(tf.reduce_all(is_usual), lambda: clips, read_others)
+
+
+def read_wavs(paths):
+    """Files to int16 clips, in the graph. Shape: `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16."""
+    clips = decode_wavs(tf.map_fn(tf.io.read_file, paths), paths)
+    return tf.ensure_shape(clips, (None, CLIP_SAMPLES))
+
+
+def int16_to_waveform(clips):
+    """int16 to float32 in [-1, 1). Shape: kept."""
+    return tf.cast(clips, tf.float32) / INT16_SCALE
+
+
+def decode_to_cache(paths, cache, progress=True):
+    """All clips decoded once, as one int16 array in memory or in a file.
+
+    Shape: `(clips,)` paths -> `(clips, CLIP_SAMPLES)` int16, read only.
+
+    Args:
+        paths: audio files.
+        cache: "memory", or a folder: there the array is a file, named after the paths, that a later call finds.
+        progress: show a progress bar.
+    """
+    shape = (len(paths), CLIP_SAMPLES)
+    if cache == "memory":
+        cache_path, array = None, np.empty(shape, np.int16)
+    else:
+        stats = [f"{path} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}" for path in paths]
+        cache_path = Path(cache) / f"clips_{hashlib.sha1(chr(10).join(stats).encode()).hexdigest()[:16]}.npy"
+        if cache_path.exists():
+            return np.load(cache_path, mmap_mode="r")
+        cache_path.parent.mkdir(parents=True, exist_ok=True)
+        partial_path = cache_path.with_suffix(f".{os.getpid()}.partial")
+        array = np.lib.format.open_memmap(partial_path, "w+", np.int16, shape)
+    paths_ds = tf.data.Dataset.from_tensor_slices(list(paths)).batch(256).map(read_wavs, tf.data.AUTOTUNE).prefetch(2)
+    first = 0
+    with tqdm(total=len(paths), desc="decoding clips", unit="clip", disable=not progress) as bar:
+        for clips in paths_ds.as_numpy_iterator():
+            array[first : first + len(clips)] = clips
+            first += len(clips)
+            bar.update(len(clips))
+    if cache_path is None:
+        return array
+    array.flush()
+    partial_path.replace(cache_path)
+    return np.load(cache_path, mmap_mode="r")
+
+
+def _row_batches(num_rows, batch_size, *, shuffle, seed):
+    """Batches of row numbers with a seed each. Every pass counts up: its order and its seeds are its own."""
+    pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
+
+    def one_pass(number):
+        pass_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
+        rows = tf.range(num_rows)
+        if shuffle:
+            rows = tf.random.experimental.stateless_shuffle(rows, pass_seed)
+        batches_ds = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).enumerate()
+        return batches_ds.map(lambda batch_index, rows: (rows, tf.random.fold_in(pass_seed, batch_index)))
+
+    passes_ds = tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1))
+    return passes_ds.flat_map(one_pass)
+
+
+def make_dataset(
+    clips_df,
+    vocabulary=COMPETITION_LABELS,
+    batch_size=64,
+    *,
+    shuffle=False,
+    augmentation=None,
+    noise=None,
+    cache=None,
+    seed=0,
+):
+    """Batches of waveforms and one-hot labels, read from disk as they are asked for.
+
+    The same seed gives the same batches in the same order, pass by pass, whatever the number of threads.
+
+    Shape: of an element: `(batch, CLIP_SAMPLES)` float32 in [-1, 1], `(batch, len(vocabulary))` float32.
+        A frame without a `label` column gives waveforms alone.
+
+    Args:
+        clips_df: frame with the columns `path` and, if known, `label`.
+        vocabulary: labels in the order of the model's outputs.
+        batch_size: clips in a batch; the last one of a pass may be smaller.
+        shuffle: a new order for every pass.
+        augmentation: `Augmentation`, or None.
+        noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
+        cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
+        seed: of order and augmentation.
+
+    Raises:
+        ValueError: the frame is empty or holds a label that the vocabulary lacks.
+        tf.errors.OpError: while iterating, a file cannot be read; names it.
+    """
+    if clips_df.empty:
+        raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    paths = list(clips_df["path"].astype(str))
+    if cache is None:
+        path_table = tf.constant(paths)
+        read_rows = lambda rows: read_wavs(tf.gather(path_table, rows))  # noqa: E731
+    else:
+        array = decode_to_cache(paths, cache)
+        read_rows = lambda rows: tf.ensure_shape(  # noqa: E731
+            tf.numpy_function(lambda rows: array[rows], [rows], tf.int16), (None, CLIP_SAMPLES)
+        )
+    noise = None if noise is None else tf.constant(noise)
+
+    def load(rows, batch_seed):
+        waveform = int16_to_waveform(read_rows(rows))
+        if augmentation is not None:
+            waveform = augment_waveforms(waveform, batch_seed, augmentation, noise)
+        return waveform
+
+    rows_ds = _row_batches(len(paths), batch_size, shuffle=shuffle, seed=seed)
+    if "label" not in clips_df:
+        batches_ds = rows_ds.map(load, tf.data.AUTOTUNE, deterministic=True)
+    else:
+        strange = sorted(set(clips_df["label"].astype(str)) - set(vocabulary))
+        if strange:
+            raise ValueError(f"`clips_df` must hold labels of the vocabulary {list(vocabulary)}. Received: {strange}")
+        label_index = clips_df["label"].map({label: index for index, label in enumerate(vocabulary)})
+        one_hot = tf.one_hot(label_index.to_numpy("int32"), len(vocabulary))
+        batches_ds = rows_ds.map(
+            lambda rows, batch_seed: (load(rows, batch_seed), tf.gather(one_hot, rows)),
+            tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    num_batches = -(-len(paths) // batch_size)
+    return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,48 @@
+"""How good are the answers: accuracy, recall, F1, confusion, the worst clips. NumPy and scikit-learn."""
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from kaggle_speech.labels import COMPETITION_LABELS
+
+
+def classification_metrics(true_labels, predicted_labels, labels=COMPETITION_LABELS):
+    """Accuracy, macro F1 and the recall of each label.
+
+    Shape: `(clips,)` str, `(clips,)` str -> dict of float; recalls are under `recall`, a dict by label.
+
+    Labels without a clip are left out of recall and macro F1.
+    """
+    present = [label for label in labels if label in set(true_labels)]
+    recall = metrics.recall_score(true_labels, predicted_labels, labels=present, average=None, zero_division=0)
+    return {
+        "accuracy": float(metrics.accuracy_score(true_labels, predicted_labels)),
+        "macro_f1": float(
+            metrics.f1_score(true_labels, predicted_labels, labels=present, average="macro", zero_division=0)
+        ),
+        "recall": dict(zip(present, map(float, recall), strict=True)),
+        "num_clips": len(true_labels),
+    }
+
+
+def confusion_matrix(true_labels, predicted_labels, labels=COMPETITION_LABELS):
+    """Counts: rows say what was said, columns what was answered. pandas DataFrame `(labels, labels)`."""
+    counts = metrics.confusion_matrix(true_labels, predicted_labels, labels=list(labels))
+    return pd.DataFrame(counts, index=pd.Index(labels, name="said"), columns=pd.Index(labels, name="answered"))
+
+
+def worst_clips(clips_df, probabilities, labels=COMPETITION_LABELS, num_clips=10):
+    """The clips whose own label got the lowest probability.
+
+    Shape: `(clips, len(labels))` -> DataFrame of `num_clips` rows: the columns of `clips_df`,
+        `answer`, `confidence` (probability of the answer) and `label_probability`, worst first.
+    """
+    rows = np.arange(len(clips_df))
+    columns = clips_df["label"].map({label: index for index, label in enumerate(labels)}).to_numpy()
+    judged_df = clips_df.assign(
+        answer=np.asarray(labels)[probabilities.argmax(axis=1)],
+        confidence=probabilities.max(axis=1),
+        label_probability=probabilities[rows, columns],
+    )
+    return judged_df.nsmallest(num_clips, "label_probability").reset_index(drop=True)

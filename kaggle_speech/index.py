@@ -1,0 +1,224 @@
+"""Which clips there are, what they say, who says it, and which split they belong to. One pandas frame.
+
+Columns: `path, word, label, speaker, utterance, split`; `check_clips` adds `num_samples`.
+Splits: `train`, `val`, `test`; `tune`, a slice of the training speakers that chooses
+the epoch, so that validation speakers choose nothing; and `noise`, the recordings
+that silence is cut from (their label is missing).
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from kaggle_speech.audio import AudioError, audio_length
+from kaggle_speech.labels import (
+    BACKGROUND_NOISE_DIR,
+    COMPETITION_LABELS,
+    SILENCE,
+    UNKNOWN,
+    speaker_percentage,
+    which_set,
+    word_to_label,
+)
+from kaggle_speech.noise import find_noise, write_silence_clips
+
+#: Training speakers whose hash falls in this range of percent are set aside as `tune`.
+TUNE_PERCENTAGES = (20.0, 24.0)
+
+
+def find_audio_dir(data_dir):
+    """The folder of the word folders: `train/audio` in the competition's layout, else `data_dir` itself."""
+    audio_dir = Path(data_dir) / "train" / "audio"
+    return audio_dir if audio_dir.is_dir() else Path(data_dir)
+
+
+def _list_wavs(folder):
+    """Sorted WAV files of a folder; a warning and none where it may not be read."""
+    try:
+        return sorted(entry.path for entry in os.scandir(folder) if entry.name.lower().endswith(".wav"))
+    except PermissionError as error:
+        warnings.warn(f"{folder}: the folder must be readable, its clips are left out. Received: {error}", stacklevel=3)
+        return []
+
+
+def _listed_clips(audio_dir, name):
+    """`word/file.wav` lines of an official list beside or above the word folders; None where there is no list."""
+    for folder in (audio_dir, audio_dir.parent):
+        if (folder / name).is_file():
+            return set((folder / name).read_text().split())
+    return None
+
+
+def split_by_speaker(clips_df, audio_dir):
+    """The split of every clip: by the official lists where they are there, else by the speaker's hash.
+
+    Args:
+        clips_df: columns `path, word, speaker`.
+        audio_dir: folder of the word folders.
+
+    Returns:
+        pandas Series of `train`, `tune`, `val`, `test`.
+
+    Raises:
+        ValueError: a speaker is on both sides; names the speaker.
+
+    Source: `validation_list.txt`, `testing_list.txt` and `which_set` of Speech Commands.
+    """
+    val_clips, test_clips = (_listed_clips(audio_dir, f"{name}_list.txt") for name in ("validation", "testing"))
+    if val_clips is None or test_clips is None:
+        split = clips_df["speaker"].map({speaker: which_set(speaker) for speaker in clips_df["speaker"].unique()})
+    else:
+        name = clips_df["word"] + "/" + clips_df["path"].map(os.path.basename)
+        split = pd.Series(np.select([name.isin(val_clips), name.isin(test_clips)], ["val", "test"], "train"))
+        num_splits = split.groupby(clips_df["speaker"]).nunique()
+        if (num_splits > 1).any():
+            raise ValueError(
+                f"{audio_dir.parent}: validation_list.txt and testing_list.txt must keep a speaker in one split. "
+                f"Received: {num_splits.idxmax()!r} in {num_splits.max()}"
+            )
+    low, high = TUNE_PERCENTAGES
+    tune = {speaker for speaker in clips_df["speaker"].unique() if low <= speaker_percentage(speaker) < high}
+    return split.mask((split == "train") & clips_df["speaker"].isin(tune), "tune")
+
+
+def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
+    """Every clip of a folder, one row each; nothing is opened.
+
+    Args:
+        data_dir: the competition's folder (with `train/audio`) or Speech Commands' own (word folders).
+        vocabulary: labels to file the words under; the label of a word that it has no place for is missing.
+
+    Returns:
+        pandas DataFrame with the columns `path, word, label, speaker, utterance, split`, sorted by path.
+
+    Raises:
+        ValueError: there are no clips, or none of some word of the vocabulary; names the folder.
+    """
+    audio_dir = find_audio_dir(data_dir)
+    words = sorted(entry.name for entry in os.scandir(audio_dir) if entry.is_dir()) if audio_dir.is_dir() else []
+    words = [word for word in words if word[0] not in "._"]
+    rows = [(path, word) for word in words for path in _list_wavs(audio_dir / word)]
+    if not rows:
+        raise ValueError(f"{audio_dir}: must hold folders of WAV clips, one a word. Received: {words or 'no folders'}")
+    missing = sorted(set(vocabulary) - {word for _, word in rows} - {SILENCE, UNKNOWN})
+    if missing:
+        raise ValueError(f"{audio_dir}: must hold clips of every word of the vocabulary. Received: none of {missing}")
+    clips_df = pd.DataFrame(rows, columns=["path", "word"])
+    name = clips_df["path"].map(lambda path: Path(path).stem).str.partition("_nohash_")
+    clips_df["label"] = clips_df["word"].map({word: word_to_label(word, vocabulary) for word in words})
+    clips_df["speaker"] = name[0]
+    clips_df["utterance"] = pd.to_numeric(name[2], errors="coerce").fillna(0).astype(int)
+    clips_df["split"] = split_by_speaker(clips_df, audio_dir)
+    noise_df = pd.DataFrame({"path": [str(path) for path in find_noise(audio_dir)]})
+    noise_df = noise_df.assign(word=BACKGROUND_NOISE_DIR, speaker="", utterance=0, split="noise")
+    return pd.concat([clips_df, noise_df], ignore_index=True)
+
+
+def index_test_clips(data_dir):
+    """The clips to be answered, sorted: a pandas DataFrame with the columns `path, fname`.
+
+    Raises:
+        ValueError: `test/audio` is missing or holds no WAV files; names the folder.
+    """
+    test_dir = Path(data_dir) / "test" / "audio"
+    paths = _list_wavs(test_dir) if test_dir.is_dir() else []
+    if not paths:
+        raise ValueError(f"{test_dir}: must hold the WAV clips to be answered. Received: none")
+    return pd.DataFrame({"path": paths, "fname": [os.path.basename(path) for path in paths]})
+
+
+def noise_paths(clips_df):
+    """The noise recordings of an index, sorted."""
+    return [Path(path) for path in sorted(clips_df.loc[clips_df["split"] == "noise", "path"])]
+
+
+def _length_or_error(path):
+    try:
+        return audio_length(path), ""
+    except (AudioError, OSError) as error:
+        return 0, str(error)
+
+
+def check_clips(clips_df, progress=True):
+    """Sort the clips that can be read from those that cannot, by their headers.
+
+    Args:
+        clips_df: frame with a `path` column.
+        progress: show a progress bar.
+
+    Returns:
+        `good_df`, with a `num_samples` column (at 16 kHz), and `bad_df`, with an `error` column.
+    """
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = pool.map(_length_or_error, clips_df["path"], chunksize=256)
+        found = list(tqdm(found, "checking clips", len(clips_df), unit="clip", disable=not progress))
+    num_samples, errors = zip(*found, strict=True) if found else ((), ())
+    is_good = np.array([not error for error in errors], dtype=bool)
+    good_df = clips_df.assign(num_samples=np.array(num_samples, dtype=int))[is_good]
+    bad_df = clips_df.assign(error=np.array(errors, dtype=object))[~is_good]
+    return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
+
+
+def select_clips(clips_df, split, cache_dir, *, unknown_fraction=None, silence_fraction=1.0, seed=0):
+    """The clips of one split that have a label, with as much `unknown` and `silence` as is wanted.
+
+    Args:
+        clips_df: from `index_clips`.
+        split: `train`, `tune`, `val` or `test`.
+        cache_dir: folder where silence clips are written.
+        unknown_fraction: clips of the label `unknown` over those of an average other word; None takes all there are.
+        silence_fraction: the same for `silence`; 0 for none, or where the index has no noise recordings.
+        seed: of what is drawn.
+
+    Returns:
+        pandas DataFrame with the columns of `index_clips`, shuffled once.
+
+    Raises:
+        ValueError: the split has no clips.
+    """
+    split_df = clips_df[(clips_df["split"] == split) & clips_df["label"].notna()]
+    is_unknown = split_df["label"] == UNKNOWN
+    word_df, unknown_df = split_df[~is_unknown], split_df[is_unknown]
+    if word_df.empty:
+        raise ValueError(f"`split` must have clips. Received: split={split!r}, clips in {set(clips_df['split'])}")
+    mean_count = len(word_df) / word_df["label"].nunique()
+    if unknown_fraction is not None:
+        num_unknown = min(len(unknown_df), round(unknown_fraction * mean_count))
+        unknown_df = unknown_df.sample(num_unknown, random_state=seed)
+    frames, recordings = [word_df, unknown_df], noise_paths(clips_df)
+    if silence_fraction > 0 and recordings:
+        # The same number of clips of each recording.
+        num_silence = len(recordings) * int(np.ceil(silence_fraction * mean_count / len(recordings)))
+        paths = write_silence_clips(recordings, num_silence, split, cache_dir, seed)
+        silence_df = pd.DataFrame({"path": [str(path) for path in paths]})
+        speaker = [path.stem.rpartition("_")[0] for path in paths]
+        frames.append(silence_df.assign(word=SILENCE, label=SILENCE, speaker=speaker, utterance=0, split=split))
+    selected_df = pd.concat([frame for frame in frames if len(frame)])
+    return selected_df.sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+def validation_clips(clips_df, cache_dir):
+    """The clips that accuracies are quoted by, the same for every vocabulary that was trained on.
+
+    All clips of the ten commands by validation speakers; as many of other words as an average command has; as much
+    silence, cut from the second halves of the recordings, the same number from each, at 0 to 100 % of their volume.
+
+    Args, Returns: as `select_clips`, with the twelve labels of the competition.
+    """
+    labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
+    return select_clips(labelled_df, "val", cache_dir, unknown_fraction=1.0, silence_fraction=1.0, seed=0)
+
+
+def data_fingerprint(clips_df):
+    """A short hash of which clips there are, wherever their folder is: names, splits and file sizes."""
+    lines = sorted(
+        f"{word}/{Path(path).name} {split} {Path(path).stat().st_size}"
+        for path, word, split in zip(clips_df["path"], clips_df["word"], clips_df["split"], strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -1,0 +1,29 @@
+"""A model over a list of files: probabilities, one row a file, in their order."""
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from kaggle_speech.dataset import make_dataset
+
+
+def predict_probabilities(model, clips_df, batch_size=256, progress=True):
+    """The probabilities of every clip of a frame.
+
+    Shape: -> `(len(clips_df), num_classes)` float32, row by row.
+
+    Args:
+        model: waveform in, probabilities out.
+        clips_df: frame with a `path` column (labels are not looked at).
+        batch_size: clips at a time; changes speed and memory, not the result.
+        progress: show a progress bar.
+
+    Raises:
+        tf.errors.OpError: a file cannot be read; names it (`index.check_clips` finds them before).
+    """
+    waveform_ds = make_dataset(clips_df[["path"]], batch_size=batch_size)
+    batches = []
+    with tqdm(total=len(clips_df), desc="predicting", unit="clip", mininterval=1, disable=not progress) as bar:
+        for waveform in waveform_ds:
+            batches.append(np.asarray(model.predict_on_batch(waveform)))
+            bar.update(len(batches[-1]))
+    return np.concatenate(batches)

@@ -1,0 +1,80 @@
+"""The vocabularies: which word stands for which label, in which order.
+
+The order of a vocabulary is the order of a model's outputs. Which speaker belongs
+to which split is part of the same convention.
+"""
+
+import hashlib
+
+COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+SILENCE = "silence"
+UNKNOWN = "unknown"
+
+#: The twelve answers of the competition.
+COMPETITION_LABELS = (*COMMANDS, SILENCE, UNKNOWN)
+
+#: The thirty words of the competition's training set (Speech Commands v0.01).
+WORDS_V1 = (
+    *COMMANDS,
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow"),
+)
+#: The thirty-five words of Speech Commands v0.02.
+WORDS_V2 = (*WORDS_V1, "backward", "follow", "forward", "learn", "visual")
+
+#: What a model can be trained to tell apart, by number of classes.
+VOCABULARIES = {
+    12: COMPETITION_LABELS,
+    31: (*WORDS_V1, SILENCE),
+    32: (*WORDS_V1, SILENCE, UNKNOWN),
+    35: WORDS_V2,
+}
+
+#: The folder of the noise recordings, a sibling of the word folders.
+BACKGROUND_NOISE_DIR = "_background_noise_"
+
+
+def word_to_label(word, vocabulary=COMPETITION_LABELS):
+    """The label under which a vocabulary files a word, or None where it has no place for it.
+
+    Args:
+        word: the name of the word's folder, or `silence`.
+        vocabulary: labels in the order of the model's outputs.
+
+    Examples:
+        >>> word_to_label("left"), word_to_label("marvin")
+        ('left', 'unknown')
+        >>> word_to_label("marvin", VOCABULARIES[31]), word_to_label("visual", VOCABULARIES[31])
+        ('marvin', None)
+    """
+    if word in vocabulary:
+        return word
+    return UNKNOWN if UNKNOWN in vocabulary and word != SILENCE else None
+
+
+def speaker_percentage(speaker):
+    """Where the competition's hash puts a speaker, in [0, 100].
+
+    Source: `which_set` in the README of Speech Commands (SHA-1 modulo 2^27 - 1 + 1).
+    """
+    num_buckets = 2**27 - 1
+    return int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (num_buckets + 1) * 100.0 / num_buckets
+
+
+def which_set(speaker, val_percentage=10.0, test_percentage=10.0):
+    """The split of a speaker: `train`, `val` or `test`, always the same one.
+
+    Args:
+        speaker: the part of a file's name before `_nohash_`.
+        val_percentage, test_percentage: shares of the speakers, 0 to 100.
+
+    Source: `which_set` in the README of Speech Commands.
+
+    Examples:
+        >>> which_set("004ae714"), which_set("00176480"), which_set("0132a06d")
+        ('train', 'train', 'train')
+    """
+    percentage = speaker_percentage(speaker)
+    if percentage < val_percentage:
+        return "val"
+    return "test" if percentage < val_percentage + test_percentage else "train"

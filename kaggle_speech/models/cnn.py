@@ -1,0 +1,37 @@
+"""The two-layer CNN on a picture of MFCC: the simplest network that does the job."""
+
+import keras
+from keras import layers
+
+from kaggle_speech.features import MFCC, FeatureSpec
+from kaggle_speech.models.blocks import SpecAugment, standardize, waveform_input
+
+#: 32 ms windows every 16 ms: 63 frames of 40 coefficients keep the 7x7 convolutions affordable.
+SPEC = FeatureSpec(frame_length=512, frame_step=256, fft_length=512, num_mel_bins=40, num_mfcc=40)
+
+
+def build_cnn(num_classes, spec=SPEC, num_filters=(56, 112), dropout_rate=0.3):
+    """Two 7x7 convolutions with pooling, two dense layers.
+
+    Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.
+
+    Args:
+        num_classes: outputs.
+        spec: `FeatureSpec` of the MFCC.
+        num_filters: of the two convolutions.
+        dropout_rate: after the convolutions and after the dense layers.
+    """
+    waveform = waveform_input()
+    x = standardize(MFCC(spec, name="mfcc")(waveform))
+    x = SpecAugment(name="spec_augment", max_time_frames=12)(x)
+    x = layers.Reshape((*x.shape[1:], 1))(x)
+    for filters in num_filters:
+        x = layers.Conv2D(filters, 7, activation="relu")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dropout(dropout_rate)(x)
+    x = layers.Dense(256, activation="relu")(x)
+    x = layers.Dense(256, activation="relu")(x)
+    x = layers.Dropout(dropout_rate)(x)
+    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(waveform, probabilities, name="cnn")

@@ -1,0 +1,84 @@
+"""One figure per function: draws on `ax` (the current axes where None) and returns it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.labels import COMPETITION_LABELS
+
+
+def plot_waveform(waveform, ax=None, title=""):
+    """A waveform over seconds. Shape: `(samples,)`."""
+    ax = ax or plt.gca()
+    ax.plot(np.arange(len(waveform)) / SAMPLE_RATE, waveform, linewidth=0.5)
+    ax.set(title=title, xlabel="s", xlim=(0, len(waveform) / SAMPLE_RATE))
+    return ax
+
+
+def plot_features(features, ax=None, title="", duration_s=1.0):
+    """A spectrogram, log-mel or MFCC as a picture: time runs right, the first coefficient is at the bottom.
+
+    Shape: `(frames, coefficients)`.
+    """
+    ax = ax or plt.gca()
+    features = np.asarray(features)
+    extent = (0, duration_s, 0, features.shape[1])
+    ax.imshow(features.T, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
+    ax.set(title=title, xlabel="s")
+    return ax
+
+
+def plot_label_counts(clips_df, ax=None, vocabulary=COMPETITION_LABELS):
+    """Clips of each label, split by split. Args: an index of clips."""
+    ax = ax or plt.gca()
+    counts_df = clips_df.groupby(["label", "split"]).size().unstack(fill_value=0)
+    counts_df = counts_df.reindex([label for label in vocabulary if label in counts_df.index])
+    counts_df = counts_df[[split for split in ("train", "tune", "val", "test") if split in counts_df]]
+    counts_df.plot.barh(stacked=True, ax=ax, width=0.8, color=sns.color_palette("colorblind"))
+    ax.invert_yaxis()
+    ax.set(xlabel="clips", ylabel="")
+    return ax
+
+
+def plot_lengths(clips_df, ax=None):
+    """How long clips are, on a logarithmic scale of counts. Args: a frame with `num_samples`."""
+    ax = ax or plt.gca()
+    ax.hist(clips_df["num_samples"] / SAMPLE_RATE, bins=50, log=True)
+    ax.set(xlabel="length, s", ylabel="clips")
+    return ax
+
+
+def plot_history(history_df, ax=None, metric="accuracy"):
+    """A metric on training clips and on tune speakers, epoch by epoch; a dot at the epoch that was chosen."""
+    ax = ax or plt.gca()
+    epochs = history_df["epoch"] + 1
+    ax.plot(epochs, history_df[metric], label="train (augmented)")
+    ax.plot(epochs, history_df[f"val_{metric}"], label="tune speakers")
+    best = history_df["val_loss"].idxmin()
+    ax.plot(epochs[best], history_df[f"val_{metric}"][best], "o", color="C1", label=f"chosen: epoch {epochs[best]}")
+    ax.set(xlabel="epoch", ylabel=metric)
+    ax.legend()
+    return ax
+
+
+def plot_confusion(confusion_df, ax=None):
+    """A confusion matrix in percent of what was said; empty cells are zero. Args: `evaluation.confusion_matrix`."""
+    ax = ax or plt.gca()
+    percent_df = 100 * confusion_df.div(confusion_df.sum(axis=1).clip(lower=1), axis=0)
+    text = percent_df.map(lambda percent: f"{percent:.0f}" if percent >= 0.5 else "")
+    sns.heatmap(percent_df, annot=text, fmt="", cmap="Blues", vmin=0, vmax=100, square=True, cbar=False, ax=ax)
+    ax.set(title="% of the clips of each label")
+    return ax
+
+
+def plot_recall(recalls, ax=None):
+    """Recall of each label, for one run or several side by side. Args: `{name: {label: recall}}`."""
+    ax = ax or plt.gca()
+    recall_df = 100 * pd.DataFrame(recalls)
+    recall_df.plot.barh(ax=ax, width=0.8, color=sns.color_palette("colorblind"))
+    ax.invert_yaxis()
+    ax.set(xlabel="recall, %", xlim=(0, 100))
+    ax.legend(loc="lower left")
+    return ax

@@ -1,0 +1,87 @@
+"""The folder of a training run: what it takes to use its model, and to train it again.
+
+`run.json` (vocabulary, settings, versions), `model.keras`, `history.csv`,
+`metrics.json`, and `bad_clips.csv` where clips could not be read.
+"""
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+
+import keras
+
+# Registers the layers that a saved model is made of.
+from kaggle_speech import __version__, features, models  # noqa: F401
+
+VERSIONED = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn")
+
+
+def library_versions():
+    """Versions of what results depend on."""
+    libraries = {name: importlib.metadata.version(name) for name in VERSIONED}
+    return {"kaggle_speech": __version__, "python": platform.python_version(), **libraries}
+
+
+def write_json(path, content):
+    """Write a JSON file, whole or not at all."""
+    partial_path = Path(path).with_name(f"{Path(path).name}.partial")
+    partial_path.write_text(json.dumps(content, indent=2) + "\n")
+    partial_path.replace(path)
+
+
+def read_json(path):
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def start_run(run_dir, vocabulary, settings):
+    """Make the folder of a run, or come back to the one of a killed run.
+
+    Args:
+        run_dir: the folder.
+        vocabulary: labels in the order of the model's outputs.
+        settings: JSON-able; what the result depends on.
+
+    Returns:
+        `run_dir` as a path.
+
+    Raises:
+        ValueError: the folder holds a finished run, or one with another vocabulary or other settings.
+    """
+    run_dir = Path(run_dir)
+    run = {"vocabulary": list(vocabulary), "settings": settings, "versions": library_versions()}
+    if (run_dir / "model.keras").exists():
+        raise ValueError(f"{run_dir}: must not hold a finished run. Choose another folder, or remove this one")
+    if (run_dir / "run.json").exists():
+        found = read_json(run_dir / "run.json")
+        if (found["vocabulary"], found["settings"]) != (run["vocabulary"], json.loads(json.dumps(settings))):
+            raise ValueError(
+                f"{run_dir}: a killed run must be continued with its own settings, or be removed. "
+                f"Its settings: {found['settings']}. Received: {settings}"
+            )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_json(run_dir / "run.json", run)
+    return run_dir
+
+
+def save_model(model, run_dir):
+    """Write `model.keras`, whole or not at all."""
+    partial_path = Path(run_dir) / "partial.model.keras"
+    model.save(partial_path)
+    partial_path.replace(Path(run_dir) / "model.keras")
+
+
+def load_run(run_dir):
+    """The model of a run and its vocabulary.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run; says what to do.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / "model.keras").exists():
+        raise FileNotFoundError(
+            f"{run_dir}: must hold a trained model (model.keras). Received: none; "
+            f"train one with `python -m kaggle_speech train --out {run_dir}`"
+        )
+    return keras.saving.load_model(run_dir / "model.keras"), tuple(read_json(run_dir / "run.json")["vocabulary"])

@@ -1,0 +1,140 @@
+"""One recipe that fits any model: AdamW, warm-up and cosine, label smoothing, early stopping, resumable."""
+
+import json
+from pathlib import Path
+
+import keras
+import pandas as pd
+from tqdm.auto import tqdm
+
+MONITOR = "val_loss"
+
+
+def set_seed(seed):
+    """Seed Python, NumPy and the backend: weights, dropout and SpecAugment drawn afterwards repeat."""
+    keras.utils.set_random_seed(seed)
+
+
+def read_history(run_dir):
+    """The curves of a run, one row an epoch; an empty frame before the first."""
+    history_path = Path(run_dir) / "history.csv"
+    return pd.read_csv(history_path) if history_path.exists() else pd.DataFrame()
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """Write history.csv and best.weights.h5, stop when nothing improves.
+
+    What is best, and since when, is always read off the history: a resumed run needs no other state.
+    """
+
+    def __init__(self, run_dir, patience):
+        super().__init__()
+        self.run_dir, self.patience = run_dir, patience
+        self.rows = read_history(run_dir).to_dict("records")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rows = [row for row in self.rows if row["epoch"] < epoch] + [{"epoch": epoch, **logs}]
+        _replace(self.run_dir / "history.csv", lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
+        best = min(range(len(self.rows)), key=lambda index: self.rows[index][MONITOR])
+        if best == len(self.rows) - 1:
+            _replace(self.run_dir / "best.weights.h5", self.model.save_weights)
+        elif len(self.rows) - 1 - best >= self.patience:
+            self.model.stop_training = True
+
+
+class _ProgressBar(keras.callbacks.Callback):
+    """One bar over the whole run; Keras' own prints a line an epoch."""
+
+    def __init__(self, num_epochs, steps_per_epoch, first_epoch):
+        super().__init__()
+        self.num_epochs, self.steps_per_epoch, self.first_epoch = num_epochs, steps_per_epoch, first_epoch
+
+    def on_train_begin(self, logs=None):
+        total, done = (num_epochs * self.steps_per_epoch for num_epochs in (self.num_epochs, self.first_epoch))
+        self.bar = tqdm(total=total, initial=done, desc="training", unit="batch", mininterval=1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        self.bar.set_postfix(epoch=f"{epoch + 1}/{self.num_epochs}", **shown)
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+def _replace(path, write):
+    """Write a file beside its place, then move it there: a killed run leaves the old one whole."""
+    partial_path = path.with_name(f"partial.{path.name}")
+    write(partial_path)
+    partial_path.replace(path)
+
+
+def _finished_epochs(backup_dir):
+    metadata_path = backup_dir / "training_metadata.json"
+    return json.loads(metadata_path.read_text())["epoch"] if metadata_path.exists() else 0
+
+
+def compile_and_fit(
+    model,
+    train_ds,
+    tune_ds,
+    run_dir,
+    *,
+    num_epochs=60,
+    learning_rate=4e-3,
+    weight_decay=1e-2,
+    warmup_fraction=0.05,
+    label_smoothing=0.1,
+    clip_norm=1.0,
+    patience=20,
+):
+    """Train a model and give it the weights of its best epoch. A killed run continues where it stopped.
+
+    Args:
+        model: waveform in, probabilities out.
+        train_ds: batches of waveforms and one-hot labels of known number; each pass has its own order.
+        tune_ds: clips that choose the epoch (lowest loss). Their figures are `val_...` in the history.
+        run_dir: folder for `history.csv`, `best.weights.h5` and, until the run is complete, `backup/`.
+        num_epochs: passes over `train_ds`.
+        learning_rate: reached at the end of the warm-up; falls to zero along a cosine.
+        weight_decay: of AdamW; biases and normalisations are left out.
+        warmup_fraction: share of all steps with a rising learning rate.
+        label_smoothing: probability mass that is spread over the other classes.
+        clip_norm: limit on the norm of each weight's gradient.
+        patience: stop after so many epochs without a lower loss.
+
+    Returns:
+        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, learning_rate`.
+    """
+    run_dir = Path(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    steps_per_epoch = int(train_ds.cardinality())
+    num_steps = num_epochs * steps_per_epoch
+    num_warmup_steps = max(1, round(warmup_fraction * num_steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, num_steps - num_warmup_steps, warmup_target=learning_rate, warmup_steps=num_warmup_steps
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=clip_norm)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+
+    first_epoch = _finished_epochs(run_dir / "backup")
+    for _ in range(first_epoch):  # the passes that were made before the run was killed
+        next(iter(train_ds))
+    model.fit(
+        train_ds,
+        validation_data=tune_ds,
+        epochs=num_epochs,
+        verbose=0,
+        callbacks=[
+            _KeepBest(run_dir, patience),
+            _ProgressBar(num_epochs, steps_per_epoch, first_epoch),
+            # Last: an epoch counts as done when everything else about it is written.
+            keras.callbacks.BackupAndRestore(run_dir / "backup", double_checkpoint=True),
+        ],
+    )
+    model.load_weights(run_dir / "best.weights.h5")
+    return read_history(run_dir)
