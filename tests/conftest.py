@@ -1,0 +1,69 @@
+"""What several test modules share: a small rendered data set, real clips where there are any, tiny WAV files."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+
+from kaggle_speech import archives, paths
+from kaggle_speech.audio import write_wav
+
+
+@pytest.fixture(scope="session")
+def sample_dir(tmp_path_factory):
+    """A competition-shaped folder of a few hundred rendered clips."""
+    pytest.importorskip("espeakng_loader", reason="the sample is rendered with espeakng-loader")
+    from kaggle_speech.sample import render_sample
+
+    return render_sample(tmp_path_factory.mktemp("sample") / "data", num_clips=600, progress=False)
+
+
+@pytest.fixture(scope="session")
+def real_dir():
+    """The extracted real recordings that KAGGLE_SPEECH_DATA names."""
+    if not os.environ.get(paths.DATA_VARIABLE):
+        pytest.skip(f"needs real recordings: {paths.DATA_VARIABLE} is not set")
+    return archives.prepare_data(progress=False)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def speech(rng):
+    """Four clips that look like speech: bursts of harmonics over a quiet floor. Shape: `(4, 16000)`."""
+    time_s = np.arange(16_000) / 16_000
+    clips = [
+        sum(np.sin(2 * np.pi * k * pitch * time_s) / k for k in range(1, 8))
+        * np.exp(-(((time_s - centre) / 0.15) ** 2))
+        for pitch, centre in [(110, 0.3), (180, 0.5), (220, 0.6), (95, 0.7)]
+    ]
+    return (0.2 * np.array(clips) + 1e-3 * rng.standard_normal((4, 16_000))).astype("float32")
+
+
+@pytest.fixture
+def make_data(tmp_path, rng):
+    """A function that writes a competition-shaped folder of noise: `make_data(words, speakers)`."""
+
+    def make(words, speakers=("aaaa0000",), num_noises=2, num_test=3):
+        for word in words:
+            folder = tmp_path / "train" / "audio" / word
+            folder.mkdir(parents=True)
+            for speaker in speakers:
+                write_wav(folder / f"{speaker}_nohash_0.wav", 0.1 * rng.standard_normal(16_000))
+        noise_dir = tmp_path / "train" / "audio" / "_background_noise_"
+        noise_dir.mkdir(parents=True)
+        for number in range(num_noises):
+            write_wav(noise_dir / f"noise_{number}.wav", 0.1 * rng.standard_normal(80_000))
+        test_dir = tmp_path / "test" / "audio"
+        test_dir.mkdir(parents=True)
+        for number in range(num_test):
+            write_wav(test_dir / f"clip_{number:09x}.wav", 0.1 * rng.standard_normal(16_000))
+        return tmp_path
+
+    return make

@@ -1,0 +1,151 @@
+"""features.py against librosa (in float64), tf.signal and properties."""
+
+import dataclasses
+
+import keras
+import librosa
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kaggle_speech import audio, features
+from kaggle_speech.features import FeatureSpec
+
+#: n_fft 384, hop 160, win 256: the framing of the CNN + BiGRU.
+SPEC = FeatureSpec(
+    frame_length=256, frame_step=160, fft_length=384, num_mel_bins=128, num_mfcc=20, lower_edge_hz=0, upper_edge_hz=8000
+)
+LIBROSA = {"sr": 16_000, "n_fft": 384, "hop_length": 160, "win_length": 256}
+SPECS = [SPEC, FeatureSpec(), FeatureSpec(centered=False, mel_scale="htk", lower_edge_hz=60.0, upper_edge_hz=7600.0)]
+LAYERS = [features.PowerSpectrogram, features.LogMelSpectrogram, features.MFCC, features.SpectrogramImage]
+
+
+def assert_agrees_with_librosa(waveform):
+    waveform_64 = waveform.astype("float64")
+    mel = librosa.feature.melspectrogram(y=waveform_64, **LIBROSA)
+    log_mel = np.asarray(features.log_mel_spectrogram(waveform, SPEC))
+    np.testing.assert_allclose(log_mel.T, librosa.power_to_db(mel), atol=1e-3)
+    mfcc = np.asarray(features.mfcc(waveform, SPEC))
+    np.testing.assert_allclose(mfcc.T, librosa.feature.mfcc(y=waveform_64, **LIBROSA), atol=1e-3)
+
+
+def test_agreement_with_librosa(speech):
+    for waveform in speech:
+        assert_agrees_with_librosa(waveform)
+
+
+def test_agreement_with_librosa_on_real_clips(real_dir):
+    paths = sorted((real_dir / "train" / "audio").glob("*/*_nohash_0.wav"))[::60]
+    assert len(paths) > 50
+    for path in paths:
+        assert_agrees_with_librosa(audio.read_clip(path))
+
+
+def test_power_agrees_with_tf_signal_where_not_centered(speech):
+    spec = FeatureSpec(frame_length=400, frame_step=160, fft_length=512, centered=False)
+    expected = tf.abs(tf.signal.stft(speech, 400, 160, 512)) ** 2
+    np.testing.assert_allclose(features.power_spectrogram(speech, spec), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("mel_scale", features.MEL_SCALES)
+def test_mel_matrix_is_librosas(mel_scale):
+    spec = FeatureSpec(num_mel_bins=64, lower_edge_hz=50.0, upper_edge_hz=7000.0, mel_scale=mel_scale)
+    expected = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=50, fmax=7000, htk=mel_scale == "htk")
+    np.testing.assert_allclose(features.mel_matrix(spec).T, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("mel_scale", features.MEL_SCALES)
+def test_mel_scale_round_trip(mel_scale):
+    frequency_hz = np.linspace(0, 8000, 101)
+    mel = features.hz_to_mel(frequency_hz, mel_scale)
+    np.testing.assert_allclose(mel, librosa.hz_to_mel(frequency_hz, htk=mel_scale == "htk"), atol=1e-9)
+    np.testing.assert_allclose(features.mel_to_hz(mel, mel_scale), frequency_hz, atol=1e-9)
+
+
+@pytest.mark.parametrize("layer_class", LAYERS)
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_clip_does_not_depend_on_its_batch(layer_class, spec, speech):
+    batch = np.concatenate([speech * 1e-3, speech])  # loud neighbours must not raise the floor of quiet clips
+    layer = layer_class(spec)
+    together = np.asarray(layer(batch))
+    alone = np.concatenate([layer(clip[None]) for clip in batch])
+    # An image may differ by one step of its 256 colours where rounding decides.
+    np.testing.assert_allclose(together, alone, atol=0.03 if layer_class is features.SpectrogramImage else 2e-3)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_shapes(spec, speech):
+    num_frames = spec.num_frames(16_000)
+    assert num_frames == (101 if spec.centered else 98)
+    assert features.power_spectrogram(speech, spec).shape == (4, num_frames, spec.num_bins)
+    assert features.log_mel_spectrogram(speech[0], spec).shape == (num_frames, spec.num_mel_bins)
+    assert features.mfcc(speech.reshape(2, 2, -1), spec).shape == (2, 2, num_frames, spec.num_mfcc)
+    assert features.spectrogram_image(speech, spec, 32, 48).shape == (4, 32, 48, 3)
+
+
+def test_floor_lies_the_dynamic_range_under_the_maximum(speech):
+    log_mel = np.asarray(features.log_mel_spectrogram(speech, dataclasses.replace(SPEC, dynamic_range_db=30.0)))
+    np.testing.assert_allclose(log_mel.max(axis=(1, 2)) - log_mel.min(axis=(1, 2)), 30, atol=1e-4)
+
+
+def test_digital_silence_is_flat_and_finite():
+    silence = np.zeros((1, 16_000), "float32")
+    np.testing.assert_array_equal(features.log_mel_spectrogram(silence), -100)
+    assert np.isfinite(features.mfcc(silence)).all()
+    assert np.isfinite(features.spectrogram_image(silence)).all()
+
+
+def test_image_shows_time_to_the_right_and_frequency_up():
+    time_s = np.arange(16_000) / 16_000
+    late_and_high = np.where(time_s > 0.5, np.sin(2 * np.pi * 6000 * time_s), 0).astype("float32")
+    brightness = np.asarray(features.spectrogram_image(late_and_high, height=40, width=40)).sum(axis=-1)
+    row, column = np.unravel_index(brightness.argmax(), brightness.shape)
+    assert row < 20 and column >= 20
+
+
+@pytest.mark.parametrize("layer_class", LAYERS)
+def test_layer_saves_and_loads(layer_class, speech, tmp_path):
+    inputs = keras.Input((16_000,))
+    model = keras.Model(inputs, layer_class(SPECS[2])(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-1].spec == SPECS[2]
+    np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
+
+
+def test_layer_stays_float32_under_mixed_precision(speech):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        mfcc = features.MFCC(SPEC)(speech)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert keras.backend.standardize_dtype(mfcc.dtype) == "float32"
+    np.testing.assert_allclose(mfcc, features.mfcc(speech, SPEC), atol=1e-3)
+
+
+def test_works_inside_a_dataset_map(speech):
+    mapped_ds = tf.data.Dataset.from_tensor_slices(speech).batch(2).map(lambda waveform: features.mfcc(waveform, SPEC))
+    np.testing.assert_allclose(np.concatenate(list(mapped_ds)), features.mfcc(speech, SPEC), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"fft_length": 256}, "`fft_length` must be >= `frame_length`. Received: fft_length=256, frame_length=400"),
+        ({"num_mfcc": 41}, "`num_mfcc` must be <= `num_mel_bins`. Received: num_mfcc=41"),
+        ({"frame_step": 0}, "`frame_step` must be a positive integer. Received: frame_step=0"),
+        ({"frame_length": 2.5}, "`frame_length` must be a positive integer. Received: frame_length=2.5"),
+        ({"upper_edge_hz": 9000.0}, "0 <= lower < upper <= sample_rate / 2. Received: 20.0, 9000.0"),
+        ({"mel_scale": "bark"}, "`mel_scale` must be one of"),
+        ({"dynamic_range_db": 0.0}, "`dynamic_range_db` must be positive"),
+    ],
+)
+def test_bad_specs(values, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureSpec(**values)
+
+
+def test_waveform_shorter_than_a_frame():
+    with pytest.raises(ValueError, match="at least one frame of 400 samples"):
+        features.power_spectrogram(np.zeros(100, "float32"), FeatureSpec(centered=False))
