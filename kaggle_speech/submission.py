@@ -31,7 +31,7 @@ def read_submission(path):
         answers_df = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise SubmissionError(f"{path}: must be a CSV with the columns {COLUMNS}. Received: {error}") from error
-    if tuple(answers_df.columns) != COLUMNS:
+    if tuple(answers_df.columns) != COLUMNS or not isinstance(answers_df.index, pd.RangeIndex):
         raise SubmissionError(f"{path}: must have the columns {COLUMNS}. Received: {tuple(answers_df.columns)}")
     return answers_df
 

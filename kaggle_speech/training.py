@@ -42,6 +42,17 @@ class _KeepBest(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+class _SeedEpoch(keras.callbacks.Callback):
+    """Start the random draws of each epoch (dropout, SpecAugment) at a place of its own, so that a resumed run
+    draws what an uninterrupted one would: checkpoints do not hold the state of the generators."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable in self.model.non_trainable_variables:
+            if variable.name == "seed_generator_state":
+                seed, _ = keras.ops.unstack(variable.value)
+                variable.assign(keras.ops.stack([seed, keras.ops.cast(epoch << 20, variable.dtype)]))
+
+
 class _ProgressBar(keras.callbacks.Callback):
     """One bar over the whole run; Keras' own prints a line an epoch."""
 
@@ -128,8 +139,10 @@ def compile_and_fit(
         train_ds,
         validation_data=tune_ds,
         epochs=num_epochs,
+        shuffle=False,  # the dataset does
         verbose=0,
         callbacks=[
+            _SeedEpoch(),
             _KeepBest(run_dir, patience),
             _ProgressBar(num_epochs, steps_per_epoch, first_epoch),
             # Last: an epoch counts as done when everything else about it is written.

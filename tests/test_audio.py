@@ -148,7 +148,7 @@ def test_missing_and_unreadable_files(tmp_path):
     if os.name == "posix" and os.geteuid() != 0:  # root may read everything
         audio.write_wav(tmp_path / "a.wav", tone(16_000))
         (tmp_path / "a.wav").chmod(0)
-        with pytest.raises(PermissionError, match="a.wav"):
+        with pytest.raises(PermissionError, match=r"a\.wav"):
             audio.read_audio(tmp_path / "a.wav")
 
 

@@ -1,0 +1,138 @@
+"""Words spoken by the voices of espeak-ng, offline, in a process of its own.
+
+espeak-ng keeps state (phases, noise generators) between calls, so the same words come
+out with the same bytes only in a fresh process, in the same order and with a set seed.
+Run as a script this file is that process: it needs the standard library alone,
+takes the utterances from standard input and streams their samples to standard output.
+"""
+
+import ctypes
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+#: Hz; what espeak-ng delivers, before any resampling.
+VOICE_SAMPLE_RATE = 22_050
+
+#: The accents of English that espeak-ng knows by their own phonemes.
+ACCENTS = ("en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+
+#: Parts of the names of voice variants that do not sound like a person talking.
+_NOT_A_PERSON = ("robo", "whisper", "demonic", "croak")
+
+
+class Utterance(NamedTuple):
+    """One word, and how to say it."""
+
+    voice: str  # `accent+variant`
+    text: str
+    words_per_minute: int  # 80 to 450
+    pitch: int  # 0 to 99, 50 is the voice's own
+    pitch_range: int  # 0 (monotone) to 99
+
+
+def espeak_paths():
+    """`(library_path, data_dir)` of espeak-ng, from the optional package espeakng-loader (GPL-3.0).
+
+    Raises:
+        ImportError: the package is not installed.
+    """
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise ImportError(
+            "speech can be rendered only where espeak-ng is installed: pip install espeakng-loader"
+        ) from error
+    return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+
+
+def voice_variants():
+    """The names of the voice variants (timbres), sorted; each combines with each of `ACCENTS`."""
+    _, data_dir = espeak_paths()
+    names = (path.name for path in (data_dir / "voices" / "!v").iterdir())
+    return sorted(name for name in names if not any(part in name.lower() for part in _NOT_A_PERSON))
+
+
+def render_speech(utterances):
+    """Yield the waveform of each utterance, in order.
+
+    The same list gives the same bytes on every call.
+
+    Shape: yields `(samples,)`, int16 at `VOICE_SAMPLE_RATE`.
+
+    Raises:
+        ImportError: espeakng-loader is not installed.
+        RuntimeError: espeak-ng refuses a voice, or its process ends early.
+
+    Source: espeak-ng `speak_lib.h`.
+    """
+    import numpy as np  # here, because the other process has no use for it
+
+    library_path, data_dir = espeak_paths()
+    command = [sys.executable, "-I", __file__, str(library_path.resolve()), str(data_dir.resolve())]
+    with tempfile.TemporaryFile() as plan, tempfile.TemporaryFile() as log:
+        plan.write(json.dumps(utterances).encode())
+        plan.seek(0)
+        with subprocess.Popen(command, stdin=plan, stdout=subprocess.PIPE, stderr=log) as process:
+            try:
+                for index in range(len(utterances)):
+                    header = process.stdout.read(4)
+                    num_bytes = struct.unpack("<i", header)[0] if len(header) == 4 else None
+                    samples = process.stdout.read(num_bytes or 0)
+                    if len(samples) != num_bytes:
+                        process.wait()
+                        log.seek(0)
+                        raise RuntimeError(
+                            f"espeak-ng must speak all {len(utterances)} utterances. Received: {index}, then "
+                            f"exit code {process.returncode}: {log.read().decode(errors='replace').strip()[-500:]}"
+                        )
+                    yield np.frombuffer(samples, "<i2")
+            finally:
+                process.kill()
+
+
+def _load_espeak(library_path, data_dir):
+    os.chdir(Path(data_dir).parent)  # a relative path: espeak-ng cuts long ones, Windows breaks those beyond ASCII
+    library = ctypes.CDLL(library_path)
+    # 2: no sound device, samples go to the callback before espeak_Synth returns; 1 << 15: never call exit().
+    sample_rate = library.espeak_Initialize(2, 1000, b".", 1 << 15)
+    if sample_rate != VOICE_SAMPLE_RATE:
+        sys.exit(f"espeak_Initialize must return {VOICE_SAMPLE_RATE} Hz. Received: {sample_rate}, data in {data_dir}")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # else the clock's: some voices have chance in them
+    return library
+
+
+def _main(library_path, data_dir):
+    utterances = [Utterance(*fields) for fields in json.load(sys.stdin)]
+    library = _load_espeak(library_path, data_dir)
+    chunks = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    def keep_samples(samples, num_samples, _events):
+        if samples and num_samples > 0:
+            chunks.append(ctypes.string_at(samples, 2 * num_samples))
+        return 0
+
+    library.espeak_SetSynthCallback(keep_samples)
+    for utterance in utterances:
+        chunks.clear()
+        if library.espeak_SetVoiceByName(utterance.voice.encode()) != 0:
+            sys.exit(f"espeak-ng must know the voice. Received: {utterance.voice!r}")
+        parameters = {1: utterance.words_per_minute, 3: utterance.pitch, 4: utterance.pitch_range}
+        for parameter, value in parameters.items():
+            library.espeak_SetParameter(parameter, value, 0)
+        text = utterance.text.encode() + b"\0"
+        library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, 1, None, None)
+        samples = b"".join(chunks)
+        if not samples:
+            sys.exit(f"espeak-ng must say something. Received: silence for {utterance}")
+        sys.stdout.buffer.write(struct.pack("<i", len(samples)) + samples)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

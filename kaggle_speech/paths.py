@@ -1,0 +1,133 @@
+"""Where the competition data is, and where what is made from it goes."""
+
+import os
+from pathlib import Path
+
+COMPETITION = "tensorflow-speech-recognition-challenge"
+#: The environment variable that names the data folder.
+DATA_VARIABLE = "KAGGLE_SPEECH_DATA"
+#: What every Kaggle kernel has: `input` (read-only), `working` (saved), `temp` (not saved).
+KAGGLE_DIR = Path("/kaggle")
+
+#: The competition's archives, and what shows that one is extracted.
+COMPETITION_ARCHIVES = {
+    "train.7z": "train/audio",
+    "test.7z": "test/audio",
+    "sample_submission.7z": "sample_submission.csv",
+}
+#: Speech Commands, as TensorFlow publishes it, and what shows that it is extracted.
+SPEECH_COMMANDS_ARCHIVES = "speech_commands_*.tar.gz"
+SPEECH_COMMANDS_CONTENT = "_background_noise_"
+#: A folder with one of these inside holds clips.
+CLIP_DIRS = ("train/audio", "test/audio", SPEECH_COMMANDS_CONTENT)
+
+
+def has_clips(folder):
+    """Whether a folder holds extracted clips, the competition's or Speech Commands'."""
+    return any((Path(folder) / clip_dir).is_dir() for clip_dir in CLIP_DIRS)
+
+
+def find_archives(folder):
+    """The archives in a folder: the competition's, else those of Speech Commands; an empty list for none."""
+    archives = [Path(folder) / name for name in COMPETITION_ARCHIVES if (Path(folder) / name).is_file()]
+    return archives or sorted(Path(folder).glob(SPEECH_COMMANDS_ARCHIVES))
+
+
+def archive_content(archive_path):
+    """What shows that an archive of `find_archives` is extracted: a path relative to where it was.
+
+    Examples:
+        >>> archive_content("test.7z"), archive_content("speech_commands_v0.02.tar.gz")
+        ('test/audio', '_background_noise_')
+    """
+    return COMPETITION_ARCHIVES.get(Path(archive_path).name, SPEECH_COMMANDS_CONTENT)
+
+
+def is_kaggle_kernel():
+    """Whether this process runs in a Kaggle kernel."""
+    return (KAGGLE_DIR / "working").is_dir()
+
+
+def project_dir():
+    """The root of the checkout that holds this package; for an installed package the current folder."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
+
+
+def output_dir():
+    """The folder for `runs/` and `submissions/`: what a Kaggle kernel saves, else the project."""
+    return KAGGLE_DIR / "working" if is_kaggle_kernel() else project_dir()
+
+
+def extraction_dir(data_dir):
+    """The folder that archives found in `data_dir` are unpacked to.
+
+    In a Kaggle kernel a temporary one: `/kaggle/working` would be saved with the kernel, and holds 20 GB.
+    """
+    if is_kaggle_kernel():
+        return KAGGLE_DIR / "temp" / Path(data_dir).resolve().name
+    return project_dir() / "data" / COMPETITION
+
+
+def cache_dir():
+    """The folder for what can be made again, such as silence clips: not saved by a Kaggle kernel, ignored by git."""
+    return KAGGLE_DIR / "temp" / "kaggle_speech" if is_kaggle_kernel() else project_dir() / "data" / "cache"
+
+
+def find_data(data_dir=None):
+    """The folder that holds the data: extracted clips, or the archives with them.
+
+    The first of: the argument, the environment variable KAGGLE_SPEECH_DATA, the
+    competition's folder in a Kaggle kernel, the project's `data/`. The first two
+    are taken at their word: a folder without data is an error, and no other is tried.
+
+    Args:
+        data_dir: the folder; None looks for it.
+
+    Raises:
+        FileNotFoundError: the folder that was named holds no data, or none was found.
+    """
+    if data_dir is not None:
+        return _named_dir("`data_dir`", data_dir)
+    if os.environ.get(DATA_VARIABLE):
+        return _named_dir(f"environment variable {DATA_VARIABLE}", os.environ[DATA_VARIABLE])
+    searched = _usual_dirs()
+    for folder in searched:
+        if has_clips(folder) or find_archives(folder):
+            return folder
+    raise FileNotFoundError(
+        f"There must be data in one of: {', '.join(map(str, searched))}. Received: none there. Next, one of:\n"
+        f"  put the competition's train.7z, test.7z and sample_submission.7z into {project_dir() / 'data'}\n"
+        "  python -m kaggle_speech prepare --download v0.01    downloads Speech Commands, the same training clips\n"
+        "  python -m kaggle_speech sample                      renders a small stand-in, offline\n"
+        f"  set {DATA_VARIABLE}=<folder>                  names a folder that holds the data"
+    )
+
+
+def _usual_dirs():
+    """Where data is looked for when nobody said where it is."""
+    data = project_dir() / "data"
+    return [
+        KAGGLE_DIR / "input" / COMPETITION,
+        KAGGLE_DIR / "input" / "competitions" / COMPETITION,
+        data,
+        data / COMPETITION,
+        *sorted((data / COMPETITION).glob("speech_commands_v*")),
+        data / "sample",
+    ]
+
+
+def _named_dir(source, value):
+    """The folder that the user named, or FileNotFoundError with its source, the rule and what was there."""
+    folder = Path(value).expanduser()
+    if has_clips(folder) or find_archives(folder):
+        return folder
+    if folder.is_dir():
+        names = sorted(path.name for path in folder.iterdir())
+        there = f"with {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "which is empty"
+    else:
+        there = "which is a file" if folder.exists() else "which does not exist"
+    raise FileNotFoundError(
+        f"{source} must name a folder with clips ({', '.join(CLIP_DIRS)}) or archives "
+        f"({', '.join(COMPETITION_ARCHIVES)}, {SPEECH_COMMANDS_ARCHIVES}). Received: {folder}, {there}"
+    )

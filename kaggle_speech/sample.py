@@ -1,0 +1,349 @@
+"""The embedded default: a small data set in the shape of the competition's, rendered offline.
+
+Many espeak-ng voices say the words, each at its own speed, pitch and level, in
+its own room and noise. It shows that every step works, never how good a model is.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import math
+import numbers
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, SAMPLE_RATE, write_wav
+from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, Utterance, render_speech, voice_variants
+from kaggle_speech.labels import (
+    BACKGROUND_NOISE_DIR,
+    COMMANDS,
+    COMPETITION_LABELS,
+    SILENCE,
+    WORDS_V1,
+    WORDS_V2,
+    speaker_percentage,
+    which_set,
+    word_to_label,
+)
+
+MIN_CLIPS, MAX_CLIPS = 300, 20_000
+#: Raised whenever the same arguments come to give other clips, so that an old sample is rendered again.
+SAMPLE_VERSION = 1
+
+_SETTINGS_NAME = "sample.json"
+_CLIPS_PER_SPEAKER = 6
+_MAX_TAKES = 3  # of one word by one speaker
+_SHORT_CLIP_FRACTION = 1 / 8
+_MIN_CLIP_SAMPLES = round(0.6 * SAMPLE_RATE)
+_MAX_WORD_SAMPLES = round(0.9 * SAMPLE_RATE)
+_NOISE_SAMPLES = 16 * SAMPLE_RATE
+_NUM_BABBLE_WORDS = 120
+
+
+class _Pool(NamedTuple):
+    """Speakers that share no voice variant (timbre) with another pool."""
+
+    share: float  # of the clips, and of the variants
+    low: float  # the speaker hash puts them at `low <= percentage < high`, 0 to 100
+    high: float
+
+
+_POOLS = (
+    _Pool(0.665, 24, 100),
+    _Pool(0.035, 20, 24),  # training speakers too; a slice for whoever holds some of them out
+    _Pool(0.1, 0, 10),
+    _Pool(0.1, 10, 20),
+    _Pool(0.1, 0, 100),  # the unlabelled test clips, whose speakers have no names
+)
+
+
+class _Clip(NamedTuple):
+    path: str  # inside the sample
+    label: str  # the word; the true answer where the clip is an unlabelled one
+    utterance: Utterance
+    tract_scale: float  # length of the vocal tract; 1 is the voice's own
+
+
+def _deal(total):
+    """Where each pool's part of `total` things ends."""
+    return np.rint(np.cumsum([pool.share for pool in _POOLS]) * total).astype(int)
+
+
+def _speaker_name(voice, pool):
+    """Eight hex digits that the competition's speaker hash puts where the pool wants them."""
+    counter = 0
+    while True:
+        name = hashlib.sha1(f"{voice} {counter}".encode()).hexdigest()[:8]
+        if pool.low <= speaker_percentage(name) < pool.high:
+            return name
+        counter += 1
+
+
+def _draw_takes(words, voices, num_clips, rng):
+    """`(word, voice, take)` of each clip: words and voices equally often, one to three takes of a pair."""
+    words, next_voice, num_voices = rng.permutation(words).tolist(), itertools.cycle(voices.tolist()), len(voices)
+    takes = []
+    for index, word in enumerate(words):
+        num_word_clips = (num_clips + index) // len(words)  # sums up to num_clips
+        num_pairs = min(-(-num_word_clips // 2), num_voices)
+        again = rng.permutation(np.repeat(np.arange(num_pairs), _MAX_TAKES - 1))[: num_word_clips - num_pairs]
+        for num_takes in 1 + np.bincount(again, minlength=num_pairs):
+            voice = next(next_voice)
+            takes += [(word, voice, take) for take in range(num_takes)]
+    return takes
+
+
+def _draw_test_takes(voices, num_clips, rng):
+    """As `_draw_takes`, for eleven labels: ten commands, and words that stand for unknown."""
+    num_commands = round(num_clips * len(COMMANDS) / (len(COMMANDS) + 1))
+    # As in the competition, some of the unknown words have no folder to learn them from.
+    unknown_words = [word for word in WORDS_V2 if word not in COMMANDS]
+    takes = _draw_takes(COMMANDS, voices, num_commands, rng)
+    return takes + _draw_takes(unknown_words, voices, num_clips - num_commands, rng)
+
+
+def _draw_utterances(takes, rng):
+    """`(utterance, tract_scale)` of each take: a speaker keeps a manner, and varies a little around it."""
+    voices = dict.fromkeys(voice for _, voice, _ in takes)
+    manners = {voice: rng.uniform((105, 35, 20, 0.92), (175, 65, 80, 1.08)) for voice in voices}
+    for word, voice, _ in takes:
+        words_per_minute, pitch, pitch_range = manners[voice][:3] + rng.uniform(-1, 1, 3) * (20, 8, 15)
+        yield Utterance(voice, word, round(words_per_minute), round(pitch), round(pitch_range)), manners[voice][3]
+
+
+def _plan_clips(num_clips, seed, rng):
+    """`(labelled, unlabelled)`, two lists of `_Clip`, in the order of `_POOLS`."""
+    variants = rng.permutation(voice_variants())
+    labelled, unlabelled = [], []
+    counts = np.diff(_deal(num_clips), prepend=0)
+    for pool, pool_variants, count in zip(_POOLS, np.split(variants, _deal(len(variants))[:-1]), counts, strict=True):
+        voices = rng.permutation([f"{accent}+{variant}" for accent in ACCENTS for variant in pool_variants])
+        voices = voices[: max(2, round(count / _CLIPS_PER_SPEAKER))]
+        has_labels = pool is not _POOLS[-1]
+        takes = _draw_takes(WORDS_V1, voices, count, rng) if has_labels else _draw_test_takes(voices, count, rng)
+        for (word, voice, take), spoken in zip(takes, _draw_utterances(takes, rng), strict=True):
+            if has_labels:
+                path = f"train/audio/{word}/{_speaker_name(voice, pool)}_nohash_{take}.wav"
+                labelled.append(_Clip(path, word, *spoken))
+            else:
+                unlabelled.append(_Clip(_test_path(seed, len(unlabelled)), word_to_label(word), *spoken))
+    return labelled, unlabelled
+
+
+def _test_path(seed, index):
+    return f"test/audio/clip_{hashlib.sha1(f'{seed} {index}'.encode()).hexdigest()[:9]}.wav"
+
+
+def _rms(waveform):
+    return math.sqrt(np.mean(np.square(waveform))) + 1e-9
+
+
+def _decibels(gain_db):
+    return 10 ** (gain_db / 20)
+
+
+def _word_waveform(samples, tract_scale):
+    """espeak's samples at 16 kHz, without the silence around them, at most 0.9 s."""
+    import soxr
+
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 0.01 * np.abs(samples.astype(np.int32)).max())
+    word = samples[loud[0] : loud[-1] + 1].astype(np.float32)
+    num_samples = min(len(word) * SAMPLE_RATE * tract_scale / VOICE_SAMPLE_RATE, _MAX_WORD_SAMPLES)
+    return soxr.resample(word, len(word), num_samples)[:_MAX_WORD_SAMPLES] / INT16_SCALE
+
+
+def _room_response(rng):
+    """The impulse response of a small room: the direct sound, then noise that decays by 60 dB in 0.1 to 0.5 s."""
+    decay_s = rng.uniform(0.1, 0.5)
+    time_s = np.arange(round(0.6 * decay_s * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
+    response = tail * _decibels(rng.uniform(-26, -4)) / math.sqrt(np.sum(tail**2))
+    response[0] += 1
+    return response
+
+
+def _convolve(clip, response):
+    """As `scipy.signal.fftconvolve(clip, response)[: len(clip)]`, without its second of import."""
+    num_samples = CLIP_SAMPLES + 5_600  # a fast length; the tail of the longest response does not wrap around
+    return np.fft.irfft(np.fft.rfft(clip, num_samples) * np.fft.rfft(response, num_samples), num_samples)[: len(clip)]
+
+
+def _record(word, noises, rng):
+    """The clip of a word: said at some moment, at some level, in a room with background noise.
+
+    Shape: `(samples,)` -> `(CLIP_SAMPLES,)`, or in one of eight cases a shorter one.
+
+    Args:
+        word: its waveform.
+        noises: waveforms with a level of 1.
+        rng: NumPy generator.
+    """
+    num_samples = CLIP_SAMPLES
+    if rng.random() < _SHORT_CLIP_FRACTION:
+        num_samples = rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300)
+    start = round(rng.beta(2, 2) * (num_samples - len(word)))
+    clip = np.zeros(num_samples)
+    clip[start : start + len(word)] = word
+    clip = _convolve(clip, _room_response(rng))
+    level = _decibels(min(max(rng.normal(-23, 7), -42), -9))
+    level = min(level, 0.98 * _rms(clip[start : start + len(word)]) / np.abs(clip).max())  # not clipped
+    clip *= level / _rms(clip[start : start + len(word)])
+    noise = noises[rng.integers(len(noises))]
+    offset = rng.integers(len(noise) - num_samples)
+    noise_level = level * _decibels(-min(max(rng.normal(36, 15), 6), 80))
+    return clip + noise_level * noise[offset : offset + num_samples]
+
+
+def _coloured_noise(exponent, rng):
+    """Gaussian noise whose power falls with `frequency ** exponent`: 0 is white, 1 pink, 2 brown."""
+    frequencies = np.fft.rfftfreq(_NOISE_SAMPLES, 1 / SAMPLE_RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(_NOISE_SAMPLES)) / np.maximum(frequencies, 20) ** (exponent / 2)
+    return np.fft.irfft(spectrum, _NOISE_SAMPLES)
+
+
+def _scatter(sounds, rng):
+    """The sounds, each at a random moment and level, summed."""
+    mix = np.zeros(_NOISE_SAMPLES)
+    for sound in sounds:
+        start = rng.integers(_NOISE_SAMPLES - len(sound))
+        mix[start : start + len(sound)] += sound * rng.uniform(0.2, 1) / np.abs(sound).max()
+    return mix
+
+
+def _drops(num_drops, rng):
+    """Clicks that ring and die away, as of a dripping tap."""
+    time_s = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
+    for pitch_hz, decay_s in zip(rng.uniform(800, 4000, num_drops), rng.uniform(0.003, 0.02, num_drops), strict=True):
+        yield np.sin(2 * np.pi * pitch_hz * time_s) * np.exp(-time_s / decay_s)
+
+
+def _background_noises(words, rng):
+    """File name -> waveform of the six noise recordings, at the levels of the competition's."""
+    time_s = np.arange(_NOISE_SAMPLES) / SAMPLE_RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * time_s + k * k) / k for k in range(1, 20))
+    pink, white = _coloured_noise(1, rng), _coloured_noise(0, rng)
+    sounds = {
+        "babble": (-30, _scatter(words, rng) + 0.01 * white),
+        "brown_noise": (-24, _coloured_noise(2, rng)),
+        "dripping_tap": (-36, _scatter(_drops(70, rng), rng) + 0.002 * white),
+        "mains_hum": (-34, hum + 0.2 * white),
+        "pink_noise": (-14, pink),
+        "white_noise": (-14, white),
+    }
+    return {f"{name}.wav": sound * (_decibels(level_db) / _rms(sound)) for name, (level_db, sound) in sounds.items()}
+
+
+def _silence(noises, index, rng):
+    """One second of a noise file's second half, times a volume from 0 to 1; every tenth is all zeros."""
+    noise = noises[index % len(noises)]
+    offset = rng.integers(len(noise) // 2, len(noise) - CLIP_SAMPLES)
+    volume = 0 if index % 10 == 9 else rng.uniform(0, 1)
+    return volume * noise[offset : offset + CLIP_SAMPLES]
+
+
+def _write_lists(folder, labelled, answers):
+    """The lists of the splits, the empty submission and the truth."""
+    speakers = {clip.path: clip.path.rsplit("/", 1)[1].split("_nohash_")[0] for clip in labelled}
+    for split, name in (("val", "validation_list.txt"), ("test", "testing_list.txt")):
+        lines = sorted(path.removeprefix("train/audio/") for path in speakers if which_set(speakers[path]) == split)
+        (folder / "train" / name).write_text("".join(f"{line}\n" for line in lines), newline="\n")
+    for name, answer in (("sample_submission.csv", lambda label: SILENCE), ("test_truth.csv", lambda label: label)):
+        rows = [f"{Path(path).name},{answer(label)}\n" for path, label in sorted(answers.items())]
+        (folder / name).write_text("".join(["fname,label\n", *rows]), newline="\n")
+
+
+def _render(folder, num_clips, seed, progress):
+    """Fill an empty folder."""
+    from tqdm import tqdm
+
+    rng = np.random.default_rng(seed)
+    labelled, unlabelled = _plan_clips(num_clips, seed, rng)
+    clips = labelled + unlabelled
+    babble = [labelled[i].utterance for i in rng.choice(_deal(num_clips)[0], _NUM_BABBLE_WORDS)]  # training voices
+    for path in sorted({Path(clip.path).parent for clip in clips} | {Path("train/audio", BACKGROUND_NOISE_DIR)}):
+        (folder / path).mkdir(parents=True)
+    speech = render_speech(babble + [clip.utterance for clip in clips])
+    with contextlib.closing(speech):
+        noises = _background_noises([_word_waveform(next(speech), 1.0) for _ in babble], rng)
+        for name, noise in noises.items():
+            write_wav(folder / "train" / "audio" / BACKGROUND_NOISE_DIR / name, noise)
+        noises = list(noises.values())
+        even_noises = [noise / _rms(noise) for noise in noises]
+        for clip in tqdm(clips, desc="rendering", unit="clip", disable=not progress):
+            write_wav(folder / clip.path, _record(_word_waveform(next(speech), clip.tract_scale), even_noises, rng))
+    answers = {clip.path: clip.label for clip in unlabelled}
+    for index in range(max(1, round(len(unlabelled) / (len(COMPETITION_LABELS) - 1)))):
+        path = _test_path(seed, len(unlabelled) + index)
+        write_wav(folder / path, _silence(noises, index, rng))
+        answers[path] = SILENCE
+    _write_lists(folder, labelled, answers)
+
+
+def _read_settings(out_dir):
+    """The settings of the sample in a folder, None where nothing is in the way."""
+    if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
+        return None
+    try:
+        settings = json.loads((out_dir / _SETTINGS_NAME).read_text())
+        if settings["made_by"] == __name__:
+            return settings
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    raise FileExistsError(
+        f"`out_dir` must be new, empty or an earlier sample; other files are never overwritten. Received: {out_dir}"
+    )
+
+
+def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
+    """Render a competition-shaped data set: labelled clips, noises, lists, unlabelled clips and their truth.
+
+    `train/audio/<word>/<speaker>_nohash_<take>.wav`, `train/audio/_background_noise_/*.wav`,
+    `train/validation_list.txt`, `train/testing_list.txt`, `test/audio/clip_*.wav`,
+    `sample_submission.csv`, and `test_truth.csv` to score a submission with. The splits
+    share no voice, and the competition's speaker hash gives the same splits as the lists.
+
+    A finished sample of the same arguments is kept as it is; one of other arguments is
+    replaced. The folder appears only when all of it is there. On one machine the same
+    arguments give the same bytes.
+
+    Args:
+        out_dir: folder to write; new, empty or an earlier sample.
+        num_clips: spoken clips, 300 to 20,000: 70 % train, 10 % val, 10 % test (these three
+            labelled), 10 % unlabelled; silent unlabelled clips come on top.
+        seed: 0 or more.
+        progress: show a bar.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        ValueError: `num_clips` or `seed` out of range.
+        FileExistsError: `out_dir` holds something else; nothing is touched.
+        ImportError: espeakng-loader is not installed.
+        RuntimeError: espeak-ng failed.
+
+    Source: layout and lists of Speech Commands (P. Warden, arXiv 1804.03209) and of the competition.
+    """
+    if not isinstance(num_clips, numbers.Integral) or not MIN_CLIPS <= num_clips <= MAX_CLIPS:
+        raise ValueError(f"`num_clips` must be a whole number, {MIN_CLIPS} to {MAX_CLIPS}. Received: {num_clips!r}")
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
+    out_dir = Path(out_dir).expanduser().resolve()
+    settings = {"made_by": __name__, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
+    if _read_settings(out_dir) == settings:
+        return out_dir
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    # A sibling, so that the last step is a rename; its context clears up after every kind of interruption.
+    with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as staging:
+        folder = Path(staging, "new")
+        folder.mkdir()
+        _render(folder, int(num_clips), int(seed), progress)
+        (folder / _SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", newline="\n")
+        if out_dir.exists():
+            out_dir.rename(Path(staging, "old"))
+        folder.rename(out_dir)
+    return out_dir

@@ -1,0 +1,165 @@
+"""index.py: the frame, the splits, and what happens to folders and files that are not as they should be."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kaggle_speech import index
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, VOCABULARIES, which_set
+
+SPEAKERS = [f"{number:08x}" for number in range(40)]
+
+
+@pytest.fixture
+def data_dir(make_data):
+    return make_data([*COMMANDS, "bed", "cat"], SPEAKERS)
+
+
+def test_frame_has_a_row_for_every_clip(data_dir):
+    clips_df = index.index_clips(data_dir)
+    assert list(clips_df.columns) == ["path", "word", "label", "speaker", "utterance", "split"]
+    assert (clips_df["split"] == "noise").sum() == 2
+    spoken_df = clips_df[clips_df["split"] != "noise"]
+    assert len(spoken_df) == 12 * 40
+    assert set(spoken_df["label"]) == {*COMMANDS, "unknown"}
+    assert set(spoken_df["speaker"]) == set(SPEAKERS)
+    assert index.noise_paths(clips_df) == sorted((data_dir / "train/audio/_background_noise_").iterdir())
+
+
+def test_without_lists_the_hash_decides(data_dir):
+    clips_df = index.index_clips(data_dir)
+    spoken_df = clips_df[clips_df["split"] != "noise"]
+    split = spoken_df["split"].replace("tune", "train")
+    assert (split == spoken_df["speaker"].map(which_set)).all()
+    assert "tune" in set(spoken_df["split"])
+    assert (spoken_df.groupby("speaker")["split"].nunique() == 1).all()
+
+
+def test_official_lists_decide_where_they_are_there(data_dir):
+    (data_dir / "train" / "validation_list.txt").write_text(
+        "".join(f"{word}/00000001_nohash_0.wav\n" for word in [*COMMANDS, "bed", "cat"])
+    )
+    (data_dir / "train" / "testing_list.txt").write_text("")
+    clips_df = index.index_clips(data_dir)
+    assert set(clips_df.loc[clips_df["split"] == "val", "speaker"]) == {"00000001"}
+    assert "test" not in set(clips_df["split"])
+
+
+def test_speaker_in_two_splits_is_an_error(data_dir):
+    (data_dir / "train" / "validation_list.txt").write_text("yes/00000001_nohash_0.wav\n")
+    (data_dir / "train" / "testing_list.txt").write_text("")
+    with pytest.raises(ValueError, match=r"keep a speaker in one split. Received: '00000001' in 2"):
+        index.index_clips(data_dir)
+
+
+def test_speech_commands_own_layout(data_dir):
+    assert len(index.index_clips(data_dir / "train" / "audio")) == len(index.index_clips(data_dir))
+
+
+@pytest.mark.parametrize(("num_classes", "label"), [(12, "unknown"), (31, "bed"), (32, "bed")])
+def test_vocabulary_files_the_words(make_data, num_classes, label):
+    words = [word for word in VOCABULARIES[num_classes] if word not in ("silence", "unknown")]
+    clips_df = index.index_clips(make_data([*dict.fromkeys([*words, "bed", "visual"])]), VOCABULARIES[num_classes])
+    by_word = clips_df.drop_duplicates("word").set_index("word")["label"]
+    assert by_word["bed"] == label
+    assert pd.isna(by_word["visual"]) if num_classes == 31 else by_word["visual"] == "unknown"
+
+
+def test_missing_word_is_named(make_data):
+    with pytest.raises(ValueError, match=r"clips of every word.* none of \['go', 'stop'\]"):
+        index.index_clips(make_data([word for word in COMMANDS if word not in ("go", "stop")]))
+
+
+def test_empty_folder_and_missing_test_clips(tmp_path):
+    with pytest.raises(ValueError, match=r"must hold folders of WAV clips, one a word. Received: no folders"):
+        index.index_clips(tmp_path)
+    with pytest.raises(ValueError, match=r"test.audio: must hold the WAV clips to be answered"):
+        index.index_test_clips(tmp_path)
+
+
+def test_folder_without_permission_is_left_out_with_a_warning(data_dir, monkeypatch):
+    def scandir(path):
+        if str(path).endswith("bed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real_scandir(path)
+
+    real_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.warns(UserWarning, match=r"bed: the folder must be readable"):
+        clips_df = index.index_clips(data_dir)
+    assert "bed" not in set(clips_df["word"]) and "cat" in set(clips_df["word"])
+
+
+def test_bad_clips_are_listed_and_left_out(data_dir):
+    folder = data_dir / "train" / "audio" / "yes"
+    usual = (folder / "00000000_nohash_0.wav").read_bytes()
+    (folder / "bad0_nohash_0.wav").write_bytes(b"")
+    (folder / "bad1_nohash_0.wav").write_text("text")
+    (folder / "bad2_nohash_0.wav").write_bytes(usual[:1000])
+    (folder / "short_nohash_0.wav").write_bytes(usual[:4] + usual[4:40] + b"\x80\x3e\0\0" + usual[44 : 44 + 16_000])
+    good_df, bad_df = index.check_clips(index.index_clips(data_dir), progress=False)
+    assert list(bad_df["speaker"]) == ["bad0", "bad1", "bad2"]
+    assert bad_df["error"].str.contains("bad").all()
+    assert len(good_df) == 12 * 40 + 2 + 1
+    assert good_df.set_index("speaker")["num_samples"]["short"] == 8_000
+
+
+def test_check_of_no_clips():
+    good_df, bad_df = index.check_clips(pd.DataFrame({"path": []}), progress=False)
+    assert len(good_df) == len(bad_df) == 0
+
+
+def test_fractions_of_unknown_and_silence(data_dir, tmp_path):
+    clips_df = index.index_clips(data_dir)
+    num_speakers = clips_df.loc[clips_df["split"] == "train", "speaker"].nunique()
+
+    def counts(**fractions):
+        return index.select_clips(clips_df, "train", tmp_path / "cache", **fractions)["label"].value_counts()
+
+    assert counts()["unknown"] == 2 * num_speakers  # all there are: two words
+    assert counts(unknown_fraction=0.5)["unknown"] == round(num_speakers / 2)
+    assert "silence" not in counts(silence_fraction=0.0)
+    silence = counts(silence_fraction=2.0)["silence"]
+    assert 2 * num_speakers <= silence <= 2 * num_speakers + 1  # a multiple of the two recordings
+
+
+def test_selection_repeats_for_a_seed(data_dir, tmp_path):
+    clips_df = index.index_clips(data_dir)
+    first, again, other = (
+        index.select_clips(clips_df, "train", tmp_path / "cache", unknown_fraction=0.5, seed=seed) for seed in (1, 1, 2)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first["path"].equals(other["path"])
+
+
+def test_split_without_clips(data_dir, tmp_path):
+    clips_df = index.index_clips(data_dir)
+    with pytest.raises(ValueError, match=r"`split` must have clips. Received: split='nothing'"):
+        index.select_clips(clips_df, "nothing", tmp_path)
+
+
+def test_fingerprint_follows_content_not_place(data_dir, tmp_path):
+    first = index.data_fingerprint(index.index_clips(data_dir))
+    moved = data_dir.with_name("moved")
+    data_dir.rename(moved)
+    assert index.data_fingerprint(index.index_clips(moved)) == first
+    next((moved / "train" / "audio" / "cat").iterdir()).unlink()
+    assert index.data_fingerprint(index.index_clips(moved)) != first
+
+
+def test_protocol_on_the_real_clips(real_dir, tmp_path):
+    clips_df = index.index_clips(real_dir)
+    val_df = index.validation_clips(clips_df, tmp_path)
+    counts = val_df["label"].value_counts()
+    assert len(val_df) == 964 and set(counts.index) == set(COMPETITION_LABELS)
+    assert counts["silence"] == 84 and (counts.drop("silence") == 80).all()
+    silence_df = val_df[val_df["label"] == "silence"]
+    assert (silence_df["speaker"].value_counts() == 14).all() and silence_df["speaker"].nunique() == 6
+    # The same clips whatever vocabulary the index was made for.
+    again_df = index.validation_clips(index.index_clips(real_dir, VOCABULARIES[32]), tmp_path)
+    assert set(again_df["path"]) == set(val_df["path"])
+    spoken_df = clips_df[clips_df["split"] != "noise"]
+    assert (spoken_df.groupby("speaker")["split"].nunique() == 1).all()
+    assert np.isin(["train", "tune", "val"], spoken_df["split"]).all()

@@ -1,0 +1,75 @@
+"""The data path goes one way: which module may import which, and which may import TensorFlow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import kaggle_speech
+
+PACKAGE_DIR = Path(kaggle_speech.__file__).parent
+#: module -> what it may import from the package. `__main__` may import everything.
+ALLOWED = {
+    "__init__": [],
+    "labels": [],
+    "paths": [],
+    "archives": ["paths"],
+    "downloads": ["archives"],
+    "audio": [],
+    "espeak": [],
+    "sample": ["labels", "audio", "espeak"],
+    "noise": ["labels", "audio"],
+    "index": ["labels", "audio", "noise"],
+    "augment": ["audio"],
+    "dataset": ["labels", "audio", "augment"],
+    "features": ["audio"],
+    "models.blocks": ["audio"],
+    "models.cnn": ["features", "models.blocks"],
+    "models.tc_resnet": ["features", "models.blocks"],
+    "models.__init__": ["models.cnn", "models.tc_resnet"],
+    "training": [],
+    "runs": ["__init__", "features", "models"],
+    "decoding": ["labels"],
+    "inference": ["dataset"],
+    "evaluation": ["labels"],
+    "plots": ["audio", "labels"],
+    "submission": ["labels"],
+}
+MAY_IMPORT_TENSORFLOW = {"augment", "dataset"}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
+}
+
+
+def imported(path):
+    """Dotted names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_module_has_its_place():
+    assert set(MODULES) == {*ALLOWED, "__main__"}
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_imports_go_one_way(module):
+    names = {name.removeprefix("kaggle_speech.") for name in imported(MODULES[module]) if "kaggle_speech." in name}
+    modules = {
+        name if name in MODULES else f"{name}.__init__" if f"{name}.__init__" in MODULES else "" for name in names
+    }
+    modules = {name.removesuffix(".__init__") for name in modules if name}
+    assert modules <= {*ALLOWED[module]}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in MAY_IMPORT_TENSORFLOW])
+def test_tensorflow_stays_where_it_is_needed(module):
+    assert not any(name.split(".")[0] == "tensorflow" for name in imported(MODULES[module]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_are_short_enough_to_read(module):
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 350

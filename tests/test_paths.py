@@ -1,0 +1,136 @@
+"""Where data is looked for, in which order, and what is said where there is none."""
+
+from pathlib import Path
+
+import pytest
+
+from kaggle_speech import paths
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """A machine with an empty project and no Kaggle folders; returns its root."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(paths, "KAGGLE_DIR", tmp_path / "kaggle")
+    monkeypatch.setattr(paths, "project_dir", lambda: tmp_path / "project")
+    return tmp_path
+
+
+def put(path):
+    """Create an empty file with its folders; returns its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path.parent
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "train/audio/yes/a.wav",
+        "test/audio/clip_1.wav",
+        "_background_noise_/pink_noise.wav",
+        "train.7z",
+        "test.7z",
+        "speech_commands_v0.01.tar.gz",
+        "speech_commands_test_set_v0.02.tar.gz",
+    ],
+)
+def test_a_folder_with_clips_or_archives_is_usable(machine, content):
+    put(machine / "mine" / content)
+    assert paths.find_data(machine / "mine") == machine / "mine"
+
+
+def test_sources_are_tried_in_order(machine, monkeypatch):
+    sample = put(machine / "project/data/sample/train/audio/yes/a.wav").parents[2]
+    assert paths.find_data() == sample
+    extracted = put(machine / f"project/data/{paths.COMPETITION}/train/audio/yes/a.wav").parents[2]
+    assert paths.find_data() == extracted
+    data = put(machine / "project/data/train.7z")
+    assert paths.find_data() == data
+    new_mount = put(machine / f"kaggle/input/competitions/{paths.COMPETITION}/train.7z")
+    assert paths.find_data() == new_mount
+    old_mount = put(machine / f"kaggle/input/{paths.COMPETITION}/train.7z")
+    assert paths.find_data() == old_mount
+    monkeypatch.setenv(paths.DATA_VARIABLE, str(sample))
+    assert paths.find_data() == sample
+    assert paths.find_data(str(data)) == data
+
+
+def test_extracted_speech_commands_are_found_without_their_archive(machine):
+    folder = put(machine / f"project/data/{paths.COMPETITION}/speech_commands_v0.01/_background_noise_/a.wav").parent
+    assert paths.find_data() == folder
+
+
+def test_an_empty_variable_counts_as_unset(machine, monkeypatch):
+    sample = put(machine / "project/data/sample/train/audio/yes/a.wav").parents[2]
+    monkeypatch.setenv(paths.DATA_VARIABLE, "")
+    assert paths.find_data() == sample
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("nowhere", "which does not exist"),
+        ("a_file", "which is a file"),
+        ("empty", "which is empty"),
+        ("other", "with notes.txt"),
+    ],
+)
+def test_a_named_folder_without_data_is_an_error(machine, monkeypatch, name, there):
+    put(machine / "project/data/train.7z")  # never fallen back to
+    put(machine / "a_file")
+    put(machine / "other/notes.txt")
+    (machine / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=f"`data_dir` must .*train/audio.*train.7z.*{name}, {there}"):
+        paths.find_data(machine / name)
+    monkeypatch.setenv(paths.DATA_VARIABLE, str(machine / name))
+    with pytest.raises(FileNotFoundError, match=f"variable {paths.DATA_VARIABLE} must .*{name}, {there}"):
+        paths.find_data()
+
+
+def test_a_home_folder_is_expanded(machine, monkeypatch):
+    monkeypatch.setenv("HOME", str(machine))
+    monkeypatch.setenv("USERPROFILE", str(machine))
+    put(machine / "mine/train.7z")
+    assert paths.find_data("~/mine") == machine / "mine"
+
+
+def test_no_data_anywhere_names_the_next_steps():
+    with pytest.raises(FileNotFoundError) as error:
+        paths.find_data()
+    for step in ("kaggle_speech sample", "prepare --download v0.01", "train.7z", "project/data", paths.DATA_VARIABLE):
+        assert step in str(error.value)
+
+
+def test_competition_archives_come_before_speech_commands(machine):
+    put(machine / "speech_commands_v0.02.tar.gz")
+    put(machine / "speech_commands_v0.01.tar.gz")
+    assert [path.name for path in paths.find_archives(machine)] == [
+        "speech_commands_v0.01.tar.gz",
+        "speech_commands_v0.02.tar.gz",
+    ]
+    put(machine / "test.7z")
+    assert paths.find_archives(machine) == [machine / "test.7z"]
+
+
+def test_folders_on_a_desktop(machine):
+    assert not paths.is_kaggle_kernel()
+    assert paths.output_dir() == machine / "project"
+    assert paths.extraction_dir(machine / "downloads") == machine / "project/data" / paths.COMPETITION
+
+
+def test_folders_in_a_kaggle_kernel(machine):
+    (machine / "kaggle/working").mkdir(parents=True)
+    assert paths.is_kaggle_kernel()
+    assert paths.output_dir() == machine / "kaggle/working"
+    input_dir = machine / "kaggle/input" / paths.COMPETITION
+    assert paths.extraction_dir(input_dir) == machine / "kaggle/temp" / paths.COMPETITION
+
+
+def test_project_dir_is_the_checkout_else_the_current_folder(machine, monkeypatch):
+    monkeypatch.undo()
+    assert paths.project_dir() == Path(__file__).resolve().parent.parent
+    monkeypatch.setattr(paths, "__file__", str(machine / "site-packages/kaggle_speech/paths.py"))
+    monkeypatch.chdir(machine)
+    assert paths.project_dir() == machine

@@ -1,0 +1,100 @@
+"""training.py: it learns, it keeps the best epoch, and a killed run ends like one that was not."""
+
+import multiprocessing
+import os
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kaggle_speech import dataset, training
+from kaggle_speech.audio import write_wav
+from kaggle_speech.augment import Augmentation
+from kaggle_speech.models import build_tc_resnet
+
+VOCABULARY = ("low", "high")
+NUM_EPOCHS = 4
+
+
+@pytest.fixture
+def clips_df(tmp_path, rng):
+    """Two easy words: a low and a high tone in noise."""
+    rows = []
+    for number in range(48):
+        pitch = (300, 2500)[number % 2] * rng.uniform(0.9, 1.1)
+        waveform = 0.3 * np.sin(2 * np.pi * pitch * np.arange(16_000) / 16_000) + 0.05 * rng.standard_normal(16_000)
+        write_wav(tmp_path / f"{number}.wav", waveform)
+        rows.append((str(tmp_path / f"{number}.wav"), VOCABULARY[number % 2]))
+    return pd.DataFrame(rows, columns=["path", "label"])
+
+
+class KillAt(keras.callbacks.Callback):
+    """End the process, as kill -9 would, in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch == self.epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now and batch == 1:
+            os._exit(9)
+
+
+def fit(clips_df, run_dir, kill_at=None, **options):
+    keras.backend.clear_session()
+    training.set_seed(0)
+    model = build_tc_resnet(2)
+    train_ds = dataset.make_dataset(clips_df.head(32), VOCABULARY, 8, shuffle=True, augmentation=Augmentation())
+    tune_ds = dataset.make_dataset(clips_df.tail(16), VOCABULARY, 16)
+    if kill_at is not None:
+        fit_model = model.fit
+        model.fit = lambda *args, callbacks, **others: fit_model(
+            *args, callbacks=[*callbacks, KillAt(kill_at)], **others
+        )
+    history_df = training.compile_and_fit(model, train_ds, tune_ds, run_dir, **{"num_epochs": NUM_EPOCHS, **options})
+    return model, history_df
+
+
+def test_learns_and_gives_back_the_best_epoch(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, learning_rate=1e-2)
+    assert list(history_df["epoch"]) == list(range(len(history_df)))
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(history_df.columns)
+    tune_ds = dataset.make_dataset(clips_df.tail(16), VOCABULARY, 16)
+    logs = model.evaluate(tune_ds, return_dict=True, verbose=0)
+    assert logs["loss"] == pytest.approx(history_df["val_loss"].min(), abs=1e-5)
+    assert logs["accuracy"] == 1.0
+    assert not (tmp_path / "run" / "backup").exists()
+
+
+def test_stops_when_nothing_improves(clips_df, tmp_path):
+    """The better it learns, the worse it does on tune clips with swapped labels."""
+    swapped_df = clips_df.tail(16).assign(label=list(clips_df.tail(16)["label"])[::-1])
+    clips_df = pd.concat([clips_df.head(32), swapped_df])
+    _, history_df = fit(clips_df, tmp_path / "run", num_epochs=40, learning_rate=1e-2, patience=3)
+    assert len(history_df) < 40
+    assert len(history_df) - 1 - history_df["val_loss"].idxmin() == 3
+
+
+def test_schedule_warms_up_and_falls_to_zero(clips_df, tmp_path):
+    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, warmup_fraction=0.25)
+    schedule = [float(model.optimizer._learning_rate(step)) for step in range(17)]  # 4 epochs of 4 steps
+    assert schedule[0] == 0 and schedule[4] == pytest.approx(1e-2) and schedule[16] == pytest.approx(0, abs=1e-9)
+    assert np.all(np.diff(schedule[:5]) > 0) and np.all(np.diff(schedule[4:]) < 0)
+
+
+@pytest.mark.parametrize("kill_at", [1, 3])
+def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, kill_at):
+    whole, whole_df = fit(clips_df, tmp_path / "whole")
+    killed = multiprocessing.get_context("spawn").Process(target=fit, args=(clips_df, tmp_path / "killed", kill_at))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == 9
+    assert len(training.read_history(tmp_path / "killed")) == kill_at
+    continued, continued_df = fit(clips_df, tmp_path / "killed")
+    pd.testing.assert_frame_equal(continued_df, whole_df, rtol=1e-3, atol=1e-4)
+    for weight, expected in zip(continued.trainable_weights, whole.trainable_weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-4)
