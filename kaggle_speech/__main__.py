@@ -4,10 +4,8 @@ TensorFlow is imported by the commands that need it, so that `--help` and the ot
 """
 
 import argparse
-import logging
 import os
 import sys
-import time
 from pathlib import Path
 
 from kaggle_speech import __doc__ as package_doc
@@ -27,10 +25,14 @@ def prepare(args):
     from kaggle_speech import archives, downloads
 
     if args.download:
-        out_dir = Path(args.data or paths.project_dir() / "data")
-        downloads.download(args.download, out_dir)
-        args.data = out_dir
-    print(archives.prepare_data(args.data, args.out))
+        args.data = Path(args.data or paths.project_dir() / "data")
+        downloads.download(args.download, args.data)
+    try:
+        print(archives.prepare_data(args.data, args.out))
+    except paths.NoDataError:
+        if not args.or_sample:
+            raise
+        sample(build_parser().parse_args(["sample"]))
 
 
 def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
@@ -47,12 +49,12 @@ def train(args):
     """Train a model; a killed run continues where it stopped."""
     from kaggle_speech import augment, dataset, index, models, noise, runs, training
 
-    start = time.monotonic()
     vocabulary = VOCABULARIES[args.num_classes]
     clips_df, bad_df = _read_index(args.data, vocabulary)
     settings = {name: getattr(args, name) for name in ("model", "epochs", "batch_size", "learning_rate", "seed")}
     settings |= {name: getattr(args, name) for name in ("unknown_fraction", "silence_fraction")}
-    run_dir = runs.start_run(args.out, vocabulary, settings | {"data": index.data_fingerprint(clips_df)})
+    settings["data"] = index.data_fingerprint(clips_df)
+    run_dir = runs.start_run(args.out, vocabulary, settings, overwrite=args.overwrite)
     if len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
 
@@ -72,7 +74,7 @@ def train(args):
     )
     training.set_seed(args.seed)
     model = models.build_model(args.model, len(vocabulary))
-    training.compile_and_fit(
+    history_df = training.compile_and_fit(
         model,
         train_ds,
         dataset.make_dataset(tune_df, vocabulary, 256),
@@ -81,9 +83,8 @@ def train(args):
         learning_rate=args.learning_rate,
     )
     metrics = _validate(model, vocabulary, clips_df)
-    metrics["minutes"] = round((time.monotonic() - start) / 60, 2)
-    runs.write_json(run_dir / "metrics.json", metrics | runs.read_json(run_dir / "run.json"))
-    runs.save_model(model, run_dir)
+    metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
+    runs.finish_run(run_dir, model, metrics)
     _print_metrics(metrics)
     print(f"model and metrics: {run_dir}")
 
@@ -202,6 +203,7 @@ def build_parser():
         prepare,
         data=data,
         out={"help": "folder to extract to; in a kernel a temporary one, else data/"},
+        or_sample={"action": "store_true", "help": "render the sample where there is no data"},
         download={"help": "fetch Speech Commands first: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
     )
     add(
@@ -213,10 +215,11 @@ def build_parser():
         epochs={"type": int, "default": 60, "help": "passes over the training clips"},
         batch_size={"type": int, "default": 64, "help": "clips a step"},
         learning_rate={"type": float, "default": 4e-3, "help": "highest of the schedule"},
-        unknown_fraction={"type": float, "help": "`unknown` clips per clip of an average word; all there are"},
-        silence_fraction={"type": float, "default": 1.0, "help": "`silence` clips per clip of an average word"},
+        unknown_fraction={"type": float, "default": 2.5, "help": "`unknown` clips per clip of an average word"},
+        silence_fraction={"type": float, "default": 2.0, "help": "`silence` clips per clip of an average word"},
         cache={"help": '"memory" or a folder: decode the clips once'},
         seed=seed,
+        overwrite={"action": "store_true", "help": "replace a finished run in the folder"},
     )
     add(evaluate, run=run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
     add(predict, run=run, files={"nargs": "+", "help": "audio files; the first second of each counts"})
@@ -227,7 +230,6 @@ def build_parser():
 def main(arguments=None):
     """Run a command; an error that the user can mend is one line on standard error and exit status 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.captureWarnings(True)
     args = build_parser().parse_args(arguments)
     try:
         args.function(args)

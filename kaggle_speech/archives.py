@@ -17,9 +17,8 @@ import tarfile
 from collections import deque
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tqdm import tqdm
-
 from kaggle_speech import paths
+from kaggle_speech.progress import progress_bar
 
 
 class ArchiveError(ValueError):
@@ -214,7 +213,7 @@ class _CountedFile(io.FileIO):
 
 
 def byte_bar(title, num_bytes, progress, start=0):
-    return tqdm(total=num_bytes, initial=start, desc=title, unit="B", unit_scale=True, disable=not progress)
+    return progress_bar(total=num_bytes, initial=start, desc=title, unit="B", unit_scale=True, progress=progress)
 
 
 @contextlib.contextmanager
@@ -293,7 +292,7 @@ def _unpack_with_program(archive_path, names, out_dir, progress):
     # Everything, not only `names`: the program compares every member with every name it is given.
     lines = _program_lines(archive_path, "x", "-y", "-bb1", "-bsp0", f"-o{out_dir}")
     title = f"extracting {archive_path.name}"
-    with contextlib.closing(lines), tqdm(total=len(names), desc=title, unit=" files", disable=not progress) as bar:
+    with contextlib.closing(lines), progress_bar(total=len(names), desc=title, unit=" files", progress=progress) as bar:
         for line in lines:
             bar.update(line.startswith("- ") and line[2:].replace(os.sep, "/") in names)
 

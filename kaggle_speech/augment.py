@@ -29,8 +29,8 @@ class Augmentation:
     shift_ms: float = 100.0
     speed_fraction: float = 0.1
     gain_db: float = 6.0
-    noise_fraction: float = 0.7
-    min_snr_db: float = 0.0
+    noise_fraction: float = 0.5
+    min_snr_db: float = 5.0
     max_snr_db: float = 30.0
 
     def __post_init__(self):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm.auto import tqdm
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.augment import augment_waveforms
 from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.progress import progress_bar
 
 HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
 
@@ -88,7 +88,7 @@ def decode_to_cache(paths, cache, progress=True):
         array = np.lib.format.open_memmap(partial_path, "w+", np.int16, shape)
     paths_ds = tf.data.Dataset.from_tensor_slices(list(paths)).batch(256).map(read_wavs, tf.data.AUTOTUNE).prefetch(2)
     first = 0
-    with tqdm(total=len(paths), desc="decoding clips", unit="clip", disable=not progress) as bar:
+    with progress_bar(total=len(paths), desc="decoding clips", unit="clip", progress=progress) as bar:
         for clips in paths_ds.as_numpy_iterator():
             array[first : first + len(clips)] = clips
             first += len(clips)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from kaggle_speech.audio import AudioError, audio_length
 from kaggle_speech.labels import (
@@ -27,6 +26,7 @@ from kaggle_speech.labels import (
     word_to_label,
 )
 from kaggle_speech.noise import find_noise, write_silence_clips
+from kaggle_speech.progress import progress_bar
 
 #: Training speakers whose hash falls in this range of percent are set aside as `tune`.
 TUNE_PERCENTAGES = (20.0, 24.0)
@@ -157,7 +157,8 @@ def check_clips(clips_df, progress=True):
     """
     with concurrent.futures.ThreadPoolExecutor() as pool:
         found = pool.map(_length_or_error, clips_df["path"], chunksize=256)
-        found = list(tqdm(found, "checking clips", len(clips_df), unit="clip", disable=not progress))
+        bar = progress_bar(found, desc="checking clips", total=len(clips_df), unit="clip", progress=progress)
+        found = list(bar)
     num_samples, errors = zip(*found, strict=True) if found else ((), ())
     is_good = np.array([not error for error in errors], dtype=bool)
     good_df = clips_df.assign(num_samples=np.array(num_samples, dtype=int))[is_good]
@@ -165,15 +166,16 @@ def check_clips(clips_df, progress=True):
     return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
 
 
-def select_clips(clips_df, split, cache_dir, *, unknown_fraction=None, silence_fraction=1.0, seed=0):
+def select_clips(clips_df, split, cache_dir, *, unknown_fraction=2.5, silence_fraction=2.0, seed=0):
     """The clips of one split that have a label, with as much `unknown` and `silence` as is wanted.
 
     Args:
         clips_df: from `index_clips`.
         split: `train`, `tune`, `val` or `test`.
         cache_dir: folder where silence clips are written.
-        unknown_fraction: clips of the label `unknown` over those of an average other word; None takes all there are.
-        silence_fraction: the same for `silence`; 0 for none, or where the index has no noise recordings.
+        unknown_fraction: clips of the label `unknown` over those of an average other word; a vocabulary of twelve has
+            twenty words there, which must not outweigh the ten commands. None takes all there are.
+        silence_fraction: the same for `silence`; 0 for none. None are made where the index has no noise recordings.
         seed: of what is drawn.
 
     Returns:

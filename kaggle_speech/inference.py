@@ -1,9 +1,9 @@
 """A model over a list of files: probabilities, one row a file, in their order."""
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from kaggle_speech.dataset import make_dataset
+from kaggle_speech.progress import progress_bar
 
 
 def predict_probabilities(model, clips_df, batch_size=256, progress=True):
@@ -22,7 +22,7 @@ def predict_probabilities(model, clips_df, batch_size=256, progress=True):
     """
     waveform_ds = make_dataset(clips_df[["path"]], batch_size=batch_size)
     batches = []
-    with tqdm(total=len(clips_df), desc="predicting", unit="clip", mininterval=1, disable=not progress) as bar:
+    with progress_bar(total=len(clips_df), desc="predicting", unit="clip", progress=progress) as bar:
         for waveform in waveform_ds:
             batches.append(np.asarray(model.predict_on_batch(waveform)))
             bar.update(len(batches[-1]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES, read_audio, write_wav
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, write_wav
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR
 
 #: Share of a recording, from and to, in time: no split hears what another one heard.
@@ -16,6 +16,8 @@ REGIONS = {"train": (0.0, 0.45), "tune": (0.45, 0.5), "val": (0.5, 1.0), "test":
 #: Silence to train on: how often 0 (digital silence), 1, 2 and 3 noises are mixed, each at 0 to 200 %.
 NUM_NOISES_PROBABILITIES = (0.05, 0.65, 0.2, 0.1)
 MAX_TRAIN_VOLUME = 2.0
+#: Training noises are also tilted, to sound like other rooms and microphones than the few recordings there are.
+MAX_TILT_DB_PER_OCTAVE = 6.0
 
 
 def find_noise(audio_dir):
@@ -44,6 +46,18 @@ def read_noise(noise_paths, split):
     return regions
 
 
+def tilt_spectrum(waveform, tilt_db_per_octave):
+    """Make a sound brighter (above 0) or duller (below 0) at the same power.
+
+    Shape: `(samples,)` -> the same.
+    """
+    frequency_hz = np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50.0)
+    spectrum = np.fft.rfft(waveform) * frequency_hz ** (tilt_db_per_octave / (20 * np.log10(2)))
+    tilted = np.fft.irfft(spectrum, len(waveform))
+    power, tilted_power = (np.mean(np.square(sound)) for sound in (waveform, tilted))
+    return (tilted * np.sqrt(power / max(tilted_power, 1e-20))).astype("float32")
+
+
 def silence_clip(regions, rng, region_index=None):
     """One second of silence.
 
@@ -51,7 +65,7 @@ def silence_clip(regions, rng, region_index=None):
         regions: from `read_noise`.
         rng: `numpy.random.Generator`.
         region_index: cut from this recording at a volume of 0 to 100 %, as silence is scored;
-            None mixes 0 to 3 recordings at 0 to 200 % each, as silence is trained.
+            None mixes 0 to 3 recordings at 0 to 200 % each, tilted, as silence is trained.
 
     Shape: -> `(CLIP_SAMPLES,)`, float32 in [-1, 1].
 
@@ -65,7 +79,10 @@ def silence_clip(regions, rng, region_index=None):
     clip = np.zeros(CLIP_SAMPLES, "float32")
     for index in chosen:
         start = rng.integers(len(regions[index]) - CLIP_SAMPLES + 1)
-        clip += regions[index][start : start + CLIP_SAMPLES] * rng.uniform(0, max_volume)
+        segment = regions[index][start : start + CLIP_SAMPLES] * rng.uniform(0, max_volume)
+        if region_index is None:
+            segment = tilt_spectrum(segment, rng.uniform(-MAX_TILT_DB_PER_OCTAVE, MAX_TILT_DB_PER_OCTAVE))
+        clip += segment
     return np.clip(clip, -1, 1)
 
 
@@ -91,7 +108,8 @@ def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
     if not noise_paths:
         raise ValueError(f"`noise_paths` must name at least one recording of {BACKGROUND_NOISE_DIR}. Received: none")
     recordings = [(path.name, path.stat().st_size) for path in noise_paths]
-    settings = json.dumps([recordings, num_clips, split, seed, REGIONS, NUM_NOISES_PROBABILITIES, MAX_TRAIN_VOLUME])
+    recipe = [REGIONS, NUM_NOISES_PROBABILITIES, MAX_TRAIN_VOLUME, MAX_TILT_DB_PER_OCTAVE]
+    settings = json.dumps([recordings, num_clips, split, seed, recipe])
     out_dir = Path(cache_dir) / f"silence_{split}_{hashlib.sha1(settings.encode()).hexdigest()[:12]}"
     if not out_dir.exists():
         regions, rng = read_noise(noise_paths, split), np.random.default_rng(seed)

@@ -6,6 +6,8 @@ from pathlib import Path
 COMPETITION = "tensorflow-speech-recognition-challenge"
 #: The environment variable that names the data folder.
 DATA_VARIABLE = "KAGGLE_SPEECH_DATA"
+#: The environment variable that names the folder for what is made: `runs/` and `submissions/`.
+OUTPUT_VARIABLE = "KAGGLE_SPEECH_OUTPUT"
 #: What every Kaggle kernel has: `input` (read-only), `working` (saved), `temp` (not saved).
 KAGGLE_DIR = Path("/kaggle")
 
@@ -20,6 +22,10 @@ SPEECH_COMMANDS_ARCHIVES = "speech_commands_*.tar.gz"
 SPEECH_COMMANDS_CONTENT = "_background_noise_"
 #: A folder with one of these inside holds clips.
 CLIP_DIRS = ("train/audio", "test/audio", SPEECH_COMMANDS_CONTENT)
+
+
+class NoDataError(FileNotFoundError):
+    """There is no data in any of the usual places. The message says how to get some."""
 
 
 def has_clips(folder):
@@ -55,7 +61,9 @@ def project_dir():
 
 
 def output_dir():
-    """The folder for `runs/` and `submissions/`: what a Kaggle kernel saves, else the project."""
+    """The folder for `runs/` and `submissions/`: KAGGLE_SPEECH_OUTPUT, what a Kaggle kernel saves, or the project."""
+    if os.environ.get(OUTPUT_VARIABLE):
+        return Path(os.environ[OUTPUT_VARIABLE]).expanduser()
     return KAGGLE_DIR / "working" if is_kaggle_kernel() else project_dir()
 
 
@@ -85,7 +93,8 @@ def find_data(data_dir=None):
         data_dir: the folder; None looks for it.
 
     Raises:
-        FileNotFoundError: the folder that was named holds no data, or none was found.
+        FileNotFoundError: the folder that was named holds no data.
+        NoDataError: no folder was named, and there is none in the usual places.
     """
     if data_dir is not None:
         return _named_dir("`data_dir`", data_dir)
@@ -95,7 +104,7 @@ def find_data(data_dir=None):
     for folder in searched:
         if has_clips(folder) or find_archives(folder):
             return folder
-    raise FileNotFoundError(
+    raise NoDataError(
         f"There must be data in one of: {', '.join(map(str, searched))}. Received: none there. Next, one of:\n"
         f"  put the competition's train.7z, test.7z and sample_submission.7z into {project_dir() / 'data'}\n"
         "  python -m kaggle_speech prepare --download v0.01    downloads Speech Commands, the same training clips\n"

@@ -7,6 +7,7 @@
 import importlib.metadata
 import json
 import platform
+import shutil
 from pathlib import Path
 
 import keras
@@ -35,13 +36,14 @@ def read_json(path):
     return json.loads(Path(path).read_text())
 
 
-def start_run(run_dir, vocabulary, settings):
+def start_run(run_dir, vocabulary, settings, *, overwrite=False):
     """Make the folder of a run, or come back to the one of a killed run.
 
     Args:
         run_dir: the folder.
         vocabulary: labels in the order of the model's outputs.
         settings: JSON-able; what the result depends on.
+        overwrite: remove a finished run, or one of other settings, instead of raising.
 
     Returns:
         `run_dir` as a path.
@@ -51,13 +53,17 @@ def start_run(run_dir, vocabulary, settings):
     """
     run_dir = Path(run_dir)
     run = {"vocabulary": list(vocabulary), "settings": settings, "versions": library_versions()}
-    if (run_dir / "model.keras").exists():
-        raise ValueError(f"{run_dir}: must not hold a finished run. Choose another folder, or remove this one")
     if (run_dir / "run.json").exists():
-        found = read_json(run_dir / "run.json")
-        if (found["vocabulary"], found["settings"]) != (run["vocabulary"], json.loads(json.dumps(settings))):
+        found, wanted = read_json(run_dir / "run.json"), json.loads(json.dumps(run))
+        is_same = all(found[name] == wanted[name] for name in ("vocabulary", "settings"))
+        is_finished = (run_dir / "model.keras").exists()
+        if overwrite and (is_finished or not is_same):
+            shutil.rmtree(run_dir)
+        elif is_finished:
+            raise ValueError(f"{run_dir}: must not hold a finished run. Choose another folder, or overwrite this one")
+        elif not is_same:
             raise ValueError(
-                f"{run_dir}: a killed run must be continued with its own settings, or be removed. "
+                f"{run_dir}: a killed run must be continued with its own settings, or be overwritten. "
                 f"Its settings: {found['settings']}. Received: {settings}"
             )
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -65,11 +71,13 @@ def start_run(run_dir, vocabulary, settings):
     return run_dir
 
 
-def save_model(model, run_dir):
-    """Write `model.keras`, whole or not at all."""
-    partial_path = Path(run_dir) / "partial.model.keras"
+def finish_run(run_dir, model, metrics):
+    """Write `metrics.json`, with all that `run.json` holds, and `model.keras`, whole or not at all."""
+    run_dir = Path(run_dir)
+    write_json(run_dir / "metrics.json", metrics | read_json(run_dir / "run.json"))
+    partial_path = run_dir / "partial.model.keras"
     model.save(partial_path)
-    partial_path.replace(Path(run_dir) / "model.keras")
+    partial_path.replace(run_dir / "model.keras")
 
 
 def load_run(run_dir):

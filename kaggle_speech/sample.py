@@ -29,6 +29,7 @@ from kaggle_speech.labels import (
     which_set,
     word_to_label,
 )
+from kaggle_speech.progress import progress_bar
 
 MIN_CLIPS, MAX_CLIPS = 300, 20_000
 #: Raised whenever the same arguments come to give other clips, so that an old sample is rendered again.
@@ -258,8 +259,6 @@ def _write_lists(folder, labelled, answers):
 
 def _render(folder, num_clips, seed, progress):
     """Fill an empty folder."""
-    from tqdm import tqdm
-
     rng = np.random.default_rng(seed)
     labelled, unlabelled = _plan_clips(num_clips, seed, rng)
     clips = labelled + unlabelled
@@ -273,7 +272,7 @@ def _render(folder, num_clips, seed, progress):
             write_wav(folder / "train" / "audio" / BACKGROUND_NOISE_DIR / name, noise)
         noises = list(noises.values())
         even_noises = [noise / _rms(noise) for noise in noises]
-        for clip in tqdm(clips, desc="rendering", unit="clip", disable=not progress):
+        for clip in progress_bar(clips, desc="rendering", unit="clip", progress=progress):
             write_wav(folder / clip.path, _record(_word_waveform(next(speech), clip.tract_scale), even_noises, rng))
     answers = {clip.path: clip.label for clip in unlabelled}
     for index in range(max(1, round(len(unlabelled) / (len(COMPETITION_LABELS) - 1)))):

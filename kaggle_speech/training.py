@@ -1,11 +1,13 @@
 """One recipe that fits any model: AdamW, warm-up and cosine, label smoothing, early stopping, resumable."""
 
 import json
+import time
 from pathlib import Path
 
 import keras
 import pandas as pd
-from tqdm.auto import tqdm
+
+from kaggle_speech.progress import progress_bar
 
 MONITOR = "val_loss"
 
@@ -32,8 +34,12 @@ class _KeepBest(keras.callbacks.Callback):
         self.run_dir, self.patience = run_dir, patience
         self.rows = read_history(run_dir).to_dict("records")
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.monotonic()
+
     def on_epoch_end(self, epoch, logs=None):
-        self.rows = [row for row in self.rows if row["epoch"] < epoch] + [{"epoch": epoch, **logs}]
+        row = {"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)}
+        self.rows = [row for row in self.rows if row["epoch"] < epoch] + [row]
         _replace(self.run_dir / "history.csv", lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
         best = min(range(len(self.rows)), key=lambda index: self.rows[index][MONITOR])
         if best == len(self.rows) - 1:
@@ -62,7 +68,7 @@ class _ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         total, done = (num_epochs * self.steps_per_epoch for num_epochs in (self.num_epochs, self.first_epoch))
-        self.bar = tqdm(total=total, initial=done, desc="training", unit="batch", mininterval=1)
+        self.bar = progress_bar(total=total, initial=done, desc="training", unit="batch")
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update(1)
@@ -117,7 +123,7 @@ def compile_and_fit(
         patience: stop after so many epochs without a lower loss.
 
     Returns:
-        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, learning_rate`.
+        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`.
     """
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)

@@ -118,7 +118,8 @@ def test_fractions_of_unknown_and_silence(data_dir, tmp_path):
     def counts(**fractions):
         return index.select_clips(clips_df, "train", tmp_path / "cache", **fractions)["label"].value_counts()
 
-    assert counts()["unknown"] == 2 * num_speakers  # all there are: two words
+    assert counts(unknown_fraction=None)["unknown"] == 2 * num_speakers  # all there are: two words
+    assert counts()["unknown"] == 2 * num_speakers  # fewer than the default asks for
     assert counts(unknown_fraction=0.5)["unknown"] == round(num_speakers / 2)
     assert "silence" not in counts(silence_fraction=0.0)
     silence = counts(silence_fraction=2.0)["silence"]

@@ -47,6 +47,17 @@ def test_trained_silence_has_digital_silence_and_mixes(recordings):
     assert np.abs(clips).max() <= 1
 
 
+def test_tilt_is_decibels_per_octave_at_the_same_power(rng):
+    white = rng.standard_normal(160_000)
+    tilted = noise.tilt_spectrum(white, -6.0)
+    assert np.mean(tilted**2) == pytest.approx(np.mean(white**2), rel=1e-3)
+    power = np.abs(np.fft.rfft(tilted)) ** 2 / np.abs(np.fft.rfft(white)) ** 2
+    at_hz = lambda frequency_hz: 10 * np.log10(power[round(frequency_hz * 10)])  # noqa: E731
+    assert at_hz(1000) - at_hz(2000) == pytest.approx(6, abs=0.05)
+    assert at_hz(500) - at_hz(4000) == pytest.approx(18, abs=0.05)
+    np.testing.assert_array_equal(noise.tilt_spectrum(np.zeros(100), 3.0), 0)
+
+
 def test_same_arguments_find_the_same_files(recordings):
     cache_dir = recordings[0].parent / "cache"
     first = noise.write_silence_clips(recordings, 7, "train", cache_dir, seed=3)

@@ -5,6 +5,9 @@ from keras import layers, ops
 
 from kaggle_speech.audio import CLIP_SAMPLES
 
+#: Keras' 0.99 takes hundreds of steps to forget where it started: a short run would be judged by it.
+BATCH_NORM_MOMENTUM = 0.95
+
 
 def waveform_input():
     """The input of every model: `(batch, CLIP_SAMPLES)`, float in [-1, 1]."""
@@ -16,7 +19,7 @@ def standardize(x, name="standardize"):
 
     Shape: `(batch, frames, coefficients)` -> the same.
     """
-    return layers.BatchNormalization(center=False, scale=False, name=name)(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, center=False, scale=False, name=name)(x)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
@@ -38,9 +41,9 @@ class SpecAugment(layers.Layer):
     def __init__(
         self,
         num_time_masks=2,
-        max_time_frames=20,
-        num_frequency_masks=2,
-        max_frequency_bins=7,
+        max_time_frames=15,
+        num_frequency_masks=1,
+        max_frequency_bins=5,
         seed=None,
         **kwargs,
     ):

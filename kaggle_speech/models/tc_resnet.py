@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import MFCC, FeatureSpec
-from kaggle_speech.models.blocks import SpecAugment, standardize, waveform_input
+from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, standardize, waveform_input
 
 #: 40 coefficients of 30 ms windows, every 10 ms, as in the paper.
 SPEC = FeatureSpec(frame_length=480, frame_step=160, fft_length=512, num_mel_bins=40, num_mfcc=40)
@@ -12,7 +12,7 @@ SPEC = FeatureSpec(frame_length=480, frame_step=160, fft_length=512, num_mel_bin
 
 def _convolution(x, filters, kernel_size, strides=1, activation="relu"):
     x = layers.Conv1D(filters, kernel_size, strides, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
     return layers.Activation(activation)(x) if activation else x
 
 
@@ -25,7 +25,7 @@ def _residual_block(x, filters, strides, kernel_size=9):
     return layers.Activation("relu")(layers.Add()([x, shortcut]))
 
 
-def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rate=0.5):
+def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rate=0.3):
     """TC-ResNet8 or TC-ResNet14.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

@@ -1,0 +1,37 @@
+# `make run`: clips to a checked submission with figures. `make test`: lint and tests.
+# Both make .venv themselves and use it again while requirements and constraints stay the same.
+# `make CONSTRAINTS=` installs the newest versions instead of the tested ones.
+
+PYTHON ?= python3
+CONSTRAINTS ?= -c constraints.txt
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+.PHONY: run test setup clean
+.DEFAULT_GOAL := run
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python must be >= 3.11. Received: " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup
+	@data="$$($(BIN)/python -m kaggle_speech prepare --or-sample)" && export KAGGLE_SPEECH_DATA="$$data" && \
+	echo "data: $$data" && \
+	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir runs/notebooks $(NOTEBOOKS)
+	@echo "submission: submissions/10_tc_resnet.csv (checked), with its settings in submissions/10_tc_resnet.json"
+	@echo "figures:    runs/figures/*.png"
+	@echo "notebooks:  runs/notebooks/*.html"
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv runs data/sample data/cache

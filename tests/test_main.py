@@ -1,0 +1,153 @@
+"""The door: the whole job on the sample through its commands, and what bad input gets."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from kaggle_speech import paths
+from kaggle_speech.__main__ import main
+from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.submission import check_submission, read_submission
+
+
+@pytest.fixture(scope="module")
+def data_dir(sample_dir, tmp_path_factory):
+    """The sample with a damaged training clip."""
+    data_dir = tmp_path_factory.mktemp("main") / "data"
+    shutil.copytree(sample_dir, data_dir)
+    (data_dir / "train/audio/yes/00000000_nohash_0.wav").write_text("no sound")
+    return data_dir
+
+
+@pytest.fixture(scope="module")
+def run_dir(data_dir, tmp_path_factory):
+    """A run of a few epochs."""
+    run_dir = tmp_path_factory.mktemp("runs") / "tc_resnet"
+    arguments = ["--data", data_dir, "--out", run_dir, "--epochs", "30", "--batch-size", "16", "--seed", "3"]
+    assert main(["train", *map(str, arguments)]) == 0
+    return run_dir
+
+
+def test_train_writes_what_a_run_holds(run_dir):
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert metrics["settings"]["seed"] == 3 and len(metrics["settings"]["data"]) == 16
+    assert metrics["vocabulary"] == list(COMPETITION_LABELS)
+    assert set(metrics["recall"]) == set(COMPETITION_LABELS)
+    assert metrics["accuracy"] > 0.2  # chance is 0.08
+    assert metrics["training_minutes"] > 0
+    assert len(pd.read_csv(run_dir / "history.csv")) == 30
+    bad_df = pd.read_csv(run_dir / "bad_clips.csv")
+    assert bad_df["error"].str.contains("00000000_nohash_0.wav: must be an audio file").all() and len(bad_df) == 1
+
+
+def test_train_keeps_a_finished_run(run_dir, data_dir, capsys):
+    assert main(["train", "--data", str(data_dir), "--out", str(run_dir)]) == 1
+    assert "must not hold a finished run" in capsys.readouterr().err
+
+
+def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, capsys):
+    assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path)]) == 0
+    trained, evaluated = (json.loads((folder / "metrics.json").read_text()) for folder in (run_dir, tmp_path))
+    assert evaluated["accuracy"] == trained["accuracy"]
+    assert f"validation accuracy {trained['accuracy']:.4f}" in capsys.readouterr().out
+    confusion_df = pd.read_csv(tmp_path / "confusion.csv", index_col=0)
+    assert confusion_df.to_numpy().sum() == trained["num_clips"]
+    assert (tmp_path / "confusion.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / "worst_clips.csv")) == 10
+
+
+def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
+    out_path = tmp_path / "01_tc_resnet.csv"
+    assert main(["submit", "--run", str(run_dir), "--data", str(data_dir), "--out", str(out_path)]) == 0
+    answers_df = check_submission(out_path, data_dir / "sample_submission.csv")
+    truth_df = read_submission(data_dir / "test_truth.csv")
+    both_df = answers_df.merge(truth_df, on="fname")
+    assert len(both_df) == len(truth_df)
+    assert (both_df["label_x"] == both_df["label_y"]).mean() > 0.2
+    assert json.loads(out_path.with_suffix(".json").read_text())["settings"]["seed"] == 3
+
+
+def test_submit_with_an_unreadable_clip_keeps_the_other_rows(run_dir, data_dir, tmp_path, capsys):
+    broken_dir = tmp_path / "broken"
+    shutil.copytree(data_dir / "test", broken_dir / "test")
+    shutil.copy(data_dir / "sample_submission.csv", broken_dir)
+    bad_path = sorted((broken_dir / "test" / "audio").iterdir())[0]
+    bad_path.write_bytes(bad_path.read_bytes()[:5000])
+    out_path = tmp_path / "01.csv"
+    assert main(["submit", "--run", str(run_dir), "--data", str(broken_dir), "--out", str(out_path)]) == 1
+    error = capsys.readouterr().err
+    assert bad_path.name in error and "truncated" in error and "01.csv.partial" in error
+    names = set(read_submission(f"{out_path}.partial")["fname"])
+    assert names == {path.name for path in bad_path.parent.iterdir()} - {bad_path.name}
+    assert not out_path.exists()
+
+
+def test_predict_answers_good_files_and_names_bad_ones(run_dir, data_dir, tmp_path, capsys):
+    good = sorted((data_dir / "test" / "audio").iterdir())[:2]
+    bad_path = tmp_path / "bad.wav"
+    bad_path.write_bytes(b"")
+    assert main(["predict", "--run", str(run_dir), str(good[0]), str(bad_path), str(good[1])]) == 1
+    captured = capsys.readouterr()
+    rows = [line.split("\t") for line in captured.out.splitlines()]
+    assert [row[0] for row in rows] == [str(path) for path in good]
+    assert all(row[1] in COMPETITION_LABELS and 0 < float(row[2]) <= 1 for row in rows)
+    assert "bad.wav: an audio file must not be empty" in captured.err
+
+
+def test_prepare_and_sample_print_their_folder(sample_dir, tmp_path, capsys, monkeypatch):
+    assert main(["prepare", "--data", str(sample_dir)]) == 0
+    assert capsys.readouterr().out.strip() == str(sample_dir)
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(paths, "project_dir", lambda: tmp_path)
+    assert main(["sample", "--num-clips", "300", "--out", str(tmp_path / "data" / "sample")]) == 0
+    assert main(["prepare"]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "data" / "sample")] * 2
+
+
+def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(paths, "project_dir", lambda: tmp_path)
+    assert main(["prepare"]) == 1
+    assert "python -m kaggle_speech sample" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--data", "{empty}", "--out", "{empty}/run"], "must name a folder with clips"),
+        (["evaluate", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
+        (["submit", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
+        (["predict", "--run", "{empty}", "{data}/nowhere.wav"], "nowhere.wav"),
+        (["sample", "--num-clips", "3", "--out", "{empty}/sample"], "`num_clips` must be a whole number"),
+    ],
+)
+def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
+    arguments = [argument.format(empty=tmp_path, data=sample_dir) for argument in arguments]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") or "\nerror: " in error
+    assert message in error
+
+
+def test_help_is_quick_to_say_what_there_is():
+    code = "import sys; from kaggle_speech.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert 'tensorflow' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for command in ("sample", "prepare", "train", "evaluate", "predict", "submit"):
+        assert command in shown
+
+
+def test_imports_without_what_a_kaggle_kernel_lacks():
+    """py7zr, espeakng-loader and tqdm are optional."""
+    code = """
+import sys
+for name in ("py7zr", "espeakng_loader", "tqdm", "tqdm.auto"):
+    sys.modules[name] = None
+from kaggle_speech import archives, audio, augment, dataset, decoding, downloads, evaluation, features, index
+from kaggle_speech import inference, labels, models, noise, paths, plots, runs, sample, submission, training
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

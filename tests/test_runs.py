@@ -1,0 +1,50 @@
+"""runs.py: a run is found again, continued only with its own settings, and not lost by accident."""
+
+import numpy as np
+import pytest
+
+from kaggle_speech import runs
+from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.models import build_model
+
+SETTINGS = {"model": "tc_resnet", "seed": 1, "pair": (1, 2)}
+
+
+def test_round_trip(tmp_path, speech):
+    run_dir = runs.start_run(tmp_path / "new" / "run", COMPETITION_LABELS, SETTINGS)
+    model = build_model("tc_resnet", 12)
+    runs.finish_run(run_dir, model, {"accuracy": 0.5})
+    loaded, vocabulary = runs.load_run(run_dir)
+    assert vocabulary == COMPETITION_LABELS
+    np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
+    metrics = runs.read_json(run_dir / "metrics.json")
+    assert metrics["accuracy"] == 0.5 and metrics["settings"]["seed"] == 1
+    assert {"python", "tensorflow", "keras", "kaggle_speech"} <= set(metrics["versions"])
+    assert sorted(path.name for path in run_dir.iterdir()) == ["metrics.json", "model.keras", "run.json"]
+
+
+def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path):
+    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
+    (run_dir / "history.csv").write_text("epoch\n0\n")
+    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
+    with pytest.raises(ValueError, match=r"continued with its own settings.* 'seed': 1.* Received: .*'seed': 2"):
+        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2})
+    assert (run_dir / "history.csv").exists()
+    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
+    assert (run_dir / "history.csv").exists()  # the same run: overwriting still means to continue
+    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2}, overwrite=True)
+    assert not (run_dir / "history.csv").exists()
+
+
+def test_finished_run_is_kept_unless_overwritten(tmp_path):
+    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
+    (run_dir / "model.keras").touch()
+    with pytest.raises(ValueError, match="must not hold a finished run"):
+        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
+    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
+    assert not (run_dir / "model.keras").exists()
+
+
+def test_folder_without_a_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing: must hold a trained model .* kaggle_speech train --out"):
+        runs.load_run(tmp_path / "nothing")
