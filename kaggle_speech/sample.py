@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import math
 import numbers
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kaggle_speech.acoustics import background_noises, record, rms
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, SAMPLE_RATE, write_wav
 from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, Utterance, render_speech, voice_variants
 from kaggle_speech.labels import (
@@ -38,10 +38,7 @@ SAMPLE_VERSION = 1
 _SETTINGS_NAME = "sample.json"
 _CLIPS_PER_SPEAKER = 6
 _MAX_TAKES = 3  # of one word by one speaker
-_SHORT_CLIP_FRACTION = 1 / 8
-_MIN_CLIP_SAMPLES = round(0.6 * SAMPLE_RATE)
 _MAX_WORD_SAMPLES = round(0.9 * SAMPLE_RATE)
-_NOISE_SAMPLES = 16 * SAMPLE_RATE
 _NUM_BABBLE_WORDS = 120
 
 
@@ -139,14 +136,6 @@ def _test_path(seed, index):
     return f"test/audio/clip_{hashlib.sha1(f'{seed} {index}'.encode()).hexdigest()[:9]}.wav"
 
 
-def _rms(waveform):
-    return math.sqrt(np.mean(np.square(waveform))) + 1e-9
-
-
-def _decibels(gain_db):
-    return 10 ** (gain_db / 20)
-
-
 def _word_waveform(samples, tract_scale):
     """espeak's samples at 16 kHz, without the silence around them, at most 0.9 s."""
     import soxr
@@ -155,87 +144,6 @@ def _word_waveform(samples, tract_scale):
     word = samples[loud[0] : loud[-1] + 1].astype(np.float32)
     num_samples = min(len(word) * SAMPLE_RATE * tract_scale / VOICE_SAMPLE_RATE, _MAX_WORD_SAMPLES)
     return soxr.resample(word, len(word), num_samples)[:_MAX_WORD_SAMPLES] / INT16_SCALE
-
-
-def _room_response(rng):
-    """The impulse response of a small room: the direct sound, then noise that decays by 60 dB in 0.1 to 0.5 s."""
-    decay_s = rng.uniform(0.1, 0.5)
-    time_s = np.arange(round(0.6 * decay_s * SAMPLE_RATE)) / SAMPLE_RATE
-    tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
-    response = tail * _decibels(rng.uniform(-26, -4)) / math.sqrt(np.sum(tail**2))
-    response[0] += 1
-    return response
-
-
-def _convolve(clip, response):
-    """As `scipy.signal.fftconvolve(clip, response)[: len(clip)]`, without its second of import."""
-    num_samples = CLIP_SAMPLES + 5_600  # a fast length; the tail of the longest response does not wrap around
-    return np.fft.irfft(np.fft.rfft(clip, num_samples) * np.fft.rfft(response, num_samples), num_samples)[: len(clip)]
-
-
-def _record(word, noises, rng):
-    """The clip of a word: said at some moment, at some level, in a room with background noise.
-
-    Shape: `(samples,)` -> `(CLIP_SAMPLES,)`, or in one of eight cases a shorter one.
-
-    Args:
-        word: its waveform.
-        noises: waveforms with a level of 1.
-        rng: NumPy generator.
-    """
-    num_samples = CLIP_SAMPLES
-    if rng.random() < _SHORT_CLIP_FRACTION:
-        num_samples = rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300)
-    start = round(rng.beta(2, 2) * (num_samples - len(word)))
-    clip = np.zeros(num_samples)
-    clip[start : start + len(word)] = word
-    clip = _convolve(clip, _room_response(rng))
-    level = _decibels(min(max(rng.normal(-23, 7), -42), -9))
-    level = min(level, 0.98 * _rms(clip[start : start + len(word)]) / np.abs(clip).max())  # not clipped
-    clip *= level / _rms(clip[start : start + len(word)])
-    noise = noises[rng.integers(len(noises))]
-    offset = rng.integers(len(noise) - num_samples)
-    noise_level = level * _decibels(-min(max(rng.normal(36, 15), 6), 80))
-    return clip + noise_level * noise[offset : offset + num_samples]
-
-
-def _coloured_noise(exponent, rng):
-    """Gaussian noise whose power falls with `frequency ** exponent`: 0 is white, 1 pink, 2 brown."""
-    frequencies = np.fft.rfftfreq(_NOISE_SAMPLES, 1 / SAMPLE_RATE)
-    spectrum = np.fft.rfft(rng.standard_normal(_NOISE_SAMPLES)) / np.maximum(frequencies, 20) ** (exponent / 2)
-    return np.fft.irfft(spectrum, _NOISE_SAMPLES)
-
-
-def _scatter(sounds, rng):
-    """The sounds, each at a random moment and level, summed."""
-    mix = np.zeros(_NOISE_SAMPLES)
-    for sound in sounds:
-        start = rng.integers(_NOISE_SAMPLES - len(sound))
-        mix[start : start + len(sound)] += sound * rng.uniform(0.2, 1) / np.abs(sound).max()
-    return mix
-
-
-def _drops(num_drops, rng):
-    """Clicks that ring and die away, as of a dripping tap."""
-    time_s = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
-    for pitch_hz, decay_s in zip(rng.uniform(800, 4000, num_drops), rng.uniform(0.003, 0.02, num_drops), strict=True):
-        yield np.sin(2 * np.pi * pitch_hz * time_s) * np.exp(-time_s / decay_s)
-
-
-def _background_noises(words, rng):
-    """File name -> waveform of the six noise recordings, at the levels of the competition's."""
-    time_s = np.arange(_NOISE_SAMPLES) / SAMPLE_RATE
-    hum = sum(np.sin(2 * np.pi * 50 * k * time_s + k * k) / k for k in range(1, 20))
-    pink, white = _coloured_noise(1, rng), _coloured_noise(0, rng)
-    sounds = {
-        "babble": (-30, _scatter(words, rng) + 0.01 * white),
-        "brown_noise": (-24, _coloured_noise(2, rng)),
-        "dripping_tap": (-36, _scatter(_drops(70, rng), rng) + 0.002 * white),
-        "mains_hum": (-34, hum + 0.2 * white),
-        "pink_noise": (-14, pink),
-        "white_noise": (-14, white),
-    }
-    return {f"{name}.wav": sound * (_decibels(level_db) / _rms(sound)) for name, (level_db, sound) in sounds.items()}
 
 
 def _silence(noises, index, rng):
@@ -267,13 +175,13 @@ def _render(folder, num_clips, seed, progress):
         (folder / path).mkdir(parents=True)
     speech = render_speech(babble + [clip.utterance for clip in clips])
     with contextlib.closing(speech):
-        noises = _background_noises([_word_waveform(next(speech), 1.0) for _ in babble], rng)
+        noises = background_noises([_word_waveform(next(speech), 1.0) for _ in babble], rng)
         for name, noise in noises.items():
             write_wav(folder / "train" / "audio" / BACKGROUND_NOISE_DIR / name, noise)
         noises = list(noises.values())
-        even_noises = [noise / _rms(noise) for noise in noises]
+        even_noises = [noise / rms(noise) for noise in noises]
         for clip in progress_bar(clips, desc="rendering", unit="clip", progress=progress):
-            write_wav(folder / clip.path, _record(_word_waveform(next(speech), clip.tract_scale), even_noises, rng))
+            write_wav(folder / clip.path, record(_word_waveform(next(speech), clip.tract_scale), even_noises, rng))
     answers = {clip.path: clip.label for clip in unlabelled}
     for index in range(max(1, round(len(unlabelled) / (len(COMPETITION_LABELS) - 1)))):
         path = _test_path(seed, len(unlabelled) + index)

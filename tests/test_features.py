@@ -1,6 +1,9 @@
 """features.py against librosa (in float64), tf.signal and properties."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import keras
 import librosa
@@ -149,3 +152,25 @@ def test_bad_specs(values, message):
 def test_waveform_shorter_than_a_frame():
     with pytest.raises(ValueError, match="at least one frame of 400 samples"):
         features.power_spectrogram(np.zeros(100, "float32"), FeatureSpec(centered=False))
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_on_other_backends(backend, speech, tmp_path):
+    pytest.importorskip(backend, reason=f"{backend} is not installed")
+    np.save(tmp_path / "speech.npy", speech)
+    code = f"""
+import sys
+import numpy as np
+from kaggle_speech import features
+from kaggle_speech.models import build_tc_resnet
+speech = np.load({str(tmp_path / "speech.npy")!r})
+probabilities = build_tc_resnet(12).predict(speech, verbose=0)
+assert probabilities.shape == (4, 12) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+assert "tensorflow" not in sys.modules
+arrays = (features.mfcc(speech), features.spectrogram_image(speech))
+np.savez({str(tmp_path / "features.npz")!r}, *(np.asarray(array) for array in arrays))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": backend})
+    arrays = np.load(tmp_path / "features.npz")
+    np.testing.assert_allclose(arrays["arr_0"], features.mfcc(speech), atol=2e-3)
+    assert np.isclose(arrays["arr_1"], features.spectrogram_image(speech), atol=0.03).mean() > 0.999

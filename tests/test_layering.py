@@ -17,8 +17,9 @@ ALLOWED = {
     "downloads": ["archives"],
     "progress": [],
     "audio": [],
+    "acoustics": ["audio"],
     "espeak": [],
-    "sample": ["labels", "audio", "espeak", "progress"],
+    "sample": ["labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
     "index": ["labels", "audio", "noise", "progress"],
     "augment": ["audio"],
@@ -73,4 +74,4 @@ def test_tensorflow_stays_where_it_is_needed(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_files_are_short_enough_to_read(module):
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 350
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 330

@@ -1,0 +1,101 @@
+"""Rooms, noises and levels: what turns a spoken word into a recording of it. For the rendered sample."""
+
+import math
+
+import numpy as np
+
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
+
+_SHORT_CLIP_FRACTION = 1 / 8
+_MIN_CLIP_SAMPLES = round(0.6 * SAMPLE_RATE)
+_NOISE_SAMPLES = 16 * SAMPLE_RATE
+
+
+def rms(waveform):
+    """Root mean square, never zero."""
+    return math.sqrt(np.mean(np.square(waveform))) + 1e-9
+
+
+def _decibels(gain_db):
+    return 10 ** (gain_db / 20)
+
+
+def _room_response(rng):
+    """The impulse response of a small room: the direct sound, then noise that decays by 60 dB in 0.1 to 0.5 s."""
+    decay_s = rng.uniform(0.1, 0.5)
+    time_s = np.arange(round(0.6 * decay_s * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
+    response = tail * _decibels(rng.uniform(-26, -4)) / math.sqrt(np.sum(tail**2))
+    response[0] += 1
+    return response
+
+
+def _convolve(clip, response):
+    """As `scipy.signal.fftconvolve(clip, response)[: len(clip)]`, without its second of import."""
+    num_samples = CLIP_SAMPLES + 5_600  # a fast length; the tail of the longest response does not wrap around
+    return np.fft.irfft(np.fft.rfft(clip, num_samples) * np.fft.rfft(response, num_samples), num_samples)[: len(clip)]
+
+
+def record(word, noises, rng):
+    """The clip of a word: said at some moment, at some level, in a room with background noise.
+
+    Shape: `(samples,)` -> `(CLIP_SAMPLES,)`, or in one of eight cases a shorter one.
+
+    Args:
+        word: its waveform.
+        noises: waveforms with a level of 1.
+        rng: NumPy generator.
+    """
+    num_samples = CLIP_SAMPLES
+    if rng.random() < _SHORT_CLIP_FRACTION:
+        num_samples = rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300)
+    start = round(rng.beta(2, 2) * (num_samples - len(word)))
+    clip = np.zeros(num_samples)
+    clip[start : start + len(word)] = word
+    clip = _convolve(clip, _room_response(rng))
+    level = _decibels(min(max(rng.normal(-23, 7), -42), -9))
+    level = min(level, 0.98 * rms(clip[start : start + len(word)]) / np.abs(clip).max())  # not clipped
+    clip *= level / rms(clip[start : start + len(word)])
+    noise = noises[rng.integers(len(noises))]
+    offset = rng.integers(len(noise) - num_samples)
+    noise_level = level * _decibels(-min(max(rng.normal(36, 15), 6), 80))
+    return clip + noise_level * noise[offset : offset + num_samples]
+
+
+def _coloured_noise(exponent, rng):
+    """Gaussian noise whose power falls with `frequency ** exponent`: 0 is white, 1 pink, 2 brown."""
+    frequencies = np.fft.rfftfreq(_NOISE_SAMPLES, 1 / SAMPLE_RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(_NOISE_SAMPLES)) / np.maximum(frequencies, 20) ** (exponent / 2)
+    return np.fft.irfft(spectrum, _NOISE_SAMPLES)
+
+
+def _scatter(sounds, rng):
+    """The sounds, each at a random moment and level, summed."""
+    mix = np.zeros(_NOISE_SAMPLES)
+    for sound in sounds:
+        start = rng.integers(_NOISE_SAMPLES - len(sound))
+        mix[start : start + len(sound)] += sound * rng.uniform(0.2, 1) / np.abs(sound).max()
+    return mix
+
+
+def _drops(num_drops, rng):
+    """Clicks that ring and die away, as of a dripping tap."""
+    time_s = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
+    for pitch_hz, decay_s in zip(rng.uniform(800, 4000, num_drops), rng.uniform(0.003, 0.02, num_drops), strict=True):
+        yield np.sin(2 * np.pi * pitch_hz * time_s) * np.exp(-time_s / decay_s)
+
+
+def background_noises(words, rng):
+    """File name -> waveform of the six noise recordings, at the levels of the competition's."""
+    time_s = np.arange(_NOISE_SAMPLES) / SAMPLE_RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * time_s + k * k) / k for k in range(1, 20))
+    pink, white = _coloured_noise(1, rng), _coloured_noise(0, rng)
+    sounds = {
+        "babble": (-30, _scatter(words, rng) + 0.01 * white),
+        "brown_noise": (-24, _coloured_noise(2, rng)),
+        "dripping_tap": (-36, _scatter(_drops(70, rng), rng) + 0.002 * white),
+        "mains_hum": (-34, hum + 0.2 * white),
+        "pink_noise": (-14, pink),
+        "white_noise": (-14, white),
+    }
+    return {f"{name}.wav": sound * (_decibels(level_db) / rms(sound)) for name, (level_db, sound) in sounds.items()}
