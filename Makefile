@@ -23,10 +23,11 @@ setup: .venv/installed
 run: setup
 	@data="$$($(BIN)/python -m kaggle_speech prepare --or-sample)" && export KAGGLE_SPEECH_DATA="$$data" && \
 	echo "data: $$data" && \
-	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir runs/notebooks $(NOTEBOOKS)
-	@echo "submission: submissions/10_tc_resnet.csv (checked), with its settings in submissions/10_tc_resnet.json"
-	@echo "figures:    runs/figures/*.png"
-	@echo "notebooks:  runs/notebooks/*.html"
+	out="$${KAGGLE_SPEECH_OUTPUT:-.}" && \
+	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir "$$out/runs/notebooks" $(NOTEBOOKS) && \
+	echo "submission: $$out/submissions/10_tc_resnet.csv (checked), its settings in 10_tc_resnet.json beside it" && \
+	echo "figures:    $$out/runs/figures/*.png" && \
+	echo "notebooks:  $$out/runs/notebooks/*.html"
 
 test: setup
 	$(BIN)/ruff check .
@@ -34,4 +35,4 @@ test: setup
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf .venv runs data/sample data/cache
+	rm -rf .venv runs data/sample

@@ -4,6 +4,7 @@ TensorFlow is imported by the commands that need it, so that `--help` and the ot
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,11 @@ from pathlib import Path
 from kaggle_speech import __doc__ as package_doc
 from kaggle_speech import paths
 from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
+
+#: What suits each model (a key of `models.BUILDERS`) with the recipe of `training`.
+LEARNING_RATES = {"cnn": 1e-3, "tc_resnet": 4e-3}
+#: Bad clips that are printed; a run lists all of them in bad_clips.csv.
+MAX_LISTED = 20
 
 
 def sample(args):
@@ -25,8 +31,12 @@ def prepare(args):
     from kaggle_speech import archives, downloads
 
     if args.download:
-        args.data = Path(args.data or paths.project_dir() / "data")
-        downloads.download(args.download, args.data)
+        archive_dir = Path(args.data or paths.project_dir() / "data")
+        archive_path = downloads.download(args.download, archive_dir)
+        out_dir = Path(args.out or paths.extraction_dir(archive_dir) / f"speech_commands_{args.download}")
+        archives.extract_archive(archive_path, out_dir)
+        print(out_dir)
+        return
     try:
         print(archives.prepare_data(args.data, args.out))
     except paths.NoDataError:
@@ -41,7 +51,8 @@ def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
 
     clips_df, bad_df = index.check_clips(index.index_clips(archives.prepare_data(data_dir), vocabulary))
     if len(bad_df):
-        print(f"{len(bad_df)} clips cannot be read and are left out:", *bad_df["error"], sep="\n  ", file=sys.stderr)
+        errors = [*bad_df["error"][:MAX_LISTED], *(["..."] if len(bad_df) > MAX_LISTED else [])]
+        print(f"{len(bad_df)} clips cannot be read and are left out:", *errors, sep="\n  ", file=sys.stderr)
     return clips_df, bad_df
 
 
@@ -51,49 +62,46 @@ def train(args):
 
     vocabulary = VOCABULARIES[args.num_classes]
     clips_df, bad_df = _read_index(args.data, vocabulary)
-    settings = {name: getattr(args, name) for name in ("model", "epochs", "batch_size", "learning_rate", "seed")}
-    settings |= {name: getattr(args, name) for name in ("unknown_fraction", "silence_fraction")}
+    fractions = {"unknown_fraction": args.unknown_fraction, "silence_fraction": args.silence_fraction}
+    train_df = index.select_clips(clips_df, "train", seed=args.seed, **fractions)
+    tune_df = index.select_clips(clips_df, "tune", **fractions)
+    val_df = index.validation_clips(clips_df)
+    augmentation = augment.Augmentation()
+    learning_rate = args.learning_rate or LEARNING_RATES[args.model]
+    training.set_seed(args.seed)
+    model = models.build_model(args.model, len(vocabulary))
+
+    settings = {"model": args.model, "epochs": args.epochs, "batch_size": args.batch_size, "seed": args.seed}
+    settings |= {"learning_rate": learning_rate, "augmentation": dataclasses.asdict(augmentation), **fractions}
     settings["data"] = index.data_fingerprint(clips_df)
     run_dir = runs.start_run(args.out, vocabulary, settings, overwrite=args.overwrite)
     if len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
-
-    cache_dir = paths.cache_dir()
-    fractions = {"unknown_fraction": args.unknown_fraction, "silence_fraction": args.silence_fraction}
-    train_df = index.select_clips(clips_df, "train", cache_dir, seed=args.seed, **fractions)
-    tune_df = index.select_clips(clips_df, "tune", cache_dir, **fractions)
     train_ds = dataset.make_dataset(
         train_df,
         vocabulary,
         args.batch_size,
         shuffle=True,
-        augmentation=augment.Augmentation(),
+        augmentation=augmentation,
         noise=noise.background_noise(index.noise_paths(clips_df)),
         cache=args.cache,
         seed=args.seed,
     )
-    training.set_seed(args.seed)
-    model = models.build_model(args.model, len(vocabulary))
+    tune_ds = dataset.make_dataset(tune_df, vocabulary, 256)
     history_df = training.compile_and_fit(
-        model,
-        train_ds,
-        dataset.make_dataset(tune_df, vocabulary, 256),
-        run_dir,
-        num_epochs=args.epochs,
-        learning_rate=args.learning_rate,
+        model, train_ds, tune_ds, run_dir, num_epochs=args.epochs, learning_rate=learning_rate
     )
-    metrics = _validate(model, vocabulary, clips_df)
+    metrics = _validate(model, vocabulary, val_df)
     metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
     runs.finish_run(run_dir, model, metrics)
     _print_metrics(metrics)
     print(f"model and metrics: {run_dir}")
 
 
-def _validate(model, vocabulary, clips_df, out_dir=None):
-    """Metrics over the twelve labels on validation speakers; the confusion matrix too where a folder is named."""
-    from kaggle_speech import decoding, evaluation, index, inference
+def _validate(model, vocabulary, val_df, out_dir=None):
+    """Metrics over the competition's labels; confusion matrix and worst clips too where a folder is named."""
+    from kaggle_speech import decoding, evaluation, inference
 
-    val_df = index.validation_clips(clips_df, paths.cache_dir())
     probabilities = decoding.competition_probabilities(inference.predict_probabilities(model, val_df), vocabulary)
     answers = decoding.most_probable(probabilities)
     if out_dir is not None:
@@ -112,20 +120,20 @@ def _validate(model, vocabulary, clips_df, out_dir=None):
 def _print_metrics(metrics):
     print(
         f"validation accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
-        f"{metrics['num_clips']} clips"
+        f"{metrics['num_clips']} clips of {metrics['num_labels']} labels"
     )
     print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
 
 
 def evaluate(args):
     """Score a trained model on the validation speakers: metrics, confusion matrix, worst clips."""
-    from kaggle_speech import runs
+    from kaggle_speech import index, runs
 
     model, vocabulary = runs.load_run(args.run)
     clips_df, _ = _read_index(args.data)
     out_dir = Path(args.out or Path(args.run) / "evaluation")
     out_dir.mkdir(parents=True, exist_ok=True)
-    metrics = _validate(model, vocabulary, clips_df, out_dir)
+    metrics = _validate(model, vocabulary, index.validation_clips(clips_df), out_dir)
     runs.write_json(out_dir / "metrics.json", metrics)
     _print_metrics(metrics)
     print(f"metrics, confusion matrix and worst clips: {out_dir}")
@@ -156,8 +164,10 @@ def submit(args):
     data_dir = archives.prepare_data(args.data)
     test_df, bad_df = index.check_clips(index.index_test_clips(data_dir))
     model, vocabulary = runs.load_run(args.run)
-    probabilities = inference.predict_probabilities(model, test_df)
-    answers = decoding.most_probable(decoding.competition_probabilities(probabilities, vocabulary))
+    answers = []
+    if len(test_df):
+        probabilities = inference.predict_probabilities(model, test_df)
+        answers = decoding.most_probable(decoding.competition_probabilities(probabilities, vocabulary))
     sample_path = data_dir / "sample_submission.csv"
     out_path = Path(args.out or paths.output_dir() / "submissions" / f"{Path(args.run).name}.csv")
     submission.write_submission(
@@ -168,7 +178,20 @@ def submit(args):
         settings=runs.read_json(Path(args.run) / "metrics.json") | {"run": str(args.run)},
         unreadable=bad_df["error"],
     )
+    if not sample_path.exists():
+        print(f"{sample_path} is missing: the names of the clips could not be checked", file=sys.stderr)
     print(f"checked submission of {len(answers)} clips: {out_path}")
+
+
+def _positive(number_type):
+    """A parser of numbers above zero."""
+
+    def positive(text):
+        if not number_type(text) > 0:
+            raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
+        return number_type(text)
+
+    return positive
 
 
 def build_parser():
@@ -204,17 +227,17 @@ def build_parser():
         data=data,
         out={"help": "folder to extract to; in a kernel a temporary one, else data/"},
         or_sample={"action": "store_true", "help": "render the sample where there is no data"},
-        download={"help": "fetch Speech Commands first: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
+        download={"help": "fetch Speech Commands: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
     )
     add(
         train,
         data=data,
         out={"required": True, "help": "folder of the run"},
-        model={"default": "tc_resnet", "help": "tc_resnet or cnn"},
+        model={"choices": sorted(LEARNING_RATES), "default": "tc_resnet", "help": "architecture"},
         num_classes={"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "vocabulary to train on"},
-        epochs={"type": int, "default": 60, "help": "passes over the training clips"},
-        batch_size={"type": int, "default": 64, "help": "clips a step"},
-        learning_rate={"type": float, "default": 4e-3, "help": "highest of the schedule"},
+        epochs={"type": _positive(int), "default": 100, "help": "passes over the training clips"},
+        batch_size={"type": _positive(int), "default": 64, "help": "clips a step"},
+        learning_rate={"type": _positive(float), "help": f"highest of the schedule; of the model: {LEARNING_RATES}"},
         unknown_fraction={"type": float, "default": 2.5, "help": "`unknown` clips per clip of an average word"},
         silence_fraction={"type": float, "default": 2.0, "help": "`silence` clips per clip of an average word"},
         cache={"help": '"memory" or a folder: decode the clips once'},
@@ -233,7 +256,11 @@ def main(arguments=None):
     args = build_parser().parse_args(arguments)
     try:
         args.function(args)
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
+        # TensorFlow's errors on files are recognised by name: it may not have been imported.
+        of_tensorflow = any(base.__name__ == "OpError" for base in type(error).__mro__)
+        if not of_tensorflow and not isinstance(error, (ValueError, OSError, RuntimeError, ImportError)):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

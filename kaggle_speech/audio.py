@@ -3,6 +3,7 @@
 A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 """
 
+import os
 import struct
 from pathlib import Path
 
@@ -17,6 +18,12 @@ INT16_SCALE = 32_768.0
 
 class AudioError(ValueError):
     """A file that cannot be read as audio. The message names the file and the rule it breaks."""
+
+
+def list_wavs(folder):
+    """Sorted paths of a folder's WAV files. Hidden ones are left out: macOS puts `._clip.wav` into archives."""
+    names = sorted(entry.name for entry in os.scandir(folder))
+    return [os.path.join(folder, name) for name in names if name.lower().endswith(".wav") and name[0] != "."]
 
 
 def wav_header(num_samples, sample_rate=SAMPLE_RATE):
@@ -132,9 +139,9 @@ def read_clip(path, num_samples=CLIP_SAMPLES):
 
 
 def audio_length(path):
-    """Number of samples (at 16 kHz) of a file, read from its header alone. Raises as `read_audio`.
+    """Number of samples (at 16 kHz) of a file that `read_clip` can read. Raises as `read_audio`.
 
-    The usual header is compared byte for byte; anything else is opened with libsndfile.
+    The usual header is compared byte for byte, which is quick; the first second of any other file is read.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -144,9 +151,6 @@ def audio_length(path):
         return num_samples
     import soundfile
 
-    _check_riff(path)
-    try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
+    read_clip(path)
+    info = soundfile.info(path)
     return round(info.frames * SAMPLE_RATE / info.samplerate)

@@ -96,13 +96,15 @@ def decode_to_cache(paths, cache, progress=True):
     if cache_path is None:
         return array
     array.flush()
+    del array  # Windows does not move a file that is open
     partial_path.replace(cache_path)
     return np.load(cache_path, mmap_mode="r")
 
 
 def _row_batches(num_rows, batch_size, *, shuffle, seed):
     """Batches of row numbers with a seed each. Every pass counts up: its order and its seeds are its own."""
-    pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
+    with tf.device("CPU:0"):  # where tf.data runs, also on a machine with a GPU
+        pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
 
     def one_pass(number):
         pass_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
@@ -155,9 +157,11 @@ def make_dataset(
         path_table = tf.constant(paths)
         read_rows = lambda rows: read_wavs(tf.gather(path_table, rows))  # noqa: E731
     else:
-        array = decode_to_cache(paths, cache)
+        cached_paths = sorted(set(paths))  # whatever order a seed gave them
+        array = decode_to_cache(cached_paths, cache)
+        position = np.searchsorted(cached_paths, paths)
         read_rows = lambda rows: tf.ensure_shape(  # noqa: E731
-            tf.numpy_function(lambda rows: array[rows], [rows], tf.int16), (None, CLIP_SAMPLES)
+            tf.numpy_function(lambda rows: array[position[rows]], [rows], tf.int16), (None, CLIP_SAMPLES)
         )
     noise = None if noise is None else tf.constant(noise)
 

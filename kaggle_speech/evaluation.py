@@ -23,6 +23,7 @@ def classification_metrics(true_labels, predicted_labels, labels=COMPETITION_LAB
         ),
         "recall": dict(zip(present, map(float, recall), strict=True)),
         "num_clips": len(true_labels),
+        "num_labels": len(present),
     }
 
 

@@ -2,8 +2,8 @@
 
 Columns: `path, word, label, speaker, utterance, split`; `check_clips` adds `num_samples`.
 Splits: `train`, `val`, `test`; `tune`, a slice of the training speakers that chooses
-the epoch, so that validation speakers choose nothing; and `noise`, the recordings
-that silence is cut from (their label is missing).
+the epoch, so that validation speakers do not; and `noise`, the recordings that
+silence is cut from.
 """
 
 import concurrent.futures
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kaggle_speech.audio import AudioError, audio_length
+from kaggle_speech import paths
+from kaggle_speech.audio import AudioError, audio_length, list_wavs
 from kaggle_speech.labels import (
     BACKGROUND_NOISE_DIR,
     COMPETITION_LABELS,
@@ -38,10 +39,10 @@ def find_audio_dir(data_dir):
     return audio_dir if audio_dir.is_dir() else Path(data_dir)
 
 
-def _list_wavs(folder):
-    """Sorted WAV files of a folder; a warning and none where it may not be read."""
+def _readable_wavs(folder):
+    """The WAV files of a folder; a warning and none where it may not be read."""
     try:
-        return sorted(entry.path for entry in os.scandir(folder) if entry.name.lower().endswith(".wav"))
+        return list_wavs(folder)
     except PermissionError as error:
         warnings.warn(f"{folder}: the folder must be readable, its clips are left out. Received: {error}", stacklevel=3)
         return []
@@ -82,9 +83,15 @@ def split_by_speaker(clips_df, audio_dir):
                 f"{audio_dir.parent}: validation_list.txt and testing_list.txt must keep a speaker in one split. "
                 f"Received: {num_splits.idxmax()!r} in {num_splits.max()}"
             )
+    return split.mask((split == "train") & clips_df["speaker"].isin(_tune_speakers(clips_df["speaker"], split)), "tune")
+
+
+def _tune_speakers(speakers, split):
+    """The training speakers that choose the epoch: a range of the hash; of few speakers the one nearest to it."""
     low, high = TUNE_PERCENTAGES
-    tune = {speaker for speaker in clips_df["speaker"].unique() if low <= speaker_percentage(speaker) < high}
-    return split.mask((split == "train") & clips_df["speaker"].isin(tune), "tune")
+    percentages = {speaker: speaker_percentage(speaker) for speaker in speakers[split == "train"].unique()}
+    chosen = {speaker for speaker, percentage in percentages.items() if low <= percentage < high}
+    return chosen or sorted(percentages, key=lambda speaker: abs(percentages[speaker] - low))[:1]
 
 
 def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
@@ -103,7 +110,7 @@ def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
     audio_dir = find_audio_dir(data_dir)
     words = sorted(entry.name for entry in os.scandir(audio_dir) if entry.is_dir()) if audio_dir.is_dir() else []
     words = [word for word in words if word[0] not in "._"]
-    rows = [(path, word) for word in words for path in _list_wavs(audio_dir / word)]
+    rows = [(path, word) for word in words for path in _readable_wavs(audio_dir / word)]
     if not rows:
         raise ValueError(f"{audio_dir}: must hold folders of WAV clips, one a word. Received: {words or 'no folders'}")
     missing = sorted(set(vocabulary) - {word for _, word in rows} - {SILENCE, UNKNOWN})
@@ -116,7 +123,10 @@ def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
     clips_df["utterance"] = pd.to_numeric(name[2], errors="coerce").fillna(0).astype(int)
     clips_df["split"] = split_by_speaker(clips_df, audio_dir)
     noise_df = pd.DataFrame({"path": [str(path) for path in find_noise(audio_dir)]})
-    noise_df = noise_df.assign(word=BACKGROUND_NOISE_DIR, speaker="", utterance=0, split="noise")
+    silence = word_to_label(SILENCE, vocabulary)
+    if silence and noise_df.empty:
+        warnings.warn(f"{audio_dir}: no recordings in {BACKGROUND_NOISE_DIR}, so no silence clips", stacklevel=2)
+    noise_df = noise_df.assign(word=SILENCE, label=silence, speaker="", utterance=0, split="noise")
     return pd.concat([clips_df, noise_df], ignore_index=True)
 
 
@@ -127,10 +137,10 @@ def index_test_clips(data_dir):
         ValueError: `test/audio` is missing or holds no WAV files; names the folder.
     """
     test_dir = Path(data_dir) / "test" / "audio"
-    paths = _list_wavs(test_dir) if test_dir.is_dir() else []
-    if not paths:
+    test_paths = _readable_wavs(test_dir) if test_dir.is_dir() else []
+    if not test_paths:
         raise ValueError(f"{test_dir}: must hold the WAV clips to be answered. Received: none")
-    return pd.DataFrame({"path": paths, "fname": [os.path.basename(path) for path in paths]})
+    return pd.DataFrame({"path": test_paths, "fname": [os.path.basename(path) for path in test_paths]})
 
 
 def noise_paths(clips_df):
@@ -146,7 +156,7 @@ def _length_or_error(path):
 
 
 def check_clips(clips_df, progress=True):
-    """Sort the clips that can be read from those that cannot, by their headers.
+    """Sort the clips that can be read from those that cannot.
 
     Args:
         clips_df: frame with a `path` column.
@@ -156,7 +166,7 @@ def check_clips(clips_df, progress=True):
         `good_df`, with a `num_samples` column (at 16 kHz), and `bad_df`, with an `error` column.
     """
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = pool.map(_length_or_error, clips_df["path"], chunksize=256)
+        found = pool.map(_length_or_error, clips_df["path"])
         bar = progress_bar(found, desc="checking clips", total=len(clips_df), unit="clip", progress=progress)
         found = list(bar)
     num_samples, errors = zip(*found, strict=True) if found else ((), ())
@@ -166,17 +176,18 @@ def check_clips(clips_df, progress=True):
     return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
 
 
-def select_clips(clips_df, split, cache_dir, *, unknown_fraction=2.5, silence_fraction=2.0, seed=0):
+def select_clips(clips_df, split, *, unknown_fraction=2.5, silence_fraction=2.0, seed=0, cache_dir=None):
     """The clips of one split that have a label, with as much `unknown` and `silence` as is wanted.
 
     Args:
         clips_df: from `index_clips`.
         split: `train`, `tune`, `val` or `test`.
-        cache_dir: folder where silence clips are written.
         unknown_fraction: clips of the label `unknown` over those of an average other word; a vocabulary of twelve has
             twenty words there, which must not outweigh the ten commands. None takes all there are.
-        silence_fraction: the same for `silence`; 0 for none. None are made where the index has no noise recordings.
+        silence_fraction: the same for `silence`; 0 for none. None where the vocabulary has no silence or the
+            index no recordings.
         seed: of what is drawn.
+        cache_dir: folder where silence clips are written; None: `paths.cache_dir()`.
 
     Returns:
         pandas DataFrame with the columns of `index_clips`, shuffled once.
@@ -188,24 +199,27 @@ def select_clips(clips_df, split, cache_dir, *, unknown_fraction=2.5, silence_fr
     is_unknown = split_df["label"] == UNKNOWN
     word_df, unknown_df = split_df[~is_unknown], split_df[is_unknown]
     if word_df.empty:
-        raise ValueError(f"`split` must have clips. Received: split={split!r}, clips in {set(clips_df['split'])}")
+        raise ValueError(
+            f"`split` must have clips, for which there must be enough speakers. Received: split={split!r}, "
+            f"clips in {sorted(set(clips_df['split']))}"
+        )
     mean_count = len(word_df) / word_df["label"].nunique()
     if unknown_fraction is not None:
         num_unknown = min(len(unknown_df), round(unknown_fraction * mean_count))
         unknown_df = unknown_df.sample(num_unknown, random_state=seed)
     frames, recordings = [word_df, unknown_df], noise_paths(clips_df)
-    if silence_fraction > 0 and recordings:
+    if silence_fraction > 0 and recordings and clips_df.loc[clips_df["split"] == "noise", "label"].notna().all():
         # The same number of clips of each recording.
         num_silence = len(recordings) * int(np.ceil(silence_fraction * mean_count / len(recordings)))
-        paths = write_silence_clips(recordings, num_silence, split, cache_dir, seed)
-        silence_df = pd.DataFrame({"path": [str(path) for path in paths]})
-        speaker = [path.stem.rpartition("_")[0] for path in paths]
+        clips = write_silence_clips(recordings, num_silence, split, cache_dir or paths.cache_dir(), seed)
+        silence_df = pd.DataFrame({"path": [str(path) for path in clips]})
+        speaker = [path.stem.rpartition("_")[0] for path in clips]
         frames.append(silence_df.assign(word=SILENCE, label=SILENCE, speaker=speaker, utterance=0, split=split))
     selected_df = pd.concat([frame for frame in frames if len(frame)])
     return selected_df.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
-def validation_clips(clips_df, cache_dir):
+def validation_clips(clips_df, cache_dir=None):
     """The clips that accuracies are quoted by, the same for every vocabulary that was trained on.
 
     All clips of the ten commands by validation speakers; as many of other words as an average command has; as much
@@ -214,7 +228,7 @@ def validation_clips(clips_df, cache_dir):
     Args, Returns: as `select_clips`, with the twelve labels of the competition.
     """
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
-    return select_clips(labelled_df, "val", cache_dir, unknown_fraction=1.0, silence_fraction=1.0, seed=0)
+    return select_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, seed=0, cache_dir=cache_dir)
 
 
 def data_fingerprint(clips_df):

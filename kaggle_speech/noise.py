@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, read_audio, write_wav
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, list_wavs, read_audio, write_wav
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR
 
-#: Share of a recording, from and to, in time: no split hears what another one heard.
+#: Share of a recording, from and to, in time: training, choosing and judging hear different parts.
 REGIONS = {"train": (0.0, 0.45), "tune": (0.45, 0.5), "val": (0.5, 1.0), "test": (0.5, 1.0)}
 #: Silence to train on: how often 0 (digital silence), 1, 2 and 3 noises are mixed, each at 0 to 200 %.
 NUM_NOISES_PROBABILITIES = (0.05, 0.65, 0.2, 0.1)
@@ -22,7 +22,8 @@ MAX_TILT_DB_PER_OCTAVE = 6.0
 
 def find_noise(audio_dir):
     """The noise recordings beside the word folders, sorted. Shape: -> list of paths, empty where there are none."""
-    return sorted((Path(audio_dir) / BACKGROUND_NOISE_DIR).glob("*.wav"))
+    noise_dir = Path(audio_dir) / BACKGROUND_NOISE_DIR
+    return [Path(path) for path in list_wavs(noise_dir)] if noise_dir.is_dir() else []
 
 
 def read_noise(noise_paths, split):
@@ -107,7 +108,7 @@ def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
     """
     if not noise_paths:
         raise ValueError(f"`noise_paths` must name at least one recording of {BACKGROUND_NOISE_DIR}. Received: none")
-    recordings = [(path.name, path.stat().st_size) for path in noise_paths]
+    recordings = [(path.name, hashlib.sha1(path.read_bytes()).hexdigest()) for path in noise_paths]
     recipe = [REGIONS, NUM_NOISES_PROBABILITIES, MAX_TRAIN_VOLUME, MAX_TILT_DB_PER_OCTAVE]
     settings = json.dumps([recordings, num_clips, split, seed, recipe])
     out_dir = Path(cache_dir) / f"silence_{split}_{hashlib.sha1(settings.encode()).hexdigest()[:12]}"

@@ -1,5 +1,6 @@
 """Where the competition data is, and where what is made from it goes."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def project_dir():
 def output_dir():
     """The folder for `runs/` and `submissions/`: KAGGLE_SPEECH_OUTPUT, what a Kaggle kernel saves, or the project."""
     if os.environ.get(OUTPUT_VARIABLE):
-        return Path(os.environ[OUTPUT_VARIABLE]).expanduser()
+        return Path(os.environ[OUTPUT_VARIABLE]).expanduser().absolute()
     return KAGGLE_DIR / "working" if is_kaggle_kernel() else project_dir()
 
 
@@ -71,15 +72,19 @@ def extraction_dir(data_dir):
     """The folder that archives found in `data_dir` are unpacked to.
 
     In a Kaggle kernel a temporary one: `/kaggle/working` would be saved with the kernel, and holds 20 GB.
+    Each source has its own, so that the clips of two never mix.
     """
+    source_dir = Path(data_dir).resolve()
     if is_kaggle_kernel():
-        return KAGGLE_DIR / "temp" / Path(data_dir).resolve().name
-    return project_dir() / "data" / COMPETITION
+        return KAGGLE_DIR / "temp" / source_dir.name
+    if source_dir == (project_dir() / "data").resolve():
+        return source_dir / COMPETITION
+    return project_dir() / "data" / f"{COMPETITION}-{hashlib.sha1(str(source_dir).encode()).hexdigest()[:8]}"
 
 
 def cache_dir():
     """The folder for what can be made again, such as silence clips: not saved by a Kaggle kernel, ignored by git."""
-    return KAGGLE_DIR / "temp" / "kaggle_speech" if is_kaggle_kernel() else project_dir() / "data" / "cache"
+    return KAGGLE_DIR / "temp" / "kaggle_speech" if is_kaggle_kernel() else output_dir() / "runs" / "cache"
 
 
 def find_data(data_dir=None):
@@ -128,7 +133,7 @@ def _usual_dirs():
 
 def _named_dir(source, value):
     """The folder that the user named, or FileNotFoundError with its source, the rule and what was there."""
-    folder = Path(value).expanduser()
+    folder = Path(value).expanduser().absolute()  # notebooks run in a folder of their own
     if has_clips(folder) or find_archives(folder):
         return folder
     if folder.is_dir():

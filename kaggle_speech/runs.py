@@ -4,7 +4,7 @@
 `metrics.json`, and `bad_clips.csv` where clips could not be read.
 """
 
-import importlib.metadata
+import importlib
 import json
 import platform
 import shutil
@@ -15,12 +15,11 @@ import keras
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models  # noqa: F401
 
-VERSIONED = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn")
-
 
 def library_versions():
     """Versions of what results depend on."""
-    libraries = {name: importlib.metadata.version(name) for name in VERSIONED}
+    names = (keras.backend.backend(), "keras", "numpy", "pandas", "sklearn")
+    libraries = {name: importlib.import_module(name).__version__ for name in names}
     return {"kaggle_speech": __version__, "python": platform.python_version(), **libraries}
 
 
@@ -56,7 +55,7 @@ def start_run(run_dir, vocabulary, settings, *, overwrite=False):
     if (run_dir / "run.json").exists():
         found, wanted = read_json(run_dir / "run.json"), json.loads(json.dumps(run))
         is_same = all(found[name] == wanted[name] for name in ("vocabulary", "settings"))
-        is_finished = (run_dir / "model.keras").exists()
+        is_finished = (run_dir / "metrics.json").exists()
         if overwrite and (is_finished or not is_same):
             shutil.rmtree(run_dir)
         elif is_finished:
@@ -72,12 +71,13 @@ def start_run(run_dir, vocabulary, settings, *, overwrite=False):
 
 
 def finish_run(run_dir, model, metrics):
-    """Write `metrics.json`, with all that `run.json` holds, and `model.keras`, whole or not at all."""
+    """Write `model.keras`, and `metrics.json` with all that `run.json` holds; remove the backup."""
     run_dir = Path(run_dir)
-    write_json(run_dir / "metrics.json", metrics | read_json(run_dir / "run.json"))
     partial_path = run_dir / "partial.model.keras"
     model.save(partial_path)
     partial_path.replace(run_dir / "model.keras")
+    write_json(run_dir / "metrics.json", metrics | read_json(run_dir / "run.json"))
+    shutil.rmtree(run_dir / "backup", ignore_errors=True)
 
 
 def load_run(run_dir):
@@ -90,6 +90,6 @@ def load_run(run_dir):
     if not (run_dir / "model.keras").exists():
         raise FileNotFoundError(
             f"{run_dir}: must hold a trained model (model.keras). Received: none; "
-            f"train one with `python -m kaggle_speech train --out {run_dir}`"
+            f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
         )
     return keras.saving.load_model(run_dir / "model.keras"), tuple(read_json(run_dir / "run.json")["vocabulary"])

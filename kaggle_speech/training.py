@@ -1,6 +1,7 @@
 """One recipe that fits any model: AdamW, warm-up and cosine, label smoothing, early stopping, resumable."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -41,11 +42,18 @@ class _KeepBest(keras.callbacks.Callback):
         row = {"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)}
         self.rows = [row for row in self.rows if row["epoch"] < epoch] + [row]
         _replace(self.run_dir / "history.csv", lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
-        best = min(range(len(self.rows)), key=lambda index: self.rows[index][MONITOR])
-        if best == len(self.rows) - 1:
+        if self.num_epochs_without_gain == 0:
             _replace(self.run_dir / "best.weights.h5", self.model.save_weights)
-        elif len(self.rows) - 1 - best >= self.patience:
-            self.model.stop_training = True
+        self.model.stop_training = self.is_over
+
+    @property
+    def num_epochs_without_gain(self):
+        losses = [float("inf") if math.isnan(row[MONITOR]) else row[MONITOR] for row in self.rows]
+        return len(losses) - 1 - losses.index(min(losses))
+
+    @property
+    def is_over(self):
+        return bool(self.rows) and self.num_epochs_without_gain >= self.patience
 
 
 class _SeedEpoch(keras.callbacks.Callback):
@@ -88,6 +96,20 @@ def _replace(path, write):
     partial_path.replace(path)
 
 
+def _check_same_fit(run_dir, fit):
+    """Make the folder and note the arguments, or raise ValueError where it was begun with others."""
+    fit_path = run_dir / "fit.json"
+    if fit_path.exists():
+        found = json.loads(fit_path.read_text())
+        if found != fit:
+            differing = {name: found.get(name) for name in fit if found.get(name) != fit[name]}
+            raise ValueError(
+                f"{run_dir}: a run must be continued as it was begun, or be removed. It was begun with: {differing}"
+            )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    fit_path.write_text(json.dumps(fit, indent=2) + "\n")
+
+
 def _finished_epochs(backup_dir):
     metadata_path = backup_dir / "training_metadata.json"
     return json.loads(metadata_path.read_text())["epoch"] if metadata_path.exists() else 0
@@ -113,7 +135,8 @@ def compile_and_fit(
         model: waveform in, probabilities out.
         train_ds: batches of waveforms and one-hot labels of known number; each pass has its own order.
         tune_ds: clips that choose the epoch (lowest loss). Their figures are `val_...` in the history.
-        run_dir: folder for `history.csv`, `best.weights.h5` and, until the run is complete, `backup/`.
+        run_dir: folder for `history.csv`, `best.weights.h5`, `fit.json` (these arguments) and `backup/`. A complete
+            run found there is not trained again.
         num_epochs: passes over `train_ds`.
         learning_rate: reached at the end of the warm-up; falls to zero along a cosine.
         weight_decay: of AdamW; biases and normalisations are left out.
@@ -124,10 +147,19 @@ def compile_and_fit(
 
     Returns:
         pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`.
+
+    Raises:
+        ValueError: the folder holds a run with other arguments or another model.
     """
     run_dir = Path(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
     steps_per_epoch = int(train_ds.cardinality())
+    fit = {
+        **{"model": model.name, "num_parameters": model.count_params(), "steps_per_epoch": steps_per_epoch},
+        **{"num_epochs": num_epochs, "learning_rate": learning_rate, "weight_decay": weight_decay},
+        **{"warmup_fraction": warmup_fraction, "label_smoothing": label_smoothing, "clip_norm": clip_norm},
+        "patience": patience,
+    }
+    _check_same_fit(run_dir, fit)
     num_steps = num_epochs * steps_per_epoch
     num_warmup_steps = max(1, round(warmup_fraction * num_steps))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -139,21 +171,20 @@ def compile_and_fit(
     model.compile(optimizer, loss, metrics=["accuracy"])
 
     first_epoch = _finished_epochs(run_dir / "backup")
-    for _ in range(first_epoch):  # the passes that were made before the run was killed
-        next(iter(train_ds))
-    model.fit(
-        train_ds,
-        validation_data=tune_ds,
-        epochs=num_epochs,
-        shuffle=False,  # the dataset does
-        verbose=0,
-        callbacks=[
-            _SeedEpoch(),
-            _KeepBest(run_dir, patience),
-            _ProgressBar(num_epochs, steps_per_epoch, first_epoch),
-            # Last: an epoch counts as done when everything else about it is written.
-            keras.callbacks.BackupAndRestore(run_dir / "backup", double_checkpoint=True),
-        ],
-    )
+    keep_best = _KeepBest(run_dir, patience)
+    if first_epoch < num_epochs and not keep_best.is_over:
+        for _ in range(first_epoch):  # the passes that were made before the run was killed
+            next(iter(train_ds))
+        # Last the backup: an epoch counts as done when everything else about it is written.
+        backup = keras.callbacks.BackupAndRestore(run_dir / "backup", double_checkpoint=True, delete_checkpoint=False)
+        bar = _ProgressBar(num_epochs, steps_per_epoch, first_epoch)
+        model.fit(
+            train_ds,
+            validation_data=tune_ds,
+            epochs=num_epochs,
+            shuffle=False,  # the dataset does
+            verbose=0,
+            callbacks=[_SeedEpoch(), keep_best, bar, backup],
+        )
     model.load_weights(run_dir / "best.weights.h5")
     return read_history(run_dir)

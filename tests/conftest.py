@@ -12,6 +12,13 @@ from kaggle_speech import archives, paths
 from kaggle_speech.audio import write_wav
 
 
+@pytest.fixture(scope="session", autouse=True)
+def output_dir(tmp_path_factory):
+    """Where everything goes that the tests make: not into the checkout."""
+    os.environ[paths.OUTPUT_VARIABLE] = str(tmp_path_factory.mktemp("output"))
+    return paths.output_dir()
+
+
 @pytest.fixture(scope="session")
 def sample_dir(tmp_path_factory):
     """A competition-shaped folder of a few hundred rendered clips."""

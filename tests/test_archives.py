@@ -12,7 +12,7 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from kaggle_speech import archives, paths
+from kaggle_speech import archives, paths, progress
 
 #: Two clips that do not compress, so that most of an archive's bytes matter; an empty file; one at the top.
 FILES = {
@@ -123,7 +123,7 @@ def test_an_interruption_while_unpacking_leaves_nothing(archive_path, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives.tqdm, "update", interrupt)
+        patch.setattr(progress.tqdm, "update", interrupt)
         with pytest.raises(KeyboardInterrupt):
             archives.extract_archive(archive_path, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
@@ -295,7 +295,8 @@ def data_dir(tmp_path, monkeypatch):
 def test_prepare_extracts_the_competition_once(data_dir, tmp_path, monkeypatch):
     before = files_in(data_dir)
     folder = archives.prepare_data(data_dir, progress=False)
-    assert folder == tmp_path / "project/data" / paths.COMPETITION
+    assert folder == paths.extraction_dir(tmp_path / "downloads")
+    assert folder.parent == tmp_path / "project/data"
     assert files_in(folder) == TRAIN | TEST | SUBMISSION
     monkeypatch.setattr(archives, "_reader", lambda path: pytest.fail("an archive was opened again"))
     assert archives.prepare_data(data_dir, progress=False) == folder

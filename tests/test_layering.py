@@ -21,7 +21,7 @@ ALLOWED = {
     "espeak": [],
     "sample": ["labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
-    "index": ["labels", "audio", "noise", "progress"],
+    "index": ["labels", "paths", "audio", "noise", "progress"],
     "augment": ["audio"],
     "dataset": ["labels", "audio", "augment", "progress"],
     "features": ["audio"],

@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from kaggle_speech import paths
+from kaggle_speech.submission import check_submission
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 FORBIDDEN = [r"!\s*pip", r"%pip", r"sys\.path", r"[\"']/(home|root|work|kaggle|tmp)/", r"^\s*# *\w+\(.*\)$"]
@@ -45,23 +46,16 @@ def test_nothing_in_it_ties_it_to_one_machine(path):
             assert not re.search(pattern, source, re.MULTILINE), pattern
 
 
-@pytest.fixture(scope="module")
-def output_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("output")
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_on_the_sample(path, sample_dir, output_dir, monkeypatch):
+def test_they_run_in_order_on_the_sample(sample_dir, output_dir, monkeypatch):
     monkeypatch.delenv("MPLBACKEND")  # figures are to end up in the notebook
     monkeypatch.setenv(paths.DATA_VARIABLE, str(sample_dir))
-    monkeypatch.setenv(paths.OUTPUT_VARIABLE, str(output_dir))
-    notebook = read(path)
-    NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    ).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
-    assert not any("Error" in output.get("text", "") for output in outputs)
-    assert list((output_dir / "runs" / "figures").glob(f"{path.stem[:2]}_*.png"))
-    if path.stem.startswith("10"):
-        assert (output_dir / "submissions" / "10_tc_resnet.csv").is_file()
+    for path in NOTEBOOKS:
+        notebook = read(path)
+        client = NotebookClient(
+            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+        )
+        client.execute()
+        outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+        assert any("image/png" in output.get("data", {}) for output in outputs), path
+        assert list((output_dir / "runs" / "figures").glob(f"{path.stem[:2]}_*.png")), path
+    check_submission(output_dir / "submissions" / "10_tc_resnet.csv", sample_dir / "sample_submission.csv")

@@ -12,6 +12,7 @@ def machine(tmp_path, monkeypatch):
     """A machine with an empty project and no Kaggle folders; returns its root."""
     (tmp_path / "project").mkdir()
     monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(paths.OUTPUT_VARIABLE, raising=False)
     monkeypatch.setattr(paths, "KAGGLE_DIR", tmp_path / "kaggle")
     monkeypatch.setattr(paths, "project_dir", lambda: tmp_path / "project")
     return tmp_path
@@ -117,7 +118,27 @@ def test_competition_archives_come_before_speech_commands(machine):
 def test_folders_on_a_desktop(machine):
     assert not paths.is_kaggle_kernel()
     assert paths.output_dir() == machine / "project"
-    assert paths.extraction_dir(machine / "downloads") == machine / "project/data" / paths.COMPETITION
+    assert paths.cache_dir() == machine / "project/runs/cache"
+    assert paths.extraction_dir(machine / "project/data") == machine / "project/data" / paths.COMPETITION
+
+
+def test_every_source_is_extracted_to_a_folder_of_its_own(machine):
+    first, second = (paths.extraction_dir(machine / name) for name in ("first", "second"))
+    assert first != second and first == paths.extraction_dir(machine / "first")
+    assert {first.parent, second.parent} == {machine / "project/data"}
+
+
+def test_output_goes_where_the_variable_says(machine, monkeypatch):
+    (machine / "kaggle/working").mkdir(parents=True)
+    monkeypatch.setenv(paths.OUTPUT_VARIABLE, str(machine / "mine"))
+    assert paths.output_dir() == machine / "mine"
+
+
+def test_relative_folders_are_made_absolute(machine, monkeypatch):
+    put(machine / "mine/train.7z")
+    monkeypatch.chdir(machine)
+    monkeypatch.setenv(paths.DATA_VARIABLE, "mine")
+    assert paths.find_data() == machine / "mine" == paths.find_data("mine")
 
 
 def test_folders_in_a_kaggle_kernel(machine):

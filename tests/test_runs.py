@@ -38,11 +38,11 @@ def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path):
 
 def test_finished_run_is_kept_unless_overwritten(tmp_path):
     run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
-    (run_dir / "model.keras").touch()
+    (run_dir / "metrics.json").touch()
     with pytest.raises(ValueError, match="must not hold a finished run"):
         runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
     runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
-    assert not (run_dir / "model.keras").exists()
+    assert not (run_dir / "metrics.json").exists()
 
 
 def test_folder_without_a_model(tmp_path):

@@ -67,7 +67,16 @@ def test_learns_and_gives_back_the_best_epoch(clips_df, tmp_path):
     logs = model.evaluate(tune_ds, return_dict=True, verbose=0)
     assert logs["loss"] == pytest.approx(history_df["val_loss"].min(), abs=1e-5)
     assert logs["accuracy"] == 1.0
-    assert not (tmp_path / "run" / "backup").exists()
+
+
+def test_a_complete_run_is_not_trained_again(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run")
+    again, again_df = fit(clips_df, tmp_path / "run")
+    pd.testing.assert_frame_equal(again_df, history_df)  # the seconds, too
+    for weight, expected in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    with pytest.raises(ValueError, match=r"continued as it was begun.* \{'num_epochs': 4\}"):
+        fit(clips_df, tmp_path / "run", num_epochs=5)
 
 
 def test_stops_when_nothing_improves(clips_df, tmp_path):

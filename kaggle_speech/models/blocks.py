@@ -48,6 +48,7 @@ class SpecAugment(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.seed = seed
         self.num_time_masks, self.max_time_frames = num_time_masks, max_time_frames
         self.num_frequency_masks, self.max_frequency_bins = num_frequency_masks, max_frequency_bins
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -73,5 +74,5 @@ class SpecAugment(layers.Layer):
         return features * time[:, :, None] * frequency[:, None, :]
 
     def get_config(self):
-        names = ("num_time_masks", "max_time_frames", "num_frequency_masks", "max_frequency_bins")
+        names = ("num_time_masks", "max_time_frames", "num_frequency_masks", "max_frequency_bins", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
