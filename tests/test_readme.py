@@ -1,9 +1,12 @@
 """README: its Python runs as it stands, and its commands exist."""
 
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from kaggle_speech import paths
 from kaggle_speech.__main__ import build_parser
@@ -31,3 +34,14 @@ def test_commands_are_understood(line):
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_requirements_and_package_agree():
+    """The same lower bounds in both files, and a tested version for each that meets them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    of_package = {*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert {line for line in lines if line and not line.startswith("#")} == of_package
+    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    for requirement in map(Requirement, of_package):
+        assert requirement.specifier.contains(tested[requirement.name]), requirement

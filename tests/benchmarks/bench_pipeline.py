@@ -160,7 +160,7 @@ def print_machine(clip_paths):
     cpu_info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     cpu = (re.findall(r"model name\s*: (.*)", cpu_info) or [platform.processor()])[0]
     versions = [f"{module.__name__} {module.__version__}" for module in (tf, np, librosa)]
-    print(f"machine:  {cpu}, {os.cpu_count()} cores, load average at the start {os.getloadavg()[0]:.1f}")
+    print(f"machine:  {cpu}, {os.cpu_count()} cores")
     print(f"versions: Python {platform.python_version()}, {', '.join(versions)}")
     print(f"clips:    {len(clip_paths)}, {sum(map(os.path.getsize, clip_paths)) / 1e6:.0f} MB")
 
