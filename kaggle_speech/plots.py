@@ -20,12 +20,16 @@ def plot_waveform(waveform, ax=None, title=""):
 def plot_features(features, ax=None, title="", duration_s=1.0):
     """A spectrogram, log-mel or MFCC as a picture: time runs right, the first coefficient is at the bottom.
 
+    Colours span the middle 98 % of the values: single large coefficients do not hide the others.
+
     Shape: `(frames, coefficients)`.
     """
     ax = ax or plt.gca()
     features = np.asarray(features)
     extent = (0, duration_s, 0, features.shape[1])
-    ax.imshow(features.T, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
+    low, high = np.percentile(features, [1, 99])
+    options = {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "cmap": "magma"}
+    ax.imshow(features.T, extent=extent, vmin=low, vmax=high, **options)
     ax.set(title=title, xlabel="s")
     return ax
 
@@ -33,7 +37,8 @@ def plot_features(features, ax=None, title="", duration_s=1.0):
 def plot_label_counts(clips_df, ax=None, vocabulary=COMPETITION_LABELS):
     """Clips of each label, split by split. Args: an index of clips."""
     ax = ax or plt.gca()
-    counts_df = clips_df.groupby(["label", "split"]).size().unstack(fill_value=0)
+    spoken_df = clips_df[clips_df["split"] != "noise"]
+    counts_df = spoken_df.groupby(["label", "split"]).size().unstack(fill_value=0)
     counts_df = counts_df.reindex([label for label in vocabulary if label in counts_df.index])
     counts_df = counts_df[[split for split in ("train", "tune", "val", "test") if split in counts_df]]
     counts_df.plot.barh(stacked=True, ax=ax, width=0.8, color=sns.color_palette("colorblind"))
