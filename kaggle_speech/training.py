@@ -121,7 +121,7 @@ def compile_and_fit(
     tune_ds,
     run_dir,
     *,
-    num_epochs=60,
+    num_epochs=100,
     learning_rate=4e-3,
     weight_decay=1e-2,
     warmup_fraction=0.05,

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from kaggle_speech import paths
-from kaggle_speech.__main__ import main
+from kaggle_speech.__main__ import RECIPES, main
 from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.models import BUILDERS
 from kaggle_speech.submission import check_submission, read_submission
 
 
@@ -131,6 +132,10 @@ def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") or "\nerror: " in error
     assert message in error
+
+
+def test_models_of_the_door_are_the_models_there_are():
+    assert set(RECIPES) == set(BUILDERS)
 
 
 def test_help_is_quick_to_say_what_there_is():

@@ -7,7 +7,7 @@ from kaggle_speech.features import MFCC, FeatureSpec
 from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, standardize, waveform_input
 
 #: 40 coefficients of 30 ms windows, every 10 ms, as in the paper.
-SPEC = FeatureSpec(frame_length=480, frame_step=160, fft_length=512, num_mel_bins=40, num_mfcc=40)
+SPEC = FeatureSpec(frame_length=480, frame_step=160, fft_length=512, num_mel_bins=64, num_mfcc=40)
 
 
 def _convolution(x, filters, kernel_size, strides=1, activation="relu"):
@@ -25,7 +25,7 @@ def _residual_block(x, filters, strides, kernel_size=9):
     return layers.Activation("relu")(layers.Add()([x, shortcut]))
 
 
-def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rate=0.3):
+def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rate=0.1):
     """TC-ResNet8 or TC-ResNet14.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.
