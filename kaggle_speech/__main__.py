@@ -49,7 +49,9 @@ def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
     """The readable clips of a folder and the others, which are listed on standard error."""
     from kaggle_speech import archives, index
 
-    clips_df, bad_df = index.check_clips(index.index_clips(archives.prepare_data(data_dir), vocabulary))
+    data_dir = archives.prepare_data(data_dir)
+    print(f"data: {data_dir}", file=sys.stderr)
+    clips_df, bad_df = index.check_clips(index.index_clips(data_dir, vocabulary))
     if len(bad_df):
         errors = [*bad_df["error"][:MAX_LISTED], *(["..."] if len(bad_df) > MAX_LISTED else [])]
         print(f"{len(bad_df)} clips cannot be read and are left out:", *errors, sep="\n  ", file=sys.stderr)
@@ -164,6 +166,7 @@ def submit(args):
     from kaggle_speech import archives, decoding, index, inference, runs, submission
 
     data_dir = archives.prepare_data(args.data)
+    print(f"data: {data_dir}", file=sys.stderr)
     test_df, bad_df = index.check_clips(index.index_test_clips(data_dir))
     model, vocabulary = runs.load_run(args.run)
     answers = []

@@ -54,7 +54,9 @@ def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, cap
     assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path)]) == 0
     trained, evaluated = (json.loads((folder / "metrics.json").read_text()) for folder in (run_dir, tmp_path))
     assert evaluated["accuracy"] == trained["accuracy"]
-    assert f"validation accuracy {trained['accuracy']:.4f}" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert f"validation accuracy {trained['accuracy']:.4f}" in captured.out
+    assert f"data: {data_dir}\n" in captured.err
     confusion_df = pd.read_csv(tmp_path / "confusion.csv", index_col=0)
     assert confusion_df.to_numpy().sum() == trained["num_clips"]
     assert (tmp_path / "confusion.png").stat().st_size > 10_000
