@@ -24,8 +24,8 @@ run: setup
 	@data="$$($(BIN)/python -m kaggle_speech prepare --or-sample)" && export KAGGLE_SPEECH_DATA="$$data" && \
 	echo "data: $$data" && \
 	out="$${KAGGLE_SPEECH_OUTPUT:-.}" && \
-	$(BIN)/python -m jupyter nbconvert --execute --ExecutePreprocessor.coalesce_streams=True \
-		--to html --output-dir "$$out/runs/notebooks" $(NOTEBOOKS) && \
+	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir "$$out/runs/notebooks" \
+		--HTMLExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor $(NOTEBOOKS) && \
 	echo "submission: $$out/submissions/10_tc_resnet.csv (checked), its settings in 10_tc_resnet.json beside it" && \
 	echo "figures:    $$out/runs/figures/*.png" && \
 	echo "notebooks:  $$out/runs/notebooks/*.html"

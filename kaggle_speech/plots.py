@@ -56,7 +56,7 @@ def plot_lengths(clips_df, ax=None):
 
 
 def plot_history(history_df, ax=None, metric="accuracy"):
-    """A metric on training clips and on tune speakers, epoch by epoch; a dot at the epoch that was chosen."""
+    """A metric on training clips and, with averaged weights, on tune speakers; a dot at the epoch that was chosen."""
     ax = ax or plt.gca()
     epochs = history_df["epoch"] + 1
     ax.plot(epochs, history_df[metric], label="train (augmented)")
