@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 
 from kaggle_speech.audio import SAMPLE_RATE
@@ -75,15 +74,4 @@ def plot_confusion(confusion_df, ax=None):
     text = percent_df.map(lambda percent: f"{percent:.0f}" if percent >= 0.5 else "")
     sns.heatmap(percent_df, annot=text, fmt="", cmap="Blues", vmin=0, vmax=100, square=True, cbar=False, ax=ax)
     ax.set(title="% of the clips of each label")
-    return ax
-
-
-def plot_recall(recalls, ax=None):
-    """Recall of each label, for one run or several side by side. Args: `{name: {label: recall}}`."""
-    ax = ax or plt.gca()
-    recall_df = 100 * pd.DataFrame(recalls)
-    recall_df.plot.barh(ax=ax, width=0.8, color=sns.color_palette("colorblind"))
-    ax.invert_yaxis()
-    ax.set(xlabel="recall, %", xlim=(0, 100))
-    ax.legend(loc="lower left")
     return ax

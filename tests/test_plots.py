@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from kaggle_speech import plots
-from kaggle_speech.labels import COMPETITION_LABELS
 
 
 @pytest.fixture
@@ -58,9 +57,3 @@ def test_confusion_is_in_percent_of_the_row(ax):
     counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
     plots.plot_confusion(counts_df, ax)
     assert [text.get_text() for text in ax.texts] == ["75", "25", "", ""]
-
-
-def test_recall_of_several_runs(ax):
-    recall = dict.fromkeys(COMPETITION_LABELS, 0.5)
-    plots.plot_recall({"cnn": recall, "tc_resnet": recall}, ax)
-    assert [bar.get_width() for bar in ax.patches] == [50] * 24
