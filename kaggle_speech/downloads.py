@@ -6,7 +6,7 @@ from pathlib import Path
 
 import requests
 
-from kaggle_speech.archives import ArchiveError, byte_bar
+from kaggle_speech.archive_formats import ArchiveError, byte_bar
 
 #: The bucket behind http://download.tensorflow.org/data/.
 DOWNLOAD_URL = "https://storage.googleapis.com/download.tensorflow.org/data/"

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
 import sys
 import tarfile
 import zlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from kaggle_speech import archives, paths, progress
+from kaggle_speech import archive_formats, archives, paths, progress
 
 #: Two clips that do not compress, so that most of an archive's bytes matter; an empty file; one at the top.
 FILES = {
@@ -58,7 +59,7 @@ def rename_in_7z(path, old, new):
 
 
 def without_py7zr(monkeypatch):
-    if archives._sevenzip_program() is None:
+    if archive_formats._sevenzip_program() is None:
         pytest.skip("the 7-Zip program is not installed")
     monkeypatch.setitem(sys.modules, "py7zr", None)
 
@@ -107,7 +108,7 @@ def test_what_is_there_is_left_alone_and_the_rest_completed(archive_path, tmp_pa
 
 def test_nothing_is_read_again_when_all_is_there(archive_path, tmp_path, monkeypatch):
     archives.extract_archive(archive_path, tmp_path / "out", progress=False)
-    monkeypatch.setattr(archives, "_reader", lambda path: pytest.fail("the archive was opened again"))
+    monkeypatch.setattr(archives, "find_reader", lambda path: pytest.fail("the archive was opened again"))
     assert archives.extract_archive(archive_path, tmp_path / "out") == 0
 
 
@@ -158,6 +159,21 @@ def test_leftovers_of_a_killed_run_are_removed(archive_path, tmp_path):
     leftover.mkdir(parents=True)
     (leftover / "validation_list.txt").write_bytes(b"half")
     archives.extract_archive(archive_path, tmp_path / "out", progress=False)
+    assert files_in(tmp_path / "out") == FILES
+
+
+def test_two_processes_extract_to_one_folder(archive_path, tmp_path):
+    """The second waits for the first, and finds everything there."""
+    code = f"""
+import sys
+from pathlib import Path
+from kaggle_speech import archives
+print(archives.extract_archive(Path({str(archive_path)!r}), Path({str(tmp_path / "out")!r}), progress=False))
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    printed = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sorted(map(int, printed)) == [0, 0, 0, len(FILES)]
     assert files_in(tmp_path / "out") == FILES
 
 
@@ -249,7 +265,7 @@ def test_7z_links_are_refused(tmp_path):
     ],
 )
 def test_attributes_that_the_program_prints(attributes, kind):
-    assert archives._program_kind(attributes) == kind
+    assert archive_formats._program_kind(attributes) == kind
 
 
 def test_a_name_that_occurs_twice_is_refused(tmp_path):
@@ -298,7 +314,7 @@ def test_prepare_extracts_the_competition_once(data_dir, tmp_path, monkeypatch):
     assert folder == paths.extraction_dir(tmp_path / "downloads")
     assert folder.parent == tmp_path / "project/data"
     assert files_in(folder) == TRAIN | TEST | SUBMISSION
-    monkeypatch.setattr(archives, "_reader", lambda path: pytest.fail("an archive was opened again"))
+    monkeypatch.setattr(archives, "find_reader", lambda path: pytest.fail("an archive was opened again"))
     assert archives.prepare_data(data_dir, progress=False) == folder
     assert files_in(data_dir) == before
 

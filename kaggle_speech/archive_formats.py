@@ -1,0 +1,173 @@
+"""How the members of a .7z or .tar.gz archive are listed and unpacked. What may be unpacked, `archives` decides."""
+
+import contextlib
+import gzip
+import io
+import itertools
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+from collections import deque
+from pathlib import Path, PurePosixPath
+
+from kaggle_speech.progress import progress_bar
+
+
+class ArchiveError(ValueError):
+    """An archive that is damaged or reaches outside its folder, or a download that differs. Names the file."""
+
+
+def find_reader(archive_path):
+    """The functions that list and unpack this kind of archive.
+
+    `list_members(archive_path, progress)` yields `(name, bytes, kind)`, the kind being `file`, `folder` or what else it
+    is; `unpack(archive_path, names, out_dir, progress)` writes at least the files of these names.
+
+    Raises:
+        ValueError: the name ends in none of .7z, .tar.gz, .tgz.
+        RuntimeError: neither py7zr nor the 7-Zip program is installed.
+    """
+    name = archive_path.name.lower()
+    if name.endswith((".tar.gz", ".tgz")):
+        return _tar_members, _unpack_tar
+    if not name.endswith(".7z"):
+        raise ValueError(f"`archive_path` must end in .7z, .tar.gz or .tgz. Received: {archive_path}")
+    try:
+        import py7zr  # noqa: F401
+    except ImportError:
+        if _sevenzip_program() is None:
+            raise RuntimeError(
+                f"{archive_path}: a .7z archive must be read by py7zr (`pip install py7zr`) or by the 7-Zip program "
+                "(`apt-get install p7zip-full`, https://7-zip.org). Received: neither is installed"
+            ) from None
+        return _program_members, _unpack_with_program
+    return _py7zr_members, _unpack_with_py7zr
+
+
+class _CountedFile(io.FileIO):
+    """A file to read that moves a progress bar by every byte read."""
+
+    def __init__(self, path, bar):
+        self._bar = bar
+        super().__init__(path)
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self._bar.update(len(data))
+        return data
+
+
+def byte_bar(title, num_bytes, progress, start=0):
+    return progress_bar(total=num_bytes, initial=start, desc=title, unit="B", unit_scale=True, progress=progress)
+
+
+@contextlib.contextmanager
+def _open_with_bar(path, verb, progress):
+    with byte_bar(f"{verb} {path.name}", path.stat().st_size, progress) as bar, _CountedFile(path, bar) as file:
+        yield file
+
+
+def _py7zr_members(archive_path, progress):
+    import py7zr
+
+    with py7zr.SevenZipFile(archive_path) as archive:
+        for file in archive.files:
+            kind = "folder" if file.is_directory else "file" if file.st_fmt in (None, stat.S_IFREG) else "device"
+            yield (file.filename, file.uncompressed, "link" if file.is_symlink or file.is_junction else kind)
+
+
+def _unpack_with_py7zr(archive_path, names, out_dir, progress):
+    import py7zr
+
+    with _open_with_bar(archive_path, "extracting", progress) as file, py7zr.SevenZipFile(file) as archive:
+        archive.extract(out_dir, targets=names)
+
+
+def _sevenzip_program():
+    return next(filter(None, map(shutil.which, ("7z", "7zz", "7za"))), None)
+
+
+def _program_lines(archive_path, command, *options):
+    """The lines that the 7-Zip program prints; ArchiveError with the last of them where it fails."""
+    call = [_sevenzip_program(), command, *options, "-sccUTF-8", "--", str(archive_path.absolute())]
+    last = deque(maxlen=8)
+    # No standard input: an archive with a password must fail, not wait.
+    with subprocess.Popen(
+        call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    ) as process:
+        try:
+            for line in process.stdout:
+                last.append(line.strip())
+                yield line.rstrip("\r\n")
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        said = ", ".join(filter(None, last))
+        raise ArchiveError(
+            f"{archive_path}: must be a complete and undamaged archive. "
+            f"Received: {Path(call[0]).name} ended with {process.returncode}: {said}"
+        )
+
+
+def _program_kind(attributes):
+    """The kind of a member from the program's column of attributes, such as `D drwxr-xr-x` or `A`."""
+    unix = next((part for part in attributes.split() if len(part) == 10), "-")
+    windows = "".join(part for part in attributes.split() if part != unix)
+    if "L" in windows or unix[0] == "l":
+        return "link"
+    if unix[0] not in "-d":
+        return "device"
+    return "folder" if "D" in windows or unix[0] == "d" else "file"
+
+
+def _program_members(archive_path, progress):
+    fields = {}
+    for line in itertools.chain(_program_lines(archive_path, "l", "-slt", "-ba"), [""]):
+        key, equals, value = line.partition(" = ")
+        if equals:
+            fields[key] = value
+        elif fields:
+            name = fields["Path"].replace(os.sep, "/")
+            yield (name, int(fields["Size"] or 0), _program_kind(fields["Attributes"]))
+            fields = {}
+
+
+def _unpack_with_program(archive_path, names, out_dir, progress):
+    # Everything, not only `names`: the program compares every member with every name it is given.
+    lines = _program_lines(archive_path, "x", "-y", "-bb1", "-bsp0", f"-o{out_dir}")
+    title = f"extracting {archive_path.name}"
+    with contextlib.closing(lines), progress_bar(total=len(names), desc=title, unit=" files", progress=progress) as bar:
+        for line in lines:
+            bar.update(line.startswith("- ") and line[2:].replace(os.sep, "/") in names)
+
+
+def _tar_members(archive_path, progress):
+    with _open_with_bar(archive_path, "checking", progress) as file, gzip.open(file) as stream:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
+                kind = "file" if member.isreg() else "folder" if member.isdir() else "device"
+                yield (_tar_name(member), member.size, "link" if member.issym() or member.islnk() else kind)
+        while stream.read(1 << 20):  # gzip's checksum comes last
+            pass
+
+
+def _tar_name(member):
+    """`./yes/a.wav` is `yes/a.wav`."""
+    return PurePosixPath(member.name).as_posix()
+
+
+def _unpack_tar(archive_path, names, out_dir, progress):
+    with (
+        _open_with_bar(archive_path, "extracting", progress) as file,
+        gzip.open(file) as stream,
+        tarfile.open(fileobj=stream, mode="r:") as archive,
+    ):
+        for member in archive:
+            if (name := _tar_name(member)) in names:
+                path = out_dir / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.extractfile(member) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
