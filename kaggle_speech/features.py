@@ -40,6 +40,7 @@ class FeatureSpec:
         dynamic_range_db: what lies further under the maximum of its clip is raised to it.
         centered: pad with zeros so that frame i is centred on sample i * frame_step
             (librosa's default); otherwise only whole frames count.
+        pre_emphasis: share of the sample before that is taken off each sample, 0 <= pre_emphasis < 1.
         sample_rate: Hz.
 
     Raises:
@@ -56,6 +57,7 @@ class FeatureSpec:
     mel_scale: str = "slaney"
     dynamic_range_db: float = 80.0
     centered: bool = True
+    pre_emphasis: float = 0.0
     sample_rate: int = SAMPLE_RATE
 
     def __post_init__(self):
@@ -80,6 +82,8 @@ class FeatureSpec:
             )
         if self.mel_scale not in MEL_SCALES:
             raise ValueError(f"`mel_scale` must be one of {MEL_SCALES}. Received: mel_scale={self.mel_scale!r}")
+        if not 0 <= self.pre_emphasis < 1:
+            raise ValueError(f"`pre_emphasis` must be in [0, 1). Received: pre_emphasis={self.pre_emphasis!r}")
         if not self.dynamic_range_db > 0:
             raise ValueError(
                 f"`dynamic_range_db` must be positive. Received: dynamic_range_db={self.dynamic_range_db!r}"
@@ -157,6 +161,15 @@ def _color_table(color_map):
 # --- ops ----------------------------------------------------------------------------------------------------------
 
 
+def pre_emphasis(waveform, share=0.97):
+    """Each sample less a share of the one before it: treble is raised. The first sample has a zero before it.
+
+    Shape: `(..., samples)` -> the same. Source: `librosa.effects.preemphasis` with `zi=[0]`.
+    """
+    before = ops.concatenate([ops.zeros_like(waveform[..., :1]), waveform[..., :-1]], axis=-1)
+    return waveform - share * before
+
+
 def power_spectrogram(waveform, spec=FeatureSpec()):
     """Squared magnitude of the windowed Fourier transform, frame by frame.
 
@@ -177,6 +190,8 @@ def power_spectrogram(waveform, spec=FeatureSpec()):
         raise ValueError(
             f"`waveform` must hold at least one frame of {spec.frame_length} samples. Received: shape={waveform.shape}"
         )
+    if spec.pre_emphasis:
+        waveform = pre_emphasis(waveform, spec.pre_emphasis)
     leading = ops.shape(waveform)[:-1]
     signal = ops.reshape(waveform, (-1, ops.shape(waveform)[-1], 1))
     if spec.centered:

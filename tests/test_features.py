@@ -50,6 +50,15 @@ def test_power_agrees_with_tf_signal_where_not_centered(speech):
     np.testing.assert_allclose(features.power_spectrogram(speech, spec), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_pre_emphasis_is_librosas(speech):
+    for share in (0.5, 0.97):
+        expected = librosa.effects.preemphasis(speech, coef=share, zi=np.zeros((4, 1)))
+        np.testing.assert_allclose(features.pre_emphasis(speech, share), expected, atol=1e-6)
+    spec = dataclasses.replace(SPEC, pre_emphasis=0.97)
+    expected = features.power_spectrogram(features.pre_emphasis(speech), SPEC)
+    np.testing.assert_allclose(features.power_spectrogram(speech, spec), expected, rtol=1e-3, atol=1e-9)
+
+
 @pytest.mark.parametrize("mel_scale", features.MEL_SCALES)
 def test_mel_matrix_is_librosas(mel_scale):
     spec = FeatureSpec(num_mel_bins=64, lower_edge_hz=50.0, upper_edge_hz=7000.0, mel_scale=mel_scale)

@@ -1,26 +1,102 @@
 """One builder per architecture: waveform in, probabilities out, the frontend inside.
 
-model = build_model("tc_resnet", num_classes=12)
+model = build_model("bc_resnet,width=3", num_classes=12)
 """
 
+import ast
+import math
+
+import pandas as pd
+
+from kaggle_speech.models.bc_resnet import build_bc_resnet
 from kaggle_speech.models.cnn import build_cnn
+from kaggle_speech.models.cnn_bigru import build_cnn_bigru
+from kaggle_speech.models.complexity import num_macs
+from kaggle_speech.models.ds_cnn import build_ds_cnn
+from kaggle_speech.models.efficientnet import build_efficientnet
 from kaggle_speech.models.tc_resnet import build_tc_resnet
+from kaggle_speech.models.vgg import build_vgg
 
 #: Name on the command line -> builder.
-BUILDERS = {"cnn": build_cnn, "tc_resnet": build_tc_resnet}
+BUILDERS = {
+    "cnn": build_cnn,
+    "vgg": build_vgg,
+    "cnn_bigru": build_cnn_bigru,
+    "efficientnet": build_efficientnet,
+    "tc_resnet": build_tc_resnet,
+    "bc_resnet": build_bc_resnet,
+    "ds_cnn": build_ds_cnn,
+}
+#: What `describe_models` lists: every architecture in the sizes that its source gives.
+ARCHITECTURES = (
+    "cnn",
+    "vgg",
+    "cnn_bigru",
+    "efficientnet",
+    "efficientnet,backbone=mobilenet_v3_small",
+    "tc_resnet",
+    "tc_resnet,width=1.5",
+    "tc_resnet,num_layers=14",
+    "tc_resnet,num_layers=14,width=1.5",
+    *(f"bc_resnet,width={width}" for width in (1, 1.5, 2, 3, 6, 8)),
+    "ds_cnn",
+)
 
 
-def build_model(name, num_classes, **options):
-    """The model that goes by a name in `BUILDERS`.
+def parse_architecture(architecture):
+    """Split a builder's name from its options.
+
+    Raises:
+        ValueError: no builder has the name, or an option is not `name=value`.
+
+    >>> parse_architecture("tc_resnet,num_layers=14,width=1.5")
+    ('tc_resnet', {'num_layers': 14, 'width': 1.5})
+    """
+    name, *pairs = architecture.split(",")
+    if name not in BUILDERS:
+        raise ValueError(f"a model must be one of {sorted(BUILDERS)}. Received: {architecture!r}")
+    options = {}
+    for pair in pairs:
+        option, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"an option of a model must be written name=value. Received: {pair!r} in {architecture!r}")
+        try:
+            options[option] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):  # a word
+            options[option] = value
+    return name, options
+
+
+def build_model(architecture, num_classes, **options):
+    """The model that goes by a name in `BUILDERS`, options of its builder after commas.
 
     Args:
-        name: a key of `BUILDERS`.
+        architecture: for example `cnn` or `tc_resnet,num_layers=14`.
         num_classes: outputs.
         options: further arguments of the builder.
 
     Raises:
-        ValueError: no builder has the name.
+        ValueError: no builder has the name, or it has no such option.
     """
-    if name not in BUILDERS:
-        raise ValueError(f"`name` must be one of {sorted(BUILDERS)}. Received: name={name!r}")
-    return BUILDERS[name](num_classes, **options)
+    name, written_options = parse_architecture(architecture)
+    try:
+        return BUILDERS[name](num_classes, **written_options, **options)
+    except TypeError as error:
+        raise ValueError(f"{architecture}: {error}") from error
+
+
+def describe_model(model):
+    """What a model costs: `parameters` (trainable), `megabytes` (float32), `million_macs` (one clip, without the
+    frontend), `features` (the frontend's output, frames first)."""
+    return {
+        "parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "megabytes": round(4 * model.count_params() / 1e6, 2),
+        "million_macs": round(num_macs(model) / 1e6, 2),
+        "features": "x".join(map(str, model.layers[1].output.shape[1:])),
+    }
+
+
+def describe_models(architectures=ARCHITECTURES, num_classes=12):
+    """`describe_model` of each architecture: pandas DataFrame, a row each, with the column `model` before."""
+    rows = [{"model": name} | describe_model(build_model(name, num_classes)) for name in architectures]
+    return pd.DataFrame(rows)

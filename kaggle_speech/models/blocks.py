@@ -14,12 +14,30 @@ def waveform_input():
     return keras.Input((CLIP_SAMPLES,), name="waveform")
 
 
+def classifier(x, num_classes):
+    """The last layer of every model. Shape: `(batch, channels)` -> `(batch, num_classes)` probabilities, float32."""
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+
+
 def standardize(x, name="standardize"):
     """Zero mean and unit variance for each coefficient, over the training set (a batch normalisation without scale).
 
     Shape: `(batch, frames, coefficients)` -> the same.
     """
     return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, center=False, scale=False, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class CepstralMeanNormalization(layers.Layer):
+    """Take each clip's mean over time off every coefficient: what a microphone, a room or a volume adds throughout.
+
+    Shape: `(batch, frames, coefficients)` -> the same.
+
+    Source: Atal (1974), doi:10.1121/1.1914702.
+    """
+
+    def call(self, features):
+        return features - ops.mean(features, axis=1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
@@ -75,4 +93,41 @@ class SpecAugment(layers.Layer):
 
     def get_config(self):
         names = ("num_time_masks", "max_time_frames", "num_frequency_masks", "max_frequency_bins", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class SubSpectralNormalization(layers.Layer):
+    """Batch normalisation of each sub-band of the frequency axis by itself, with a scale and an offset of its own.
+
+    Shape: `(batch, frequency, time, channels)` -> the same; `frequency` a multiple of `num_subbands`.
+
+    Args:
+        num_subbands: bands of equal width, from low to high.
+        momentum: share of the old moving statistics that each batch keeps.
+        epsilon: added to the variance.
+
+    Source: arXiv 2103.13620.
+    """
+
+    def __init__(self, num_subbands=5, momentum=0.99, epsilon=1e-3, **kwargs):
+        super().__init__(**kwargs)
+        self.num_subbands, self.momentum, self.epsilon = num_subbands, momentum, epsilon
+        self.batch_norm = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        _, num_bins, num_frames, num_channels = input_shape
+        self.by_band = (-1, self.num_subbands, num_bins // self.num_subbands, num_frames, num_channels)
+        self.batch_norm.build((None, self.by_band[2], num_frames, self.num_subbands * num_channels))
+
+    def call(self, features, training=False):
+        # Sub-bands become channels beside each other, so that one fused operation normalises them all.
+        _, num_subbands, num_bins, num_frames, num_channels = self.by_band
+        x = ops.transpose(ops.reshape(features, self.by_band), (0, 2, 3, 1, 4))
+        x = self.batch_norm(ops.reshape(x, (-1, num_bins, num_frames, num_subbands * num_channels)), training=training)
+        x = ops.transpose(ops.reshape(x, (-1, num_bins, num_frames, num_subbands, num_channels)), (0, 3, 1, 2, 4))
+        return ops.reshape(x, (-1, num_subbands * num_bins, num_frames, num_channels))
+
+    def get_config(self):
+        names = ("num_subbands", "momentum", "epsilon")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import MFCC, FeatureSpec
-from kaggle_speech.models.blocks import standardize, waveform_input
+from kaggle_speech.models.blocks import classifier, standardize, waveform_input
 
 #: 32 ms windows every 16 ms: 63 frames of 40 coefficients keep the 7x7 convolutions affordable.
 SPEC = FeatureSpec(frame_length=512, frame_step=256, fft_length=512, num_mel_bins=40, num_mfcc=40)
@@ -32,5 +32,4 @@ def build_cnn(num_classes, spec=SPEC, num_filters=(56, 112), dropout_rate=0.3):
     x = layers.Dense(256, activation="relu")(x)
     x = layers.Dense(256, activation="relu")(x)
     x = layers.Dropout(dropout_rate)(x)
-    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    return keras.Model(waveform, probabilities, name="cnn")
+    return keras.Model(waveform, classifier(x, num_classes), name="cnn")

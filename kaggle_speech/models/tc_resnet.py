@@ -4,10 +4,20 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import MFCC, FeatureSpec
-from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, standardize, waveform_input
+from kaggle_speech.models.blocks import (
+    BATCH_NORM_MOMENTUM,
+    CepstralMeanNormalization,
+    SpecAugment,
+    classifier,
+    standardize,
+    waveform_input,
+)
 
-#: 40 coefficients of 30 ms windows, every 10 ms, as in the paper.
-SPEC = FeatureSpec(frame_length=480, frame_step=160, fft_length=512, num_mel_bins=64, num_mfcc=40)
+#: 40 coefficients of 30 ms windows, every 10 ms, as in the paper. What is 60 dB under the loudest is the room's, not
+#: the word's.
+SPEC = FeatureSpec(
+    frame_length=480, frame_step=160, fft_length=512, num_mel_bins=64, num_mfcc=40, dynamic_range_db=60.0
+)
 
 
 def _convolution(x, filters, kernel_size, strides=1, activation="relu"):
@@ -45,7 +55,8 @@ def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rat
     if num_layers not in (8, 14):
         raise ValueError(f"`num_layers` must be 8 or 14. Received: num_layers={num_layers!r}")
     waveform = waveform_input()
-    x = standardize(MFCC(spec, name="mfcc")(waveform))
+    x = CepstralMeanNormalization(name="cepstral_mean_normalization")(MFCC(spec, name="mfcc")(waveform))
+    x = standardize(x)
     x = SpecAugment(name="spec_augment")(x)
     x = _convolution(x, int(16 * width), 3)
     for filters in (24, 32, 48):
@@ -53,5 +64,4 @@ def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rat
             x = _residual_block(x, int(filters * width), strides)
     x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dropout(dropout_rate)(x)
-    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    return keras.Model(waveform, probabilities, name=f"tc_resnet{num_layers}")
+    return keras.Model(waveform, classifier(x, num_classes), name=f"tc_resnet{num_layers}")

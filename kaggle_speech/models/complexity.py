@@ -1,0 +1,45 @@
+"""What a model costs: multiplications and additions for one clip, layer by layer."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def _gru_macs(layer, input_shape):
+    cell = layer.cell
+    return input_shape[-2] * 3 * cell.units * (input_shape[-1] + cell.units)
+
+
+def _layer_macs(layer):
+    """Products that a layer adds up; of layers without a matrix (normalisation, pooling) none are counted."""
+    if isinstance(layer, keras.Model):
+        return num_macs(layer)
+    if isinstance(layer, layers.Bidirectional):
+        return 2 * _gru_macs(layer.forward_layer, layer.input.shape)
+    if isinstance(layer, layers.GRU):
+        return _gru_macs(layer, layer.input.shape)
+    if isinstance(layer, layers.Dense):
+        return math.prod(layer.output.shape[1:-1]) * layer.kernel.shape[0] * layer.kernel.shape[1]
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return math.prod(layer.output.shape[1:]) * math.prod(layer.kernel_size)
+    if isinstance(layer, (layers.Conv1D, layers.Conv2D)):
+        return math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return 0
+
+
+def num_macs(model):
+    """Multiply-accumulate operations for one clip, without the frontend.
+
+    Convolutions, dense and GRU layers, also of models inside; what is left out (normalisation, activations, pooling,
+    and the fixed transform of the frontend, which papers leave out too) is not counted.
+
+    Args:
+        model: a built functional model.
+
+    Returns:
+        int.
+
+    Source: the definition in arXiv 1904.03814, table 1 ("FLOPs" there are multiplications and additions apart).
+    """
+    return sum(_layer_macs(layer) for layer in model.layers)
