@@ -12,9 +12,8 @@ from pathlib import Path
 from kaggle_speech import __doc__ as package_doc
 from kaggle_speech import paths
 from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
+from kaggle_speech.recipe import Augmentation, Recipe
 
-#: Epochs and learning rate that suit each model (a key of `models.BUILDERS`) on 10,000 clips.
-RECIPES = {"cnn": (25, 2e-3), "tc_resnet": (100, 4e-3)}
 #: Bad clips that are printed; a run lists all of them in bad_clips.csv.
 MAX_LISTED = 20
 
@@ -58,67 +57,56 @@ def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
     return clips_df, bad_df
 
 
+def models(args):
+    """List the architectures, in the sizes of their sources: parameters, file size, operations."""
+    from kaggle_speech import models
+
+    print(models.describe_models(num_classes=args.num_classes).to_string(index=False))
+
+
+def recipe_of(args, **changes):
+    """The `Recipe` that the arguments of `train` and `compare` describe."""
+
+    def given(options):
+        names = [field.name for field in dataclasses.fields(options) if hasattr(args, field.name)]
+        return {name: getattr(args, name) for name in names}
+
+    return Recipe(**{**given(Recipe), "augmentation": Augmentation(**given(Augmentation)), **changes})
+
+
 def train(args):
     """Train a model; a killed run continues where it stopped."""
-    from kaggle_speech import augment, dataset, index, models, noise, runs, training
+    from kaggle_speech import experiment
 
-    vocabulary = VOCABULARIES[args.num_classes]
-    clips_df, bad_df = _read_index(args.data, vocabulary)
-    fractions = {"unknown_fraction": args.unknown_fraction, "silence_fraction": args.silence_fraction}
-    train_df = index.select_clips(clips_df, "train", seed=args.seed, **fractions)
-    tune_df = index.select_clips(clips_df, "tune", **fractions)
-    val_df = index.validation_clips(clips_df)
-    augmentation = augment.Augmentation()
-    num_epochs, learning_rate = (
-        given or usual for given, usual in zip((args.epochs, args.learning_rate), RECIPES[args.model], strict=True)
-    )
-    training.set_seed(args.seed)
-    model = models.build_model(args.model, len(vocabulary))
-
-    settings = {"model": args.model, "epochs": num_epochs, "batch_size": args.batch_size, "seed": args.seed}
-    settings |= {"learning_rate": learning_rate, "augmentation": dataclasses.asdict(augmentation), **fractions}
-    settings["data"] = index.data_fingerprint(clips_df)
-    run_dir = runs.start_run(args.out, vocabulary, settings, overwrite=args.overwrite)
-    if len(bad_df):
-        bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
-    train_ds = dataset.make_dataset(
-        train_df,
-        vocabulary,
-        args.batch_size,
-        shuffle=True,
-        augmentation=augmentation,
-        noise=noise.background_noise(index.noise_paths(clips_df)),
-        cache=args.cache,
-        seed=args.seed,
-    )
-    tune_ds = dataset.make_dataset(tune_df, vocabulary, 256)
-    history_df = training.compile_and_fit(
-        model, train_ds, tune_ds, run_dir, num_epochs=num_epochs, learning_rate=learning_rate
-    )
-    metrics = _validate(model, vocabulary, val_df)
-    metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
-    runs.finish_run(run_dir, model, metrics)
-    _print_metrics(metrics)
-    print(f"model and metrics: {run_dir}")
+    recipe = recipe_of(args)
+    clips_df, bad_df = _read_index(args.data, recipe.vocabulary)
+    options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
+    _print_metrics(experiment.train_run(recipe, clips_df, args.out, **options))
+    print(f"model and metrics: {args.out}")
 
 
-def _validate(model, vocabulary, val_df, out_dir=None):
-    """Metrics over the competition's labels; confusion matrix and worst clips too where a folder is named."""
-    from kaggle_speech import decoding, evaluation, inference
+def compare(args):
+    """Train several models with several seeds and write one table; what is finished is not done again."""
+    from kaggle_speech import experiment
 
-    probabilities = decoding.competition_probabilities(inference.predict_probabilities(model, val_df), vocabulary)
-    answers = decoding.most_probable(probabilities)
-    if out_dir is not None:
-        import matplotlib.pyplot as plt
+    recipes = [recipe_of(args, model=model, seed=seed) for model in args.models for seed in range(args.num_seeds)]
+    clips_df, _ = _read_index(args.data, recipes[0].vocabulary)
+    runs_df = experiment.compare(recipes, clips_df, args.out, cache=args.cache)
+    print(experiment.summarize(runs_df).to_string(index=False))
+    print(f"a row a run: {args.out}")
 
-        from kaggle_speech import plots
 
-        confusion_df = evaluation.confusion_matrix(val_df["label"], answers)
-        confusion_df.to_csv(out_dir / "confusion.csv")
-        _, ax = plt.subplots(figsize=(7, 7))
-        plots.plot_confusion(confusion_df, ax).figure.savefig(out_dir / "confusion.png", bbox_inches="tight")
-        evaluation.worst_clips(val_df, probabilities).to_csv(out_dir / "worst_clips.csv", index=False)
-    return evaluation.classification_metrics(val_df["label"], answers)
+def _draw_validation(val_df, probabilities, out_dir):
+    """Confusion matrix and worst clips."""
+    import matplotlib.pyplot as plt
+
+    from kaggle_speech import decoding, evaluation, plots
+
+    confusion_df = evaluation.confusion_matrix(val_df["label"], decoding.most_probable(probabilities))
+    confusion_df.to_csv(out_dir / "confusion.csv")
+    _, ax = plt.subplots(figsize=(7, 7))
+    plots.plot_confusion(confusion_df, ax).figure.savefig(out_dir / "confusion.png", bbox_inches="tight")
+    evaluation.worst_clips(val_df, probabilities).to_csv(out_dir / "worst_clips.csv", index=False)
 
 
 def _print_metrics(metrics):
@@ -127,17 +115,22 @@ def _print_metrics(metrics):
         f"{metrics['num_clips']} clips of {metrics['num_labels']} labels"
     )
     print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
+    if "left_out" in metrics:
+        left_out = metrics["left_out"]
+        print(f"unknown among {left_out['num_clips']} clips of the words left out: {left_out['recall']:.4f}")
 
 
 def evaluate(args):
     """Score a trained model on the validation speakers: metrics, confusion matrix, worst clips."""
-    from kaggle_speech import index, runs
+    from kaggle_speech import experiment, index, runs
 
     model, vocabulary = runs.load_run(args.run)
     clips_df, _ = _read_index(args.data)
     out_dir = Path(args.out or Path(args.run) / "evaluation")
     out_dir.mkdir(parents=True, exist_ok=True)
-    metrics = _validate(model, vocabulary, index.validation_clips(clips_df), out_dir)
+    val_df = index.validation_clips(clips_df)
+    metrics, probabilities = experiment.validate(model, vocabulary, val_df)
+    _draw_validation(val_df, probabilities, out_dir)
     runs.write_json(out_dir / "metrics.json", metrics)
     _print_metrics(metrics)
     print(f"metrics, confusion matrix and worst clips: {out_dir}")
@@ -199,6 +192,23 @@ def _positive(number_type):
     return positive
 
 
+def _recipe_arguments():
+    """An argument for each field of the recipe and of its augmentation."""
+    arguments = {}
+    for field in (*dataclasses.fields(Recipe), *dataclasses.fields(Augmentation)):
+        if "help" not in field.metadata:
+            continue
+        options = {"default": field.default, "help": field.metadata["help"]}
+        if field.type is bool:
+            options["action"] = "store_true"
+        elif field.type is tuple:
+            options["nargs"] = "+"
+        else:
+            options["type"] = {int | None: int, float | None: float}.get(field.type, field.type)
+        arguments[field.name] = options
+    return arguments
+
+
 def build_parser():
     """The commands and their arguments."""
     parser = argparse.ArgumentParser(
@@ -215,12 +225,15 @@ def build_parser():
         )
         command.set_defaults(function=function)
         for name, options in arguments.items():
-            flag = name if "nargs" in options else f"--{name.replace('_', '-')}"
-            command.add_argument(flag, **options)
+            is_positional = "nargs" in options and "default" not in options and "required" not in options
+            flags = [name] if is_positional else [f"--{name.replace('_', '-')}"]
+            flags += ["--epochs"] if name == "num_epochs" else []
+            command.add_argument(*flags, **options)
 
     data = {"help": f"folder of clips or archives; else {paths.DATA_VARIABLE}, a Kaggle kernel's input, ./data"}
     seed = {"type": int, "default": 0, "help": "the same seed gives the same result"}
     run = {"required": True, "help": "folder of a finished `train`"}
+    num_classes = {"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "size of the vocabulary"}
     add(
         sample,
         out={"help": "folder to make; data/sample"},
@@ -234,20 +247,25 @@ def build_parser():
         or_sample={"action": "store_true", "help": "render the sample where there is no data"},
         download={"help": "fetch Speech Commands: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
     )
+    add(models, num_classes=num_classes)
+    cache = {"help": '"memory" or a folder: decode the clips once'}
     add(
         train,
         data=data,
         out={"required": True, "help": "folder of the run"},
-        model={"choices": sorted(RECIPES), "default": "tc_resnet", "help": "architecture"},
-        num_classes={"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "vocabulary to train on"},
-        epochs={"type": _positive(int), "help": "passes over the training clips; cnn 25, tc_resnet 100"},
-        batch_size={"type": _positive(int), "default": 64, "help": "clips a step"},
-        learning_rate={"type": _positive(float), "help": "highest of the schedule; cnn 0.002, tc_resnet 0.004"},
-        unknown_fraction={"type": float, "default": 2.5, "help": "`unknown` clips per clip of an average word"},
-        silence_fraction={"type": float, "default": 2.0, "help": "`silence` clips per clip of an average word"},
-        cache={"help": '"memory" or a folder: decode the clips once'},
-        seed=seed,
+        teachers={"nargs": "+", "default": [], "help": "finished runs whose mean opinion is the target"},
+        cache=cache,
         overwrite={"action": "store_true", "help": "replace a finished run in the folder"},
+        **_recipe_arguments(),
+    )
+    add(
+        compare,
+        data=data,
+        out={"required": True, "help": "CSV to write, one row a run; the runs go to a folder beside it"},
+        models={"nargs": "+", "required": True, "help": "architectures, options after commas"},
+        num_seeds={"type": _positive(int), "default": 3, "help": "seeds 0, 1, ... of each"},
+        cache=cache,
+        **{name: options for name, options in _recipe_arguments().items() if name not in ("model", "seed")},
     )
     add(evaluate, run=run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
     add(predict, run=run, files={"nargs": "+", "help": "audio files; the first second of each counts"})

@@ -1,52 +1,27 @@
-"""Waveform augmentation in the graph: shift, speed, gain and background noise.
+"""Waveform augmentation in the graph: shift, speed, tempo, pitch, gain, background noise, mixup.
 
 Every op takes what it draws as an argument or from a stateless seed, so that the
 same seed gives the same batch, however many threads work on the pipeline.
 """
 
-import dataclasses
-
 import tensorflow as tf
 
 from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.recipe import Augmentation
+from kaggle_speech.vocoder import time_stretch
 
 
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """How far a training clip may be changed; each clip draws uniformly within it.
+def _resample(waveform, first, last, num_samples):
+    """Read clips at `num_samples` equal steps from a position to another (linear interpolation); zero outside.
 
-    Args:
-        shift_ms: earlier or later by up to so many milliseconds; the gap is zeros.
-        speed_fraction: faster or slower by up to this share (pitch moves along).
-        gain_db: louder or quieter by up to so many decibels.
-        noise_fraction: share of the clips that get background noise.
-        min_snr_db, max_snr_db: power of the clip over that of the added noise.
-
-    Raises:
-        ValueError: a value is negative, a fraction not below 1, or the SNR range empty.
+    Shape: `(batch, samples)`, `(batch,)`, `(batch,)` positions in samples -> `(batch, num_samples)`.
     """
-
-    shift_ms: float = 100.0
-    speed_fraction: float = 0.1
-    gain_db: float = 6.0
-    noise_fraction: float = 0.5
-    min_snr_db: float = 5.0
-    max_snr_db: float = 30.0
-
-    def __post_init__(self):
-        for name in ("shift_ms", "speed_fraction", "gain_db", "noise_fraction"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)!r}")
-        if self.speed_fraction >= 1 or self.noise_fraction > 1:
-            raise ValueError(
-                "`speed_fraction` must be < 1 and `noise_fraction` <= 1. "
-                f"Received: speed_fraction={self.speed_fraction!r}, noise_fraction={self.noise_fraction!r}"
-            )
-        if self.min_snr_db > self.max_snr_db:
-            raise ValueError(
-                "`min_snr_db` must be <= `max_snr_db`. "
-                f"Received: min_snr_db={self.min_snr_db!r}, max_snr_db={self.max_snr_db!r}"
-            )
+    num_clips, length = tf.unstack(tf.shape(waveform))
+    # A crop box per clip, in the op's coordinates: 0 is the first sample, 1 the last.
+    zero = tf.zeros_like(first)
+    boxes = tf.stack([zero, first, zero, last], axis=1) / tf.cast(length - 1, tf.float32)
+    image = waveform[:, None, :, None]
+    return tf.image.crop_and_resize(image, boxes, tf.range(num_clips), (1, num_samples))[:, 0, :, 0]
 
 
 def shift_and_speed(waveform, shift, speed):
@@ -59,15 +34,27 @@ def shift_and_speed(waveform, shift, speed):
         shift: `(batch,)`, samples; positive is later.
         speed: `(batch,)`, above 1 is faster and higher.
     """
-    num_clips, num_samples = tf.unstack(tf.shape(waveform))
+    num_samples = tf.shape(waveform)[1]
     middle = tf.cast(num_samples - 1, tf.float32) / 2
-    # A crop box per clip, in the op's coordinates: 0 is the first sample, 1 the last.
-    ends = (tf.stack([-middle, middle]) - shift[:, None]) * speed[:, None]
-    ends = (ends + middle) / (2 * middle)
-    zero = tf.zeros_like(shift)
-    boxes = tf.stack([zero, ends[:, 0], zero, ends[:, 1]], axis=1)
-    image = waveform[:, None, :, None]
-    return tf.image.crop_and_resize(image, boxes, tf.range(num_clips), (1, num_samples))[:, 0, :, 0]
+    return _resample(waveform, middle - (middle + shift) * speed, middle + (middle - shift) * speed, num_samples)
+
+
+def change_tempo_and_pitch(waveform, tempo, pitch, max_stretch=2.0):
+    """Play clips faster or slower, and higher or lower, about their middle.
+
+    Shape: `(batch, samples)` -> the same.
+
+    Args:
+        waveform: float.
+        tempo: `(batch,)`, above 1 is faster.
+        pitch: `(batch,)`, above 1 is higher: 2 is an octave.
+        max_stretch: the largest `pitch / tempo` there is; what lasts longer is cut.
+    """
+    num_samples = tf.shape(waveform)[1]
+    middle = tf.cast(num_samples - 1, tf.float32) / 2
+    stretched = time_stretch(waveform, tempo / pitch, int(max_stretch * waveform.shape[1]))
+    stretched_middle = middle * pitch / tempo
+    return _resample(stretched, stretched_middle - middle * pitch, stretched_middle + middle * pitch, num_samples)
 
 
 def change_gain(waveform, gain_db):
@@ -106,15 +93,22 @@ def augment_waveforms(waveform, seed, augmentation=Augmentation(), noise=None):
     Args:
         waveform: float in [-1, 1].
         seed: `(2,)` integers; the same seed gives the same result.
-        augmentation: the limits.
+        augmentation: the limits. The first clips are those whose tempo and pitch change: shuffle before.
         noise: `(noise_samples,)` float, the recordings that background noise is cut from; None adds none.
     """
     num_clips = tf.shape(waveform)[0]
-    seeds = tf.unstack(tf.random.split(seed, 6))
+    seeds = tf.unstack(tf.random.split(seed, 10))
 
     def draw(index, low, high):
         return tf.random.stateless_uniform((num_clips,), seeds[index], low, high)
 
+    if augmentation.vocoder_fraction * max(augmentation.tempo_fraction, augmentation.pitch_semitones) > 0:
+        num_changed = tf.cast(tf.math.ceil(augmentation.vocoder_fraction * tf.cast(num_clips, tf.float32)), tf.int32)
+        tempo = draw(6, 1 - augmentation.tempo_fraction, 1 + augmentation.tempo_fraction)[:num_changed]
+        pitch = 2 ** (draw(7, -augmentation.pitch_semitones, augmentation.pitch_semitones)[:num_changed] / 12)
+        max_stretch = 2 ** (augmentation.pitch_semitones / 12) / (1 - augmentation.tempo_fraction)
+        changed = change_tempo_and_pitch(waveform[:num_changed], tempo, pitch, max_stretch)
+        waveform = tf.concat([changed, waveform[num_changed:]], axis=0)
     shift = draw(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000
     speed = draw(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction)
     waveform = shift_and_speed(waveform, shift, speed)
@@ -124,4 +118,29 @@ def augment_waveforms(waveform, seed, augmentation=Augmentation(), noise=None):
         segment *= tf.cast(draw(4, 0.0, 1.0) < augmentation.noise_fraction, tf.float32)[:, None]
         snr_db = draw(5, augmentation.min_snr_db, augmentation.max_snr_db)
         waveform = mix_at_snr(waveform, segment, snr_db)
+    if augmentation.hiss_std > 0:
+        hiss = tf.random.stateless_normal(tf.shape(waveform), seeds[8])
+        waveform += hiss * draw(9, 0.0, augmentation.hiss_std)[:, None]
     return tf.clip_by_value(waveform, -1.0, 1.0)
+
+
+def mixup(waveform, target, seed, alpha=0.4):
+    """Blend every clip, and its target, with another one of the batch.
+
+    Shape: `(batch, samples)`, `(batch, num_classes)` -> the same two.
+
+    Args:
+        waveform: float.
+        target: float, one row a clip: one-hot or probabilities.
+        seed: `(2,)` integers; the same seed gives the same result.
+        alpha: of the Beta distribution that each clip's share is drawn from; small: one of the two prevails.
+
+    Source: arXiv 1710.09412.
+    """
+    num_clips = tf.shape(waveform)[0]
+    seeds = tf.unstack(tf.random.split(seed, 3))
+    mine, other = (tf.random.stateless_gamma((num_clips, 1), seeds[index], alpha) for index in (0, 1))
+    share = tf.math.divide_no_nan(mine, mine + other)
+    share = tf.maximum(share, 1 - share)  # the clip itself prevails
+    partner = tf.random.experimental.stateless_shuffle(tf.range(num_clips), seeds[2])
+    return tuple(share * values + (1 - share) * tf.gather(values, partner) for values in (waveform, target))

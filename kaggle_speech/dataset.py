@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
-from kaggle_speech.augment import augment_waveforms
+from kaggle_speech.augment import augment_waveforms, mixup
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.progress import progress_bar
 
@@ -126,6 +126,8 @@ def make_dataset(
     shuffle=False,
     augmentation=None,
     noise=None,
+    mixup_alpha=0.4,
+    mixup_fraction=0.0,
     cache=None,
     seed=0,
 ):
@@ -143,6 +145,8 @@ def make_dataset(
         shuffle: a new order for every pass.
         augmentation: `Augmentation`, or None.
         noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
+        mixup_alpha: of `augment.mixup`.
+        mixup_fraction: share of the batches whose clips and labels are blended.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
         seed: of order and augmentation.
 
@@ -180,10 +184,19 @@ def make_dataset(
             raise ValueError(f"`clips_df` must hold labels of the vocabulary {list(vocabulary)}. Received: {strange}")
         label_index = clips_df["label"].map({label: index for index, label in enumerate(vocabulary)})
         one_hot = tf.one_hot(label_index.to_numpy("int32"), len(vocabulary))
-        batches_ds = rows_ds.map(
-            lambda rows, batch_seed: (load(rows, batch_seed), tf.gather(one_hot, rows)),
-            tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+
+        def load_with_target(rows, batch_seed):
+            waveform, target = load(rows, batch_seed), tf.gather(one_hot, rows)
+            if mixup_fraction > 0:
+                batch_seed, draw_seed = tf.unstack(tf.random.split(batch_seed, 2))
+                is_mixed = tf.random.stateless_uniform((), draw_seed) < mixup_fraction
+                waveform, target = tf.cond(
+                    is_mixed,
+                    lambda: mixup(waveform, target, batch_seed, mixup_alpha),
+                    lambda: (waveform, target),
+                )
+            return waveform, target
+
+        batches_ds = rows_ds.map(load_with_target, tf.data.AUTOTUNE, deterministic=True)
     num_batches = -(-len(paths) // batch_size)
     return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)

@@ -1,7 +1,10 @@
 """A model over a list of files: probabilities, one row a file, in their order."""
 
+import time
+
 import numpy as np
 
+from kaggle_speech.audio import CLIP_SAMPLES
 from kaggle_speech.dataset import make_dataset
 from kaggle_speech.progress import progress_bar
 
@@ -27,3 +30,14 @@ def predict_probabilities(model, clips_df, batch_size=256, progress=True):
             batches.append(np.asarray(model.predict_on_batch(waveform)))
             bar.update(len(batches[-1]))
     return np.concatenate(batches)
+
+
+def milliseconds_per_clip(model, num_calls=100):
+    """How long a model takes for one clip at a time, the median of many calls: what a live recogniser waits for."""
+    waveform = np.zeros((1, CLIP_SAMPLES), "float32")
+    times = []
+    for _ in range(num_calls):
+        start = time.perf_counter()
+        np.asarray(model.predict_on_batch(waveform))
+        times.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(times)), 2)

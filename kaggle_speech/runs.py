@@ -14,6 +14,7 @@ import keras
 
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models  # noqa: F401
+from kaggle_speech.atomic import replace_file
 
 
 def library_versions():
@@ -25,14 +26,20 @@ def library_versions():
 
 def write_json(path, content):
     """Write a JSON file, whole or not at all."""
-    partial_path = Path(path).with_name(f"{Path(path).name}.partial")
-    partial_path.write_text(json.dumps(content, indent=2) + "\n")
-    partial_path.replace(path)
+    replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def read_json(path):
     """Read a JSON file."""
     return json.loads(Path(path).read_text())
+
+
+def is_finished(run_dir, vocabulary, settings):
+    """Whether a folder holds the finished run of this vocabulary and these settings."""
+    if not (Path(run_dir) / "metrics.json").exists():
+        return False
+    found, wanted = read_json(Path(run_dir) / "run.json"), json.loads(json.dumps([vocabulary, settings]))
+    return [found["vocabulary"], found["settings"]] == wanted
 
 
 def start_run(run_dir, vocabulary, settings, *, overwrite=False):
@@ -73,9 +80,7 @@ def start_run(run_dir, vocabulary, settings, *, overwrite=False):
 def finish_run(run_dir, model, metrics):
     """Write `model.keras`, and `metrics.json` with all that `run.json` holds; remove the backup."""
     run_dir = Path(run_dir)
-    partial_path = run_dir / "partial.model.keras"
-    model.save(partial_path)
-    partial_path.replace(run_dir / "model.keras")
+    replace_file(run_dir / "model.keras", model.save)
     write_json(run_dir / "metrics.json", metrics | read_json(run_dir / "run.json"))
     shutil.rmtree(run_dir / "backup", ignore_errors=True)
 

@@ -1,18 +1,14 @@
-"""One recipe that fits any model: AdamW, warm-up and cosine, label smoothing, early stopping, resumable."""
+"""One loop that fits any model: optimizer, schedule, label smoothing, averaged weights, early stopping, resumable."""
 
 import json
-import math
-import time
 from pathlib import Path
 
 import keras
-import pandas as pd
 
-from kaggle_speech.progress import progress_bar
+from kaggle_speech.callbacks import KeepBest, ProgressBar, SeedEpoch, read_history
 
-MONITOR = "val_loss"
-#: Share of the newest epoch in the running average of the weights: it reaches back about five epochs.
-AVERAGE_SHARE = 0.2
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "cosine_restarts")
 
 
 def set_seed(seed):
@@ -20,102 +16,24 @@ def set_seed(seed):
     keras.utils.set_random_seed(seed)
 
 
-def read_history(run_dir):
-    """The curves of a run, one row an epoch; an empty frame before the first."""
-    history_path = Path(run_dir) / "history.csv"
-    return pd.read_csv(history_path) if history_path.exists() else pd.DataFrame()
+def soften_targets(train_ds, teachers, teacher_share=0.9):
+    """Batches whose targets are mostly what an ensemble thinks of the very waveforms that the student hears.
 
+    Shape: of an element: unchanged.
 
-class _KeepBest(keras.callbacks.Callback):
-    """Average the weights, judge the average, write history.csv and best.weights.h5, stop when nothing improves.
+    Args:
+        train_ds: batches of waveforms and targets.
+        teachers: models with the outputs of the student; their mean probability counts.
+        teacher_share: of the target; the rest is the label.
 
-    The average runs over epochs and includes the statistics of batch normalisations: single epochs differ by half a
-    point of accuracy by chance, and a few hundred clips cannot tell which of them is better. What is best, and since
-    when, is always read off the history: a resumed run needs nothing else but the last average.
+    Source: arXiv 1503.02531, with temperature 1.
     """
 
-    def __init__(self, run_dir, tune_ds, patience, first_epoch):
-        super().__init__()
-        self.run_dir, self.tune_ds, self.patience, self.first_epoch = run_dir, tune_ds, patience, first_epoch
-        self.rows = read_history(run_dir).to_dict("records")[:first_epoch]
-        self.average = None
+    def soften(waveform, target):
+        taught = sum(teacher(waveform, training=False) for teacher in teachers) / len(teachers)
+        return waveform, (1 - teacher_share) * target + teacher_share * taught
 
-    def _average_path(self, epoch):
-        return self.run_dir / "backup" / f"average_{epoch}.weights.h5"
-
-    def on_train_begin(self, logs=None):
-        if self.first_epoch:
-            self.model.load_weights(self._average_path(self.first_epoch - 1))
-            self.average = self.model.get_weights()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        weights = self.model.get_weights()
-        old = self.average or weights
-        self.average = [before + AVERAGE_SHARE * (now - before) for before, now in zip(old, weights, strict=True)]
-        self.model.set_weights(self.average)
-        tuned = self.model.evaluate(self.tune_ds, verbose=0, return_dict=True)
-        logs |= {f"val_{name}": value for name, value in tuned.items()}
-        self.rows.append({"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)})
-        _replace(self.run_dir / "history.csv", lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
-        self._average_path(epoch).parent.mkdir(exist_ok=True)
-        _replace(self._average_path(epoch), self.model.save_weights)
-        self._average_path(epoch - 2).unlink(missing_ok=True)
-        if self.num_epochs_without_gain == 0:
-            _replace(self.run_dir / "best.weights.h5", self.model.save_weights)
-        self.model.set_weights(weights)
-        self.model.stop_training = self.is_over
-
-    @property
-    def num_epochs_without_gain(self):
-        losses = [float("inf") if math.isnan(row[MONITOR]) else row[MONITOR] for row in self.rows]
-        return len(losses) - 1 - losses.index(min(losses))
-
-    @property
-    def is_over(self):
-        return bool(self.rows) and self.num_epochs_without_gain >= self.patience
-
-
-class _SeedEpoch(keras.callbacks.Callback):
-    """Start the random draws of each epoch (dropout, SpecAugment) at a place of its own, so that a resumed run
-    draws what an uninterrupted one would: checkpoints do not hold the state of the generators."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for variable in self.model.non_trainable_variables:
-            if variable.name == "seed_generator_state":
-                seed, _ = keras.ops.unstack(variable.value)
-                variable.assign(keras.ops.stack([seed, keras.ops.cast(epoch << 20, variable.dtype)]))
-
-
-class _ProgressBar(keras.callbacks.Callback):
-    """One bar over the whole run; Keras' own prints a line an epoch."""
-
-    def __init__(self, num_epochs, steps_per_epoch, first_epoch):
-        super().__init__()
-        self.num_epochs, self.steps_per_epoch, self.first_epoch = num_epochs, steps_per_epoch, first_epoch
-
-    def on_train_begin(self, logs=None):
-        total, done = (num_epochs * self.steps_per_epoch for num_epochs in (self.num_epochs, self.first_epoch))
-        self.bar = progress_bar(total=total, initial=done, desc="training", unit="batch")
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(1)
-
-    def on_epoch_end(self, epoch, logs=None):
-        shown = {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        self.bar.set_postfix(epoch=f"{epoch + 1}/{self.num_epochs}", **shown)
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
-
-
-def _replace(path, write):
-    """Write a file beside its place, then move it there: a killed run leaves the old one whole."""
-    partial_path = path.with_name(f"partial.{path.name}")
-    write(partial_path)
-    partial_path.replace(path)
+    return train_ds.map(soften).prefetch(2)
 
 
 def _check_same_fit(run_dir, fit):
@@ -137,6 +55,30 @@ def _finished_epochs(backup_dir):
     return json.loads(metadata_path.read_text())["epoch"] if metadata_path.exists() else 0
 
 
+def _learning_rate_schedule(schedule, learning_rate, num_updates, updates_per_epoch, warmup_fraction, restart_epochs):
+    """The learning rate over updates of the weights."""
+    if schedule == "cosine_restarts":
+        return keras.optimizers.schedules.CosineDecayRestarts(
+            learning_rate, restart_epochs * updates_per_epoch, t_mul=2.0
+        )
+    num_warmup_updates = max(1, round(warmup_fraction * num_updates))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, num_updates - num_warmup_updates, warmup_target=learning_rate, warmup_steps=num_warmup_updates
+    )
+
+
+def _make_optimizer(name, schedule, weight_decay, clip_norm, accumulation_steps):
+    options = {"weight_decay": weight_decay, "clipnorm": clip_norm}
+    if accumulation_steps > 1:
+        options["gradient_accumulation_steps"] = accumulation_steps
+    if name == "sgd":
+        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, **options)
+    else:
+        optimizer = keras.optimizers.AdamW(schedule, **options)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
 def compile_and_fit(
     model,
     train_ds,
@@ -145,11 +87,16 @@ def compile_and_fit(
     *,
     num_epochs=100,
     learning_rate=4e-3,
+    optimizer="adamw",
     weight_decay=1e-2,
+    schedule="cosine",
     warmup_fraction=0.05,
+    restart_epochs=10,
     label_smoothing=0.1,
     clip_norm=1.0,
-    patience=20,
+    accumulation_steps=1,
+    class_weights=None,
+    patience=30,
 ):
     """Train a model and give it its best weights, averaged over epochs. A killed run continues where it stopped.
 
@@ -160,53 +107,65 @@ def compile_and_fit(
         run_dir: folder for `history.csv`, `best.weights.h5`, `fit.json` (these arguments) and `backup/`. A complete
             run found there is not trained again.
         num_epochs: passes over `train_ds`.
-        learning_rate: reached at the end of the warm-up; falls to zero along a cosine.
-        weight_decay: of AdamW; biases and normalisations are left out.
-        warmup_fraction: share of all steps with a rising learning rate.
+        learning_rate: the highest of the schedule.
+        optimizer: `adamw` or `sgd` (Nesterov momentum 0.9).
+        weight_decay: biases and normalisations are left out.
+        schedule: `cosine`, up in a straight line and down to zero along a cosine; or `cosine_restarts`, down along
+            cosines each twice as long as the one before.
+        warmup_fraction: of `cosine`, share of all updates with a rising learning rate.
+        restart_epochs: of `cosine_restarts`, the length of the first.
         label_smoothing: probability mass that is spread over the other classes.
         clip_norm: limit on the norm of each weight's gradient.
+        accumulation_steps: batches whose mean gradient makes one update.
+        class_weights: weight of each class in the loss, in the order of the outputs; None for equal weights.
         patience: stop after so many epochs without a lower loss.
 
     Returns:
         pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`.
 
     Raises:
-        ValueError: the folder holds a run with other arguments or another model.
+        ValueError: `optimizer` or `schedule` is none of these, or the folder holds a run with other arguments or
+            another model.
     """
+    for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
+        if value not in known:
+            raise ValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
     run_dir = Path(run_dir)
     steps_per_epoch = int(train_ds.cardinality())
+    class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
     fit = {
         **{"model": model.name, "num_parameters": model.count_params(), "steps_per_epoch": steps_per_epoch},
-        **{"num_epochs": num_epochs, "learning_rate": learning_rate, "weight_decay": weight_decay},
-        **{"warmup_fraction": warmup_fraction, "label_smoothing": label_smoothing, "clip_norm": clip_norm},
-        "patience": patience,
+        **{"num_epochs": num_epochs, "learning_rate": learning_rate, "optimizer": optimizer},
+        **{"weight_decay": weight_decay, "schedule": schedule, "warmup_fraction": warmup_fraction},
+        **{"restart_epochs": restart_epochs, "label_smoothing": label_smoothing, "clip_norm": clip_norm},
+        **{"accumulation_steps": accumulation_steps, "class_weights": class_weights, "patience": patience},
     }
     _check_same_fit(run_dir, fit)
-    num_steps = num_epochs * steps_per_epoch
-    num_warmup_steps = max(1, round(warmup_fraction * num_steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, num_steps - num_warmup_steps, warmup_target=learning_rate, warmup_steps=num_warmup_steps
+    updates_per_epoch = max(1, steps_per_epoch // accumulation_steps)
+    num_updates = max(2, num_epochs * steps_per_epoch // accumulation_steps)
+    rates = _learning_rate_schedule(
+        schedule, learning_rate, num_updates, updates_per_epoch, warmup_fraction, restart_epochs
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, clipnorm=clip_norm)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = _make_optimizer(optimizer, rates, weight_decay, clip_norm, accumulation_steps)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
     optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
     model.compile(optimizer, loss, metrics=["accuracy"])
 
     first_epoch = _finished_epochs(run_dir / "backup")
-    keep_best = _KeepBest(run_dir, tune_ds, patience, first_epoch)
+    keep_best = KeepBest(run_dir, tune_ds, patience, first_epoch)
     if first_epoch < num_epochs and not keep_best.is_over:
         for _ in range(first_epoch):  # the passes that were made before the run was killed
             next(iter(train_ds))
         # Last the backup: an epoch counts as done when everything else about it is written.
         backup = keras.callbacks.BackupAndRestore(run_dir / "backup", double_checkpoint=True, delete_checkpoint=False)
-        bar = _ProgressBar(num_epochs, steps_per_epoch, first_epoch)
+        bar = ProgressBar(num_epochs, steps_per_epoch, first_epoch)
         model.fit(
             train_ds,
             epochs=num_epochs,
             shuffle=False,  # the dataset does
             verbose=0,
-            callbacks=[_SeedEpoch(), keep_best, bar, backup],
+            class_weight=None if class_weights is None else dict(enumerate(class_weights)),
+            callbacks=[SeedEpoch(), keep_best, bar, backup],
         )
     model.load_weights(run_dir / "best.weights.h5")
     return read_history(run_dir)

@@ -120,3 +120,17 @@ def test_bad_file_is_named(clips_df, tmp_path, content):
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(tf.errors.OpError, match=r"clip_20\.wav"):
         collect(dataset.make_dataset(clips_df))
+
+
+def test_mixup_blends_a_share_of_the_batches(clips_df):
+    """Clips of a frequency each: what is in a mixed clip can be looked up in its target."""
+    options = {"batch_size": 4, "shuffle": True, "seed": 5}
+    clips_df = pd.concat([clips_df] * 10)
+    plain = [target for _, target in dataset.make_dataset(clips_df, **options).as_numpy_iterator()]
+    mixed = [target for _, target in dataset.make_dataset(clips_df, mixup_fraction=0.5, **options).as_numpy_iterator()]
+    is_mixed = [not np.isin(target, (0, 1)).all() for target in mixed]
+    assert 0.2 < np.mean(is_mixed) < 0.8
+    for before, after, was_mixed in zip(plain, mixed, is_mixed, strict=True):
+        np.testing.assert_allclose(after.sum(axis=1), 1, atol=1e-6)
+        if not was_mixed:
+            np.testing.assert_array_equal(before, after)

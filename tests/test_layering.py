@@ -13,8 +13,9 @@ ALLOWED = {
     "__init__": [],
     "labels": [],
     "paths": [],
-    "archives": ["paths", "progress"],
-    "downloads": ["archives"],
+    "archive_formats": ["progress"],
+    "archives": ["paths", "archive_formats"],
+    "downloads": ["archive_formats"],
     "progress": [],
     "audio": [],
     "acoustics": ["audio"],
@@ -22,22 +23,36 @@ ALLOWED = {
     "sample": ["labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
     "index": ["labels", "paths", "audio", "noise", "progress"],
-    "augment": ["audio"],
+    "vocoder": [],
+    "recipe": ["labels"],
+    "augment": ["audio", "vocoder", "recipe"],
     "dataset": ["labels", "audio", "augment", "progress"],
     "features": ["audio"],
     "models.blocks": ["audio"],
-    "models.cnn": ["features", "models.blocks"],
-    "models.tc_resnet": ["features", "models.blocks"],
-    "models.__init__": ["models.cnn", "models.tc_resnet"],
-    "training": ["progress"],
-    "runs": ["__init__", "features", "models"],
+    **{
+        f"models.{name}": ["features", "models.blocks"]
+        for name in ("cnn", "vgg", "cnn_bigru", "efficientnet", "tc_resnet", "bc_resnet", "ds_cnn")
+    },
+    "models.complexity": [],
+    "models.__init__": [
+        *("models.cnn", "models.vgg", "models.cnn_bigru", "models.efficientnet", "models.tc_resnet"),
+        *("models.bc_resnet", "models.ds_cnn", "models.complexity"),
+    ],
+    "atomic": [],
+    "callbacks": ["atomic", "progress"],
+    "training": ["callbacks"],
+    "runs": ["__init__", "atomic", "features", "models"],
     "decoding": ["labels"],
-    "inference": ["dataset", "progress"],
+    "inference": ["audio", "dataset", "progress"],
     "evaluation": ["labels"],
+    "experiment": [
+        *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
+        *("inference", "decoding", "evaluation"),
+    ],
     "plots": ["audio", "labels"],
     "submission": ["labels"],
 }
-MAY_IMPORT_TENSORFLOW = {"augment", "dataset"}
+MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
 }

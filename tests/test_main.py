@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from kaggle_speech import paths
-from kaggle_speech.__main__ import RECIPES, main
+from kaggle_speech.__main__ import build_parser, main, recipe_of
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import BUILDERS
+from kaggle_speech.recipe import USUAL, Augmentation, Recipe
 from kaggle_speech.submission import check_submission, read_submission
 
 
@@ -122,6 +123,9 @@ def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
     ("arguments", "message"),
     [
         (["train", "--data", "{empty}", "--out", "{empty}/run"], "must name a folder with clips"),
+        (["train", "--data", "{data}", "--out", "{empty}/run", "--model", "vgg19"], "`model` must be one of"),
+        (["train", "--data", "{data}", "--out", "{empty}/run", "--model", "vgg,size=3"], "argument 'size'"),
+        (["train", "--data", "{data}", "--out", "{empty}/run", "--epochs", "0"], "`num_epochs` must be above 0"),
         (["evaluate", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
         (["submit", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
         (["predict", "--run", "{empty}", "{data}/nowhere.wav"], "nowhere.wav"),
@@ -137,24 +141,51 @@ def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
 
 
 def test_models_of_the_door_are_the_models_there_are():
-    assert set(RECIPES) == set(BUILDERS)
+    assert set(USUAL) == set(BUILDERS)
+
+
+def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
+    arguments = ["--models", "ds_cnn", "tc_resnet", "--num-seeds", "1", "--epochs", "1", "--fast", "--batch-size", "32"]
+    out_path = tmp_path / "results.csv"
+    assert main(["compare", "--data", str(data_dir), "--out", str(out_path), *arguments]) == 0
+    printed = capsys.readouterr().out
+    for row in pd.read_csv(out_path).itertuples():
+        assert f"{row.accuracy:.4f}" in printed and row.epochs == 1
+    assert json.loads((tmp_path / "results" / "ds_cnn_0" / "run.json").read_text())["settings"]["fast"]
+
+
+def test_every_field_of_a_recipe_is_an_option():
+    parser = build_parser()
+    given = ["--epochs", "7", "--gain-db", "3", "--balanced", "--left-out-words", "bed", "cat", "--optimizer", "sgd"]
+    recipe = recipe_of(parser.parse_args(["train", "--out", "run", *given]))
+    changed = {"num_epochs": 7, "balanced": True, "left_out_words": ["bed", "cat"], "optimizer": "sgd"}
+    assert recipe == Recipe(**changed, augmentation=Augmentation(gain_db=3.0))
+    assert recipe_of(parser.parse_args(["train", "--out", "run"])) == Recipe()
+
+
+def test_models_lists_sizes(capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["model", "parameters", "megabytes", "million_macs", "features"]
+    assert ["bc_resnet,width=1", "9232"] in [line.split()[:2] for line in lines]
 
 
 def test_help_is_quick_to_say_what_there_is():
     code = "import sys; from kaggle_speech.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "assert 'tensorflow' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for command in ("sample", "prepare", "train", "evaluate", "predict", "submit"):
+    for command in ("sample", "prepare", "models", "train", "compare", "evaluate", "predict", "submit"):
         assert command in shown
 
 
 def test_imports_without_what_a_kaggle_kernel_lacks():
-    """py7zr, espeakng-loader and tqdm are optional."""
+    """py7zr, filelock, espeakng-loader and tqdm are optional."""
     code = """
 import sys
-for name in ("py7zr", "espeakng_loader", "tqdm", "tqdm.auto"):
+for name in ("py7zr", "filelock", "espeakng_loader", "tqdm", "tqdm.auto"):
     sys.modules[name] = None
 from kaggle_speech import archives, audio, augment, dataset, decoding, downloads, evaluation, features, index
-from kaggle_speech import inference, labels, models, noise, paths, plots, runs, sample, submission, training
+from kaggle_speech import experiment, inference, labels, models, noise, paths, plots, runs, sample, submission
+from kaggle_speech import training
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -95,6 +95,44 @@ def test_schedule_warms_up_and_falls_to_zero(clips_df, tmp_path):
     assert np.all(np.diff(schedule[:5]) > 0) and np.all(np.diff(schedule[4:]) < 0)
 
 
+def test_schedule_restarts_twice_as_long(clips_df, tmp_path):
+    """4 steps an epoch: down over 4, then over 8."""
+    options = {"schedule": "cosine_restarts", "restart_epochs": 1}
+    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, **options)
+    rates = [float(model.optimizer._learning_rate(step)) for step in range(12)]
+    by_hand = [0.5e-2 * (1 + np.cos(np.pi * step / 4)) for step in range(4)]
+    by_hand += [0.5e-2 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
+    np.testing.assert_allclose(rates, by_hand, atol=1e-6)
+
+
+def test_accumulated_gradients_make_fewer_updates(clips_df, tmp_path):
+    model, _ = fit(clips_df, tmp_path / "run", accumulation_steps=2)
+    assert int(model.optimizer.iterations) == NUM_EPOCHS * 4 // 2
+    assert float(model.optimizer._learning_rate(NUM_EPOCHS * 4 // 2)) == pytest.approx(0, abs=1e-9)
+
+
+def test_sgd_learns_too(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=15, optimizer="sgd", learning_rate=0.1)
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    assert history_df["val_accuracy"].max() == 1.0
+
+
+def test_class_weights_weigh(clips_df, tmp_path):
+    """Where only one class counts it is always answered: of two classes, that is right half of the time."""
+    options = {"num_epochs": 12, "learning_rate": 1e-2}
+    _, history_df = fit(clips_df, tmp_path / "run", class_weights=[1.0, 0.0], **options)
+    assert history_df["accuracy"].iloc[-1] == 0.5
+    _, history_df = fit(clips_df, tmp_path / "equal", class_weights=[1.0, 1.0], **options)
+    assert history_df["accuracy"].iloc[-1] > 0.8
+
+
+@pytest.mark.parametrize("option", ["optimizer", "schedule"])
+def test_unknown_optimizers_and_schedules(option, clips_df, tmp_path):
+    with pytest.raises(ValueError, match=f"`{option}` must be one of .* Received: {option}='magic'"):
+        fit(clips_df, tmp_path / "run", **{option: "magic"})
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("kill_at", [1, 3])
 def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, kill_at):
     whole, whole_df = fit(clips_df, tmp_path / "whole")

@@ -1,0 +1,169 @@
+"""From a recipe to a run: datasets, model, training, validation; and many of them side by side in one table."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.class_weight import compute_class_weight
+
+from kaggle_speech import dataset, decoding, evaluation, index, inference, models, runs, training
+from kaggle_speech.atomic import replace_file
+from kaggle_speech.labels import UNKNOWN
+from kaggle_speech.noise import background_noise
+from kaggle_speech.recipe import NUM_FAST_CLIPS
+
+#: Fields of a recipe that are arguments of `training.compile_and_fit`.
+FIT_OPTIONS = (
+    *("num_epochs", "learning_rate", "optimizer", "weight_decay", "schedule", "restart_epochs"),
+    *("label_smoothing", "clip_norm", "accumulation_steps", "patience"),
+)
+
+
+def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=False, bad_df=None):
+    """Train a model and judge it on the validation speakers; a killed run continues where it stopped.
+
+    Args:
+        recipe: `Recipe`.
+        clips_df: readable clips: `index.index_clips` with `recipe.vocabulary`, then `index.check_clips`.
+        run_dir: folder of the run (see `runs`).
+        teachers: folders of finished runs of the same vocabulary; their mean opinion is the target.
+        cache: as in `dataset.make_dataset`.
+        overwrite: replace what is in the folder.
+        bad_df: clips that cannot be read, to be listed in the folder.
+
+    Returns:
+        dict, what `metrics.json` holds: accuracy, recall by label, macro F1, minutes.
+
+    Raises:
+        ValueError: the folder holds a finished run or another one, a teacher has another vocabulary, or a word that is
+            left out is a label.
+    """
+    known = sorted(set(recipe.left_out_words) & {*recipe.vocabulary} | {*recipe.left_out_words} - {*clips_df["word"]})
+    if known:
+        raise ValueError(f"`left_out_words` must be words of the data that are no label. Received: {known}")
+    training.set_seed(recipe.seed)
+    model = models.build_model(recipe.model, recipe.num_classes)
+    run_dir = runs.start_run(run_dir, recipe.vocabulary, _settings(recipe, clips_df, teachers), overwrite=overwrite)
+    if bad_df is not None and len(bad_df):
+        bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
+    is_left_out = clips_df["word"].isin(recipe.left_out_words)
+    train_df, train_ds, tune_ds = _datasets(recipe, clips_df[~is_left_out], cache)
+    if teachers:
+        train_ds = training.soften_targets(train_ds, _load_teachers(teachers, recipe), recipe.teacher_share)
+    options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
+    options["class_weights"] = _balanced_weights(train_df, recipe.vocabulary) if recipe.balanced else None
+    history_df = training.compile_and_fit(model, train_ds, tune_ds, run_dir, **options)
+    metrics, _ = validate(model, recipe.vocabulary, index.validation_clips(clips_df))
+    if recipe.left_out_words:
+        left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
+        answers = decoding.most_probable(predict_competition(model, recipe.vocabulary, left_df))
+        metrics["left_out"] = {"num_clips": len(left_df), "recall": float((answers == UNKNOWN).mean())}
+    metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
+    runs.finish_run(run_dir, model, metrics)
+    return metrics
+
+
+def _settings(recipe, clips_df, teachers=()):
+    """What the result of a training depends on, for its JSON."""
+    settings = dataclasses.asdict(recipe) | {"teachers": [Path(teacher).name for teacher in teachers]}
+    return settings | {"data": index.data_fingerprint(clips_df)}
+
+
+def _datasets(recipe, clips_df, cache):
+    """The training clips and their batches, and the batches that choose the epoch."""
+    fractions = {"unknown_fraction": recipe.unknown_fraction, "silence_fraction": recipe.silence_fraction}
+    train_df = index.select_clips(clips_df, "train", seed=recipe.seed, **fractions)
+    if recipe.fast:
+        train_df = train_df.head(NUM_FAST_CLIPS)
+    train_ds = dataset.make_dataset(
+        train_df,
+        recipe.vocabulary,
+        recipe.batch_size,
+        shuffle=True,
+        augmentation=recipe.augmentation,
+        noise=background_noise(index.noise_paths(clips_df)),
+        mixup_alpha=recipe.mixup_alpha,
+        mixup_fraction=recipe.mixup_fraction,
+        cache=cache,
+        seed=recipe.seed,
+    )
+    tune_df = index.select_clips(clips_df, "tune", **fractions)
+    return train_df, train_ds, dataset.make_dataset(tune_df, recipe.vocabulary, 256)
+
+
+def _balanced_weights(train_df, vocabulary):
+    """Weights that let every label count the same; a label without clips weighs nothing."""
+    present = np.unique(train_df["label"])
+    weights = compute_class_weight("balanced", classes=present, y=train_df["label"])
+    weight = dict(zip(present, weights, strict=True))
+    return [weight.get(label, 0.0) for label in vocabulary]
+
+
+def _load_teachers(teachers, recipe):
+    loaded = []
+    for teacher in teachers:
+        model, vocabulary = runs.load_run(teacher)
+        if vocabulary != recipe.vocabulary:
+            raise ValueError(
+                f"{teacher}: a teacher must have the vocabulary of the student, {recipe.num_classes} labels. "
+                f"Received: {len(vocabulary)} labels"
+            )
+        loaded.append(model)
+    return loaded
+
+
+def predict_competition(model, vocabulary, clips_df):
+    """Probabilities over the twelve labels. Shape: -> `(len(clips_df), 12)`."""
+    return decoding.competition_probabilities(inference.predict_probabilities(model, clips_df), vocabulary)
+
+
+def validate(model, vocabulary, val_df):
+    """Metrics over the competition's labels, and the probabilities they come from, `(len(val_df), 12)`."""
+    probabilities = predict_competition(model, vocabulary, val_df)
+    return evaluation.classification_metrics(val_df["label"], decoding.most_probable(probabilities)), probabilities
+
+
+def compare(recipes, clips_df, out_path, *, cache=None):
+    """Train one model after another and keep a table; a killed comparison continues where it stopped.
+
+    Args:
+        recipes: one `Recipe` a row; all of the same vocabulary.
+        clips_df: as in `train_run`.
+        out_path: the CSV, written anew after every run; the runs go to `<out_path without .csv>/<model>_<seed>`.
+        cache: as in `dataset.make_dataset`.
+
+    Returns:
+        pandas DataFrame, a row a run: `model, seed`, the columns of `models.describe_model`, `epochs, minutes,
+        accuracy, macro_f1, ms_per_clip` (one clip at a time).
+
+    Raises:
+        ValueError: a run was begun with another recipe or other clips; names its folder.
+    """
+    out_path, rows = Path(out_path), []
+    out_path.parent.mkdir(parents=True, exist_ok=True)
+    for recipe in recipes:
+        run_dir = out_path.with_suffix("") / f"{recipe.model.replace(',', '_').replace('=', '')}_{recipe.seed}"
+        if not runs.is_finished(run_dir, recipe.vocabulary, _settings(recipe, clips_df)):
+            train_run(recipe, clips_df, run_dir, cache=cache)
+        model, _ = runs.load_run(run_dir)
+        metrics = runs.read_json(run_dir / "metrics.json")
+        row = {"model": recipe.model, "seed": recipe.seed} | models.describe_model(model)
+        row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
+        row |= {name: metrics[name] for name in ("accuracy", "macro_f1")}
+        rows.append(row | {"ms_per_clip": inference.milliseconds_per_clip(model)})
+        replace_file(out_path, lambda path: pd.DataFrame(rows).to_csv(path, index=False))
+    return pd.DataFrame(rows)
+
+
+def summarize(runs_df):
+    """A row a model, in the order of the runs: the mean over its seeds, and the standard deviation of the accuracy.
+
+    Args:
+        runs_df: from `compare`.
+    """
+    by_model = runs_df.groupby("model", sort=False)
+    summary_df = by_model.mean(numeric_only=True).drop(columns="seed")
+    summary_df.insert(0, "seeds", by_model.size())
+    summary_df.insert(summary_df.columns.get_loc("accuracy") + 1, "accuracy_sd", by_model["accuracy"].std())
+    return summary_df.reset_index().round({"minutes": 1, "accuracy": 4, "accuracy_sd": 4, "macro_f1": 4})

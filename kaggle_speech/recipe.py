@@ -1,0 +1,124 @@
+"""Everything that a training depends on, as two frozen dataclasses: `Recipe`, and the `Augmentation` in it.
+
+Their fields are also the options of `train` and `compare`. No TensorFlow, no Keras.
+"""
+
+import dataclasses
+
+from kaggle_speech.labels import VOCABULARIES
+
+#: Epochs and learning rate that suit each model (a key of `models.BUILDERS`) on 10,000 clips.
+USUAL = {
+    "cnn": (25, 2e-3),
+    "vgg": (15, 5e-4),
+    "cnn_bigru": (20, 1e-3),
+    "efficientnet": (30, 1e-3),
+    "tc_resnet": (100, 4e-3),
+    "bc_resnet": (100, 4e-3),
+    "ds_cnn": (60, 4e-3),
+}
+#: Clips of the fast mode.
+NUM_FAST_CLIPS = 5000
+
+
+def _option(default, text):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def _usual(position):
+    return ", ".join(f"{name} {values[position]}" for name, values in USUAL.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far a training clip may be changed; each clip draws uniformly within it.
+
+    Args: see the fields.
+
+    Raises:
+        ValueError: a value is negative, a share above 1 (a change of speed or tempo not below), or the SNR range empty.
+    """
+
+    shift_ms: float = _option(100.0, "earlier or later by up to so many milliseconds; the gap is zeros")
+    speed_fraction: float = _option(0.1, "faster or slower by up to this share (pitch moves along)")
+    tempo_fraction: float = _option(0.0, "faster or slower by up to this share at the same pitch")
+    pitch_semitones: float = _option(0.0, "higher or lower by up to so many semitones at the same tempo")
+    vocoder_fraction: float = _option(0.25, "share of the clips whose tempo and pitch change: it takes the longest")
+    gain_db: float = _option(6.0, "louder or quieter by up to so many decibels")
+    noise_fraction: float = _option(0.5, "share of the clips that get background noise")
+    min_snr_db: float = _option(5.0, "least power of the clip over that of the noise")
+    max_snr_db: float = _option(30.0, "greatest power of the clip over that of the noise")
+    hiss_std: float = _option(0.0, "Gaussian noise with a standard deviation of up to this, full scale being 1")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if value < 0 and not name.endswith("snr_db"):
+                raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
+            if name in ("speed_fraction", "tempo_fraction") and value >= 1:
+                raise ValueError(f"`{name}` must be < 1. Received: {name}={value!r}")
+            if name in ("noise_fraction", "vocoder_fraction") and value > 1:
+                raise ValueError(f"`{name}` must be <= 1. Received: {name}={value!r}")
+        if self.min_snr_db > self.max_snr_db:
+            raise ValueError(
+                "`min_snr_db` must be <= `max_snr_db`. "
+                f"Received: min_snr_db={self.min_snr_db!r}, max_snr_db={self.max_snr_db!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The arguments of a training; each has a default that helps on real clips.
+
+    Args: see the fields. `num_epochs` and `learning_rate` of None are the model's own (`USUAL`).
+
+    Raises:
+        ValueError: no such model, vocabulary, or share.
+    """
+
+    model: str = _option("tc_resnet", "architecture, options after commas: tc_resnet,num_layers=14")
+    num_classes: int = _option(12, f"size of the vocabulary to train on: {', '.join(map(str, VOCABULARIES))}")
+    num_epochs: int | None = _option(None, f"passes over the training clips; {_usual(0)}")
+    batch_size: int = _option(64, "clips a step")
+    optimizer: str = _option("adamw", "adamw or sgd")
+    learning_rate: float | None = _option(None, f"highest of the schedule; {_usual(1)}")
+    schedule: str = _option("cosine", "cosine (with warm-up) or cosine_restarts")
+    restart_epochs: int = _option(10, "epochs to the first restart; each one takes twice as long as the one before")
+    weight_decay: float = _option(0.01, "of the optimizer")
+    label_smoothing: float = _option(0.1, "probability spread over the other labels")
+    clip_norm: float = _option(1.0, "limit on the norm of each weight's gradient")
+    accumulation_steps: int = _option(1, "batches whose mean gradient makes one update")
+    patience: int = _option(30, "stop after so many epochs without a lower loss on the tune speakers")
+    unknown_fraction: float = _option(2.5, "`unknown` clips per clip of an average word")
+    silence_fraction: float = _option(2.0, "`silence` clips per clip of an average word")
+    balanced: bool = _option(False, "weigh clips so that every label counts the same")
+    mixup_fraction: float = _option(0.0, "share of the batches whose clips are blended")
+    mixup_alpha: float = _option(0.4, "of the Beta distribution of the blend")
+    teacher_share: float = _option(0.9, "share of the teachers' opinion in the targets, where there are teachers")
+    left_out_words: tuple = _option((), "words that are not trained on; how often they are `unknown` is measured")
+    fast: bool = _option(False, f"{NUM_FAST_CLIPS:,} clips only")
+    seed: int = _option(0, "the same seed gives the same result")
+    augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+
+    def __post_init__(self):
+        name = self.model.split(",")[0]
+        if name not in USUAL:
+            raise ValueError(f"`model` must be one of {sorted(USUAL)}, options after commas. Received: {self.model!r}")
+        if self.num_classes not in VOCABULARIES:
+            raise ValueError(
+                f"`num_classes` must be one of {sorted(VOCABULARIES)}. Received: num_classes={self.num_classes!r}"
+            )
+        for name_of, usual in zip(("num_epochs", "learning_rate"), USUAL[name], strict=True):
+            if getattr(self, name_of) is None:
+                object.__setattr__(self, name_of, usual)
+        for name_of in ("num_epochs", "batch_size", "learning_rate", "accumulation_steps", "patience"):
+            if not getattr(self, name_of) > 0:
+                raise ValueError(f"`{name_of}` must be above 0. Received: {name_of}={getattr(self, name_of)!r}")
+        for name_of in ("mixup_fraction", "teacher_share", "label_smoothing"):
+            if not 0 <= getattr(self, name_of) <= 1:
+                raise ValueError(f"`{name_of}` must be in [0, 1]. Received: {name_of}={getattr(self, name_of)!r}")
+
+    @property
+    def vocabulary(self):
+        """The labels, in the order of the model's outputs."""
+        return VOCABULARIES[self.num_classes]

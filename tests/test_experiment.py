@@ -1,0 +1,118 @@
+"""experiment.py on the sample: one run and its variants, and a comparison that is killed and continued."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kaggle_speech import dataset, experiment, index, runs
+from kaggle_speech.recipe import Recipe
+
+OPTIONS = {"model": "tc_resnet,width=0.5", "num_epochs": 2, "batch_size": 32}
+
+
+@pytest.fixture(scope="module")
+def clips_df(sample_dir):
+    return index.check_clips(index.index_clips(sample_dir), progress=False)[0]
+
+
+@pytest.fixture(scope="module")
+def table_path(clips_df, tmp_path_factory):
+    """Two models, two seeds; stopped after the first run and continued."""
+    path = tmp_path_factory.mktemp("compare") / "results.csv"
+    recipes = [
+        Recipe(**OPTIONS | {"model": model, "seed": seed}) for model in ("ds_cnn", "tc_resnet") for seed in (0, 1)
+    ]
+    experiment.compare(recipes[:1], clips_df, path)
+    (path.with_suffix("") / "ds_cnn_0" / "trained_once").touch()
+    runs_df = experiment.compare(recipes, clips_df, path)
+    pd.testing.assert_frame_equal(pd.read_csv(path), runs_df, check_dtype=False)
+    assert (path.with_suffix("") / "ds_cnn_0" / "trained_once").exists()
+    return path
+
+
+def test_comparison_has_a_row_a_run(table_path):
+    runs_df = pd.read_csv(table_path)
+    assert list(zip(runs_df["model"], runs_df["seed"], strict=True)) == [
+        *(("ds_cnn", 0), ("ds_cnn", 1), ("tc_resnet", 0), ("tc_resnet", 1))
+    ]
+    for row in runs_df.itertuples():
+        metrics = json.loads((table_path.with_suffix("") / f"{row.model}_{row.seed}" / "metrics.json").read_text())
+        assert (row.accuracy, row.macro_f1) == (metrics["accuracy"], metrics["macro_f1"])
+    assert (runs_df["ms_per_clip"] > 0).all() and set(runs_df["epochs"]) == {2}
+
+
+def test_summary_is_mean_and_deviation(table_path):
+    runs_df = pd.read_csv(table_path)
+    summary_df = experiment.summarize(runs_df).set_index("model")
+    for model in ("ds_cnn", "tc_resnet"):
+        accuracies = runs_df.loc[runs_df["model"] == model, "accuracy"]
+        assert summary_df.loc[model, "accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-4)
+        assert summary_df.loc[model, "accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1), abs=1e-4)
+        assert summary_df.loc[model, "seeds"] == 2
+
+
+def test_a_comparison_with_another_recipe_keeps_what_is_there(table_path, clips_df):
+    with pytest.raises(ValueError, match="ds_cnn_0: must not hold a finished run"):
+        experiment.compare([Recipe(**OPTIONS | {"model": "ds_cnn", "num_epochs": 3})], clips_df, table_path)
+
+
+def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, monkeypatch):
+    """The targets, seen by a spy, against the teachers' own opinion of the same waveforms."""
+    teachers = [table_path.with_suffix("") / f"tc_resnet_{seed}" for seed in (0, 1)]
+    seen = []
+    fit = experiment.training.compile_and_fit
+
+    def spy(model, train_ds, *args, **options):
+        seen.extend(train_ds.take(1).as_numpy_iterator())
+        return fit(model, train_ds, *args, **options)
+
+    monkeypatch.setattr(experiment.training, "compile_and_fit", spy)
+    recipe = Recipe(**OPTIONS | {"num_epochs": 1, "teacher_share": 0.75, "mixup_fraction": 1.0})
+    experiment.train_run(recipe, clips_df, tmp_path / "student", teachers=teachers)
+    (waveform, target), *_ = seen
+    opinion = np.mean([runs.load_run(teacher)[0].predict(waveform, verbose=0) for teacher in teachers], axis=0)
+    label = (target - 0.75 * opinion) / 0.25
+    np.testing.assert_allclose(label.sum(axis=1), 1, atol=1e-3)
+    assert (label > -1e-3).all() and (np.sort(label, axis=1)[:, :-2] < 1e-3).all()  # two labels, blended
+    assert json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"] == [
+        *("tc_resnet_0", "tc_resnet_1")
+    ]
+
+
+def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
+    recipe = Recipe(**OPTIONS | {"num_classes": 32})
+    clips_df = index.check_clips(index.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
+    with pytest.raises(ValueError, match=r"must have the vocabulary of the student, 32 labels\. Received: 12"):
+        experiment.train_run(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tc_resnet_0"])
+
+
+def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeypatch):
+    heard = []
+    make_dataset = dataset.make_dataset
+
+    def spy(clips_df, *args, **options):
+        heard.append(clips_df)
+        return make_dataset(clips_df, *args, **options)
+
+    monkeypatch.setattr(experiment.dataset, "make_dataset", spy)
+    words = ("bed", "marvin")
+    metrics = experiment.train_run(Recipe(**OPTIONS, left_out_words=words), clips_df, tmp_path / "run")
+    assert len(heard) == 2 and not any(frame["word"].isin(words).any() for frame in heard)
+    in_val = (clips_df["split"] == "val") & clips_df["word"].isin(words)
+    assert metrics["left_out"]["num_clips"] == in_val.sum() > 0
+    assert 0 <= metrics["left_out"]["recall"] <= 1
+    with pytest.raises(ValueError, match=r"words of the data that are no label. Received: \['nonsense', 'yes'\]"):
+        experiment.train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
+
+
+def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "NUM_FAST_CLIPS", 64)
+    experiment.train_run(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
+    fit = json.loads((tmp_path / "run" / "fit.json").read_text())
+    assert fit["steps_per_epoch"] == 2
+    train_df = index.select_clips(clips_df, "train").head(64)
+    counts = train_df["label"].value_counts()
+    by_hand = [64 / (len(counts) * counts[label]) if label in counts else 0 for label in Recipe().vocabulary]
+    np.testing.assert_allclose(fit["class_weights"], by_hand)

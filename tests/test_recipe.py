@@ -1,0 +1,47 @@
+"""recipe.py: the usual values of each model, and what bad values get."""
+
+import pytest
+
+from kaggle_speech.labels import VOCABULARIES
+from kaggle_speech.recipe import USUAL, Augmentation, Recipe
+
+
+@pytest.mark.parametrize("model", USUAL)
+def test_epochs_and_rate_are_the_models_own(model):
+    recipe = Recipe(model=f"{model},dropout_rate=0.2")
+    assert (recipe.num_epochs, recipe.learning_rate) == USUAL[model]
+    assert Recipe(model=model, num_epochs=3, learning_rate=0.1).num_epochs == 3
+
+
+def test_vocabulary_is_that_of_the_classes():
+    assert Recipe(num_classes=35).vocabulary == VOCABULARIES[35]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": "resnet"}, r"`model` must be one of \['bc_resnet', .*Received: 'resnet'"),
+        ({"num_classes": 10}, r"`num_classes` must be one of \[12, 31, 32, 35\]. Received: num_classes=10"),
+        ({"num_epochs": 0}, "`num_epochs` must be above 0. Received: num_epochs=0"),
+        ({"learning_rate": -1.0}, "`learning_rate` must be above 0. Received: learning_rate=-1.0"),
+        ({"mixup_fraction": 1.5}, r"`mixup_fraction` must be in \[0, 1\]. Received: mixup_fraction=1.5"),
+    ],
+)
+def test_bad_recipes(values, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"shift_ms": -1.0}, "`shift_ms` must not be negative. Received: shift_ms=-1.0"),
+        ({"speed_fraction": 1.0}, "`speed_fraction` must be < 1"),
+        ({"noise_fraction": 1.5}, "`noise_fraction` must be <= 1. Received: noise_fraction=1.5"),
+        ({"tempo_fraction": 1.0}, "`tempo_fraction` must be < 1. Received: tempo_fraction=1.0"),
+        ({"min_snr_db": 31.0}, "`min_snr_db` must be <= `max_snr_db`. Received: min_snr_db=31.0"),
+    ],
+)
+def test_bad_augmentations(values, message):
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**values)
