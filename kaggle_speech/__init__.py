@@ -5,12 +5,14 @@ A clip flows one way, and every stage is a module of its own:
     wav file -> waveform batch -> [ features -> model ] -> probabilities -> labels -> submission.csv
     audio       dataset             features    models     inference        decoding   submission
     archives    index, noise        (inside the .keras     evaluation
-    sample      augment              file)                 plots
+    sample      augment, vocoder     file)                 plots
 
 `labels` holds the vocabularies and the splits' hash, `paths` finds the data,
-`downloads` fetches it, `training` fits, `runs` keeps what a training made, and
-`python -m kaggle_speech --help` is the door. Importing the package imports none of
-them, and not TensorFlow either: `from kaggle_speech import dataset, features`.
+`downloads` fetches it, `recipe` says all that a training depends on, `training` fits
+(its `callbacks` keep the best), `runs` keeps what a training made, `experiment` goes
+from recipes to runs and tables, and `python -m kaggle_speech --help` is the door.
+Importing the package imports none of them, and not TensorFlow either:
+`from kaggle_speech import dataset, features`.
 """
 
 __version__ = "0.1.0"

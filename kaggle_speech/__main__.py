@@ -12,7 +12,7 @@ from pathlib import Path
 from kaggle_speech import __doc__ as package_doc
 from kaggle_speech import paths
 from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
-from kaggle_speech.recipe import Augmentation, Recipe
+from kaggle_speech.recipe import Augmentation, Recipe, without_each
 
 #: Bad clips that are printed; a run lists all of them in bad_clips.csv.
 MAX_LISTED = 20
@@ -87,11 +87,19 @@ def train(args):
 
 def compare(args):
     """Train several models with several seeds and write one table; what is finished is not done again."""
+    _compare(args, {model: recipe_of(args, model=model) for model in args.models})
+
+
+def ablate(args):
+    """Train a model with everything, then without one part of its recipe at a time, and write one table."""
+    _compare(args, without_each(recipe_of(args)))
+
+
+def _compare(args, recipes):
     from kaggle_speech import experiment
 
-    recipes = [recipe_of(args, model=model, seed=seed) for model in args.models for seed in range(args.num_seeds)]
-    clips_df, _ = _read_index(args.data, recipes[0].vocabulary)
-    runs_df = experiment.compare(recipes, clips_df, args.out, cache=args.cache)
+    clips_df, _ = _read_index(args.data, next(iter(recipes.values())).vocabulary)
+    runs_df = experiment.compare(recipes, args.num_seeds, clips_df, args.out, cache=args.cache)
     print(experiment.summarize(runs_df).to_string(index=False))
     print(f"a row a run: {args.out}")
 
@@ -258,15 +266,16 @@ def build_parser():
         overwrite={"action": "store_true", "help": "replace a finished run in the folder"},
         **_recipe_arguments(),
     )
-    add(
-        compare,
-        data=data,
-        out={"required": True, "help": "CSV to write, one row a run; the runs go to a folder beside it"},
-        models={"nargs": "+", "required": True, "help": "architectures, options after commas"},
-        num_seeds={"type": _positive(int), "default": 3, "help": "seeds 0, 1, ... of each"},
-        cache=cache,
-        **{name: options for name, options in _recipe_arguments().items() if name not in ("model", "seed")},
-    )
+    table = {
+        "data": data,
+        "out": {"required": True, "help": "CSV to write, one row a run; the runs go to a folder beside it"},
+        "num_seeds": {"type": _positive(int), "default": 3, "help": "runs of each, with this seed and those after it"},
+        "cache": cache,
+    }
+    architectures = {"nargs": "+", "required": True, "help": "architectures, options after commas"}
+    options_but_model = {name: options for name, options in _recipe_arguments().items() if name != "model"}
+    add(compare, models=architectures, **table, **options_but_model)
+    add(ablate, **table, **_recipe_arguments())
     add(evaluate, run=run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
     add(predict, run=run, files={"nargs": "+", "help": "audio files; the first second of each counts"})
     add(submit, run=run, data=data, out={"help": "CSV to write; submissions/<run>.csv"})

@@ -33,6 +33,26 @@ def confusion_matrix(true_labels, predicted_labels, labels=COMPETITION_LABELS):
     return pd.DataFrame(counts, index=pd.Index(labels, name="said"), columns=pd.Index(labels, name="answered"))
 
 
+def one_vs_rest_roc(true_labels, probabilities, labels=COMPETITION_LABELS):
+    """How well the probability of a label tells its clips from all others, over every threshold.
+
+    Shape: `(clips,)` str, `(clips, len(labels))` -> dict by label of
+        `{"false_positive_rate": (points,), "true_positive_rate": (points,), "auc": float}`.
+
+    Labels without a clip are left out.
+    """
+    curves = {}
+    for column, label in enumerate(labels):
+        is_label = np.asarray(true_labels) == label
+        if is_label.any() and not is_label.all():
+            false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_label, probabilities[:, column])
+            auc = float(metrics.auc(false_positive_rate, true_positive_rate))
+            curves[label] = {
+                **{"false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate, "auc": auc}
+            }
+    return curves
+
+
 def worst_clips(clips_df, probabilities, labels=COMPETITION_LABELS, num_clips=10):
     """The clips whose own label got the lowest probability.
 

@@ -1,6 +1,7 @@
 """From a recipe to a run: datasets, model, training, validation; and many of them side by side in one table."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,17 +125,18 @@ def validate(model, vocabulary, val_df):
     return evaluation.classification_metrics(val_df["label"], decoding.most_probable(probabilities)), probabilities
 
 
-def compare(recipes, clips_df, out_path, *, cache=None):
-    """Train one model after another and keep a table; a killed comparison continues where it stopped.
+def compare(recipes, num_seeds, clips_df, out_path, *, cache=None):
+    """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
     Args:
-        recipes: one `Recipe` a row; all of the same vocabulary.
+        recipes: dict of `Recipe` by name; all of the same vocabulary.
+        num_seeds: each is trained with its own seed and the ones after it, so many in all.
         clips_df: as in `train_run`.
-        out_path: the CSV, written anew after every run; the runs go to `<out_path without .csv>/<model>_<seed>`.
+        out_path: the CSV, written anew after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache: as in `dataset.make_dataset`.
 
     Returns:
-        pandas DataFrame, a row a run: `model, seed`, the columns of `models.describe_model`, `epochs, minutes,
+        pandas DataFrame, a row a run: `name, seed`, the columns of `models.describe_model`, `epochs, minutes,
         accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
@@ -142,28 +144,31 @@ def compare(recipes, clips_df, out_path, *, cache=None):
     """
     out_path, rows = Path(out_path), []
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    for recipe in recipes:
-        run_dir = out_path.with_suffix("") / f"{recipe.model.replace(',', '_').replace('=', '')}_{recipe.seed}"
-        if not runs.is_finished(run_dir, recipe.vocabulary, _settings(recipe, clips_df)):
-            train_run(recipe, clips_df, run_dir, cache=cache)
-        model, _ = runs.load_run(run_dir)
-        metrics = runs.read_json(run_dir / "metrics.json")
-        row = {"model": recipe.model, "seed": recipe.seed} | models.describe_model(model)
-        row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
-        row |= {name: metrics[name] for name in ("accuracy", "macro_f1")}
-        rows.append(row | {"ms_per_clip": inference.milliseconds_per_clip(model)})
-        replace_file(out_path, lambda path: pd.DataFrame(rows).to_csv(path, index=False))
+    for name, first_recipe in recipes.items():
+        for seed in range(first_recipe.seed, first_recipe.seed + num_seeds):
+            recipe = dataclasses.replace(first_recipe, seed=seed)
+            folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
+            run_dir = out_path.with_suffix("") / folder
+            if not runs.is_finished(run_dir, recipe.vocabulary, _settings(recipe, clips_df)):
+                train_run(recipe, clips_df, run_dir, cache=cache)
+            model, _ = runs.load_run(run_dir)
+            metrics = runs.read_json(run_dir / "metrics.json")
+            row = {"name": name, "seed": seed} | models.describe_model(model)
+            row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
+            row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
+            rows.append(row | {"ms_per_clip": inference.milliseconds_per_clip(model)})
+            replace_file(out_path, lambda path: pd.DataFrame(rows).to_csv(path, index=False))
     return pd.DataFrame(rows)
 
 
 def summarize(runs_df):
-    """A row a model, in the order of the runs: the mean over its seeds, and the standard deviation of the accuracy.
+    """A row a recipe, in the order of the runs: the mean over its seeds, and the standard deviation of the accuracy.
 
     Args:
         runs_df: from `compare`.
     """
-    by_model = runs_df.groupby("model", sort=False)
-    summary_df = by_model.mean(numeric_only=True).drop(columns="seed")
-    summary_df.insert(0, "seeds", by_model.size())
-    summary_df.insert(summary_df.columns.get_loc("accuracy") + 1, "accuracy_sd", by_model["accuracy"].std())
+    by_name = runs_df.groupby("name", sort=False)
+    summary_df = by_name.mean(numeric_only=True).drop(columns="seed")
+    summary_df.insert(0, "seeds", by_name.size())
+    summary_df.insert(summary_df.columns.get_loc("accuracy") + 1, "accuracy_sd", by_name["accuracy"].std())
     return summary_df.reset_index().round({"minutes": 1, "accuracy": 4, "accuracy_sd": 4, "macro_f1": 4})

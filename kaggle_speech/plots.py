@@ -75,3 +75,17 @@ def plot_confusion(confusion_df, ax=None):
     sns.heatmap(percent_df, annot=text, fmt="", cmap="Blues", vmin=0, vmax=100, square=True, cbar=False, ax=ax)
     ax.set(title="% of the clips of each label")
     return ax
+
+
+def plot_roc(curves, ax=None):
+    """ROC curves, the rate of false alarms on a logarithmic scale. Args: from `evaluation.one_vs_rest_roc`."""
+    ax = ax or plt.gca()
+    colors = sns.color_palette("husl", len(curves))
+    for (label, curve), color in zip(sorted(curves.items(), key=lambda item: item[1]["auc"]), colors, strict=True):
+        rates = np.maximum(curve["false_positive_rate"], 1e-4), curve["true_positive_rate"]
+        ax.step(*rates, where="post", color=color, linewidth=1.2, label=f"{label} {curve['auc']:.4f}")
+    ax.set(
+        xscale="log", xlim=(1e-3, 1), xlabel="clips of other labels above the threshold", ylabel="clips of the label"
+    )
+    ax.legend(title="area under the curve", fontsize="small")
+    return ax

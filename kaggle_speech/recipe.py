@@ -122,3 +122,25 @@ class Recipe:
     def vocabulary(self):
         """The labels, in the order of the model's outputs."""
         return VOCABULARIES[self.num_classes]
+
+
+def without_each(recipe):
+    """The recipe as it is and with one part of it switched off at a time, parts that are off already left out.
+
+    Returns:
+        dict of `Recipe`, by name: `everything`, `no shift_ms`, ...
+    """
+    parts = ("label_smoothing", "weight_decay", "mixup_fraction", "balanced")
+    off = {name: dataclasses.replace(recipe, **{name: type(getattr(recipe, name))(0)}) for name in parts}
+    for name in (
+        "shift_ms",
+        "speed_fraction",
+        "tempo_fraction",
+        "pitch_semitones",
+        "gain_db",
+        "noise_fraction",
+        "hiss_std",
+    ):
+        augmentation = dataclasses.replace(recipe.augmentation, **{name: 0.0})
+        off[name] = dataclasses.replace(recipe, augmentation=augmentation)
+    return {"everything": recipe} | {f"no {name}": changed for name, changed in off.items() if changed != recipe}

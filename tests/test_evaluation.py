@@ -31,6 +31,20 @@ def test_confusion_rows_are_said_columns_are_answered():
     assert confusion_df.to_numpy().sum() == 3
 
 
+def test_area_under_the_roc_is_the_share_of_pairs_in_order(rng):
+    """Mann and Whitney: a clip of the label against one of another, counted by hand."""
+    said = rng.choice(["yes", "no", "up"], 60)
+    probabilities = rng.dirichlet(np.ones(12), 60)
+    probabilities[:, 0] += 0.2 * (said == "yes")
+    curves = evaluation.one_vs_rest_roc(said, probabilities)
+    assert list(curves) == ["yes", "no", "up"]
+    mine, others = probabilities[said == "yes", 0], probabilities[said != "yes", 0]
+    assert curves["yes"]["auc"] == pytest.approx((mine[:, None] > others).mean())
+    for curve in curves.values():
+        ends = [(curve[name][0], curve[name][-1]) for name in ("false_positive_rate", "true_positive_rate")]
+        assert ends == [(0, 1), (0, 1)]
+
+
 def test_worst_clips_come_first(rng):
     probabilities = rng.dirichlet(np.ones(12), 30)
     clips_df = pd.DataFrame({"path": [f"{n}.wav" for n in range(30)], "label": rng.choice(COMPETITION_LABELS, 30)})

@@ -21,12 +21,10 @@ def clips_df(sample_dir):
 def table_path(clips_df, tmp_path_factory):
     """Two models, two seeds; stopped after the first run and continued."""
     path = tmp_path_factory.mktemp("compare") / "results.csv"
-    recipes = [
-        Recipe(**OPTIONS | {"model": model, "seed": seed}) for model in ("ds_cnn", "tc_resnet") for seed in (0, 1)
-    ]
-    experiment.compare(recipes[:1], clips_df, path)
+    recipes = {model: Recipe(**OPTIONS | {"model": model}) for model in ("ds_cnn", "tc_resnet")}
+    experiment.compare({"ds_cnn": recipes["ds_cnn"]}, 1, clips_df, path)
     (path.with_suffix("") / "ds_cnn_0" / "trained_once").touch()
-    runs_df = experiment.compare(recipes, clips_df, path)
+    runs_df = experiment.compare(recipes, 2, clips_df, path)
     pd.testing.assert_frame_equal(pd.read_csv(path), runs_df, check_dtype=False)
     assert (path.with_suffix("") / "ds_cnn_0" / "trained_once").exists()
     return path
@@ -34,20 +32,20 @@ def table_path(clips_df, tmp_path_factory):
 
 def test_comparison_has_a_row_a_run(table_path):
     runs_df = pd.read_csv(table_path)
-    assert list(zip(runs_df["model"], runs_df["seed"], strict=True)) == [
+    assert list(zip(runs_df["name"], runs_df["seed"], strict=True)) == [
         *(("ds_cnn", 0), ("ds_cnn", 1), ("tc_resnet", 0), ("tc_resnet", 1))
     ]
     for row in runs_df.itertuples():
-        metrics = json.loads((table_path.with_suffix("") / f"{row.model}_{row.seed}" / "metrics.json").read_text())
+        metrics = json.loads((table_path.with_suffix("") / f"{row.name}_{row.seed}" / "metrics.json").read_text())
         assert (row.accuracy, row.macro_f1) == (metrics["accuracy"], metrics["macro_f1"])
     assert (runs_df["ms_per_clip"] > 0).all() and set(runs_df["epochs"]) == {2}
 
 
 def test_summary_is_mean_and_deviation(table_path):
     runs_df = pd.read_csv(table_path)
-    summary_df = experiment.summarize(runs_df).set_index("model")
+    summary_df = experiment.summarize(runs_df).set_index("name")
     for model in ("ds_cnn", "tc_resnet"):
-        accuracies = runs_df.loc[runs_df["model"] == model, "accuracy"]
+        accuracies = runs_df.loc[runs_df["name"] == model, "accuracy"]
         assert summary_df.loc[model, "accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-4)
         assert summary_df.loc[model, "accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1), abs=1e-4)
         assert summary_df.loc[model, "seeds"] == 2
@@ -55,7 +53,8 @@ def test_summary_is_mean_and_deviation(table_path):
 
 def test_a_comparison_with_another_recipe_keeps_what_is_there(table_path, clips_df):
     with pytest.raises(ValueError, match="ds_cnn_0: must not hold a finished run"):
-        experiment.compare([Recipe(**OPTIONS | {"model": "ds_cnn", "num_epochs": 3})], clips_df, table_path)
+        recipes = {"ds_cnn": Recipe(**OPTIONS | {"model": "ds_cnn", "num_epochs": 3})}
+        experiment.compare(recipes, 1, clips_df, table_path)
 
 
 def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, monkeypatch):

@@ -154,6 +154,13 @@ def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
     assert json.loads((tmp_path / "results" / "ds_cnn_0" / "run.json").read_text())["settings"]["fast"]
 
 
+def test_ablate_trains_without_each_part(data_dir, tmp_path, monkeypatch, capsys):
+    recipes = {"everything": Recipe(num_epochs=1, fast=True), "no weight_decay": Recipe(num_epochs=1, weight_decay=0.0)}
+    monkeypatch.setattr("kaggle_speech.__main__.without_each", lambda recipe: recipes)
+    assert main(["ablate", "--data", str(data_dir), "--out", str(tmp_path / "a.csv"), "--num-seeds", "1"]) == 0
+    assert list(pd.read_csv(tmp_path / "a.csv")["name"]) == ["everything", "no weight_decay"]
+
+
 def test_every_field_of_a_recipe_is_an_option():
     parser = build_parser()
     given = ["--epochs", "7", "--gain-db", "3", "--balanced", "--left-out-words", "bed", "cat", "--optimizer", "sgd"]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kaggle_speech import plots
+from kaggle_speech import evaluation, plots
 
 
 @pytest.fixture
@@ -51,6 +51,14 @@ def test_history_marks_the_chosen_epoch(ax):
     (x,), (y,) = ax.lines[2].get_data()
     assert (x, y) == (2, 0.6)
     assert "chosen: epoch 2" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_roc_names_each_label_with_its_area(ax, rng):
+    curves = evaluation.one_vs_rest_roc(rng.choice(["yes", "no"], 40), rng.dirichlet(np.ones(12), 40))
+    plots.plot_roc(curves, ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(texts) == sorted(f"{label} {curve['auc']:.4f}" for label, curve in curves.items())
+    assert len(ax.lines) == 2 and ax.get_xscale() == "log"
 
 
 def test_confusion_is_in_percent_of_the_row(ax):

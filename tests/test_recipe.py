@@ -1,9 +1,11 @@
 """recipe.py: the usual values of each model, and what bad values get."""
 
+import dataclasses
+
 import pytest
 
 from kaggle_speech.labels import VOCABULARIES
-from kaggle_speech.recipe import USUAL, Augmentation, Recipe
+from kaggle_speech.recipe import USUAL, Augmentation, Recipe, without_each
 
 
 @pytest.mark.parametrize("model", USUAL)
@@ -15,6 +17,22 @@ def test_epochs_and_rate_are_the_models_own(model):
 
 def test_vocabulary_is_that_of_the_classes():
     assert Recipe(num_classes=35).vocabulary == VOCABULARIES[35]
+
+
+def test_an_ablation_switches_off_one_part_at_a_time():
+    recipe = Recipe(mixup_fraction=0.5, augmentation=Augmentation(pitch_semitones=2.0))
+    recipes = without_each(recipe)
+    assert recipes.pop("everything") == recipe
+    parts = {"label_smoothing", "weight_decay", "mixup_fraction"}
+    effects = {"shift_ms", "speed_fraction", "pitch_semitones", "gain_db", "noise_fraction"}
+    assert {*recipes} == {f"no {name}" for name in parts | effects}
+    for name in parts | effects:
+        changed = dataclasses.asdict(recipes[f"no {name}"])
+        before = dataclasses.asdict(recipe)
+        here, there = (values["augmentation"] if name in effects else values for values in (changed, before))
+        assert here[name] == 0
+        here[name] = there[name]
+        assert changed == before
 
 
 @pytest.mark.parametrize(
