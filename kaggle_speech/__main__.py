@@ -134,7 +134,7 @@ def evaluate(args):
 
     model, vocabulary = runs.load_run(args.run)
     clips_df, _ = _read_index(args.data)
-    out_dir = Path(args.out or Path(args.run) / "evaluation")
+    out_dir = Path(args.out or args.run / "evaluation")
     out_dir.mkdir(parents=True, exist_ok=True)
     val_df = index.validation_clips(clips_df)
     metrics, probabilities = experiment.validate(model, vocabulary, val_df)
@@ -142,6 +142,14 @@ def evaluate(args):
     runs.write_json(out_dir / "metrics.json", metrics)
     _print_metrics(metrics)
     print(f"metrics, confusion matrix and worst clips: {out_dir}")
+
+
+def publish(args):
+    """Copy a finished run's model, with a card, to a folder that can be handed on."""
+    from kaggle_speech import runs
+
+    runs.publish_run(args.run, args.out)
+    print(args.out)
 
 
 def predict(args):
@@ -175,13 +183,13 @@ def submit(args):
         probabilities = inference.predict_probabilities(model, test_df)
         answers = decoding.most_probable(decoding.competition_probabilities(probabilities, vocabulary))
     sample_path = data_dir / "sample_submission.csv"
-    out_path = Path(args.out or paths.output_dir() / "submissions" / f"{Path(args.run).name}.csv")
+    out_path = Path(args.out or paths.output_dir() / "submissions" / f"{args.run.name}.csv")
     submission.write_submission(
         test_df["fname"],
         answers,
         out_path,
         sample_path if sample_path.exists() else None,
-        settings=runs.read_json(Path(args.run) / "metrics.json") | {"run": str(args.run)},
+        settings=runs.read_json(args.run / "metrics.json") | {"run": str(args.run)},
         unreadable=bad_df["error"],
     )
     if not sample_path.exists():
@@ -240,7 +248,9 @@ def build_parser():
 
     data = {"help": f"folder of clips or archives; else {paths.DATA_VARIABLE}, a Kaggle kernel's input, ./data"}
     seed = {"type": int, "default": 0, "help": "the same seed gives the same result"}
-    run = {"required": True, "help": "folder of a finished `train`"}
+    run = {"type": Path, "help": "folder of a finished `train`"}
+    finished_run = {**run, "required": True}
+    any_run = {**run, "default": paths.PRETRAINED_DIR}
     num_classes = {"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "size of the vocabulary"}
     add(
         sample,
@@ -276,9 +286,10 @@ def build_parser():
     options_but_model = {name: options for name, options in _recipe_arguments().items() if name != "model"}
     add(compare, models=architectures, **table, **options_but_model)
     add(ablate, **table, **_recipe_arguments())
-    add(evaluate, run=run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
-    add(predict, run=run, files={"nargs": "+", "help": "audio files; the first second of each counts"})
-    add(submit, run=run, data=data, out={"help": "CSV to write; submissions/<run>.csv"})
+    add(evaluate, run=finished_run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
+    add(publish, run=finished_run, out={"required": True, "help": "folder to make"})
+    add(predict, run=any_run, files={"nargs": "+", "help": "audio files; the first second of each counts"})
+    add(submit, run=any_run, data=data, out={"help": "CSV to write; submissions/<run>.csv"})
     return parser
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 
 # Registers the layers that a saved model is made of.
-from kaggle_speech import __version__, features, models  # noqa: F401
+from kaggle_speech import __version__, features, models, paths  # noqa: F401
 from kaggle_speech.atomic import replace_file
 
 
@@ -85,8 +85,59 @@ def finish_run(run_dir, model, metrics):
     shutil.rmtree(run_dir / "backup", ignore_errors=True)
 
 
-def load_run(run_dir):
-    """The model of a run and its vocabulary.
+CARD = """# {model}, {num_labels} labels
+
+`model.keras`: waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
+{vocabulary}.
+
+- **Accuracy** {accuracy:.2%} over the twelve labels of the competition, macro F1 {macro_f1:.4f}, on {num_clips}
+  validation clips of speakers that were neither trained on nor used to choose the epoch.
+- **Recall** {recall}.
+- **Recipe** {recipe}
+- **Data** fingerprint `{data}`. The competition's clips come from Speech Commands (Pete Warden, arXiv 1804.03209),
+  CC BY 4.0; none is in here.
+- **Versions** {versions}; training took {training_minutes} minutes.
+- **Limits** Single English command words, cut to a second. Words that were not trained on are `unknown` less reliably
+  than those that were; very quiet or distorted speech is often taken for another label, and background noise of kinds
+  that were not heard may be taken for a word.
+"""
+
+
+def publish_run(run_dir, out_dir):
+    """Copy what it takes to use a model, and write its card: what it does, how well, where it comes from.
+
+    Args:
+        run_dir: folder of a finished run.
+        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`.
+
+    Raises:
+        FileNotFoundError: the run is not finished.
+    """
+    run_dir, out_dir = Path(run_dir), Path(out_dir)
+    model, _ = load_run(run_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    replace_file(out_dir / "model.keras", model.save)  # without the optimizer: `load_run` left it out
+    for name in ("run.json", "metrics.json"):
+        shutil.copyfile(run_dir / name, out_dir / name)
+    metrics = read_json(run_dir / "metrics.json")
+    settings = metrics["settings"]
+    figures = {name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips", "training_minutes")}
+    recipe = json.dumps({name: value for name, value in settings.items() if name not in ("data", "model")})
+    card = CARD.format(
+        **figures,
+        model=settings["model"],
+        data=settings["data"],
+        recipe=f"`{recipe}`",
+        num_labels=len(metrics["vocabulary"]),
+        vocabulary=f"`{' '.join(metrics['vocabulary'])}`",
+        recall=", ".join(f"{label} {recall:.3f}" for label, recall in metrics["recall"].items()),
+        versions=", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
+    )
+    (out_dir / "README.md").write_text(card)
+
+
+def load_run(run_dir=paths.PRETRAINED_DIR):
+    """The model of a run and its vocabulary; without a run, the one that comes with the package.
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
@@ -97,4 +148,5 @@ def load_run(run_dir):
             f"{run_dir}: must hold a trained model (model.keras). Received: none; "
             f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
         )
-    return keras.saving.load_model(run_dir / "model.keras"), tuple(read_json(run_dir / "run.json")["vocabulary"])
+    model = keras.saving.load_model(run_dir / "model.keras", compile=False)
+    return model, tuple(read_json(run_dir / "run.json")["vocabulary"])

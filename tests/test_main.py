@@ -102,6 +102,25 @@ def test_predict_answers_good_files_and_names_bad_ones(run_dir, data_dir, tmp_pa
     assert "bad.wav: an audio file must not be empty" in captured.err
 
 
+def test_without_a_run_the_packages_own_model_answers(sample_dir, tmp_path, capsys):
+    clip = next((sample_dir / "train" / "audio" / "yes").glob("*.wav"))
+    assert main(["predict", str(clip)]) == 0
+    path, label, _ = capsys.readouterr().out.split("\t")
+    assert path == str(clip) and label in COMPETITION_LABELS
+    assert main(["submit", "--data", str(sample_dir), "--out", str(tmp_path / "own.csv")]) == 0
+    check_submission(tmp_path / "own.csv", sample_dir / "sample_submission.csv")
+
+
+def test_publish_makes_a_folder_that_predicts(run_dir, sample_dir, tmp_path, capsys):
+    assert main(["publish", "--run", str(run_dir), "--out", str(tmp_path / "mine")]) == 0
+    clip = next((sample_dir / "train" / "audio" / "yes").glob("*.wav"))
+    answers = []
+    for folder in (run_dir, tmp_path / "mine"):
+        assert main(["predict", "--run", str(folder), str(clip)]) == 0
+        answers.append(capsys.readouterr().out.splitlines()[-1])
+    assert answers[0] == answers[1]
+
+
 def test_prepare_and_sample_print_their_folder(sample_dir, tmp_path, capsys, monkeypatch):
     assert main(["prepare", "--data", str(sample_dir)]) == 0
     assert capsys.readouterr().out.strip() == str(sample_dir)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kaggle_speech import runs
+from kaggle_speech import experiment, index, paths, runs
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import build_model
 
@@ -48,3 +48,47 @@ def test_finished_run_is_kept_unless_overwritten(tmp_path):
 def test_folder_without_a_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing: must hold a trained model .* kaggle_speech train --out"):
         runs.load_run(tmp_path / "nothing")
+
+
+def test_a_published_run_is_a_run_with_a_card(tmp_path, speech):
+    settings = SETTINGS | {"data": "0123456789abcdef", "label_smoothing": 0.1}
+    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, settings)
+    model = build_model("tc_resnet", 12)
+    metrics = {"accuracy": 0.95123, "macro_f1": 0.9444, "num_clips": 964, "training_minutes": 7.5}
+    runs.finish_run(run_dir, model, metrics | {"recall": {"yes": 0.9875, "no": 0.91}})
+    runs.publish_run(run_dir, tmp_path / "public")
+    loaded, vocabulary = runs.load_run(tmp_path / "public")
+    assert vocabulary == COMPETITION_LABELS
+    np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
+    card = (tmp_path / "public" / "README.md").read_text()
+    for fact in (
+        "tc_resnet",
+        "95.12%",
+        "0.9444",
+        "964",
+        "yes 0.988, no 0.910",
+        '"label_smoothing": 0.1',
+        "CC BY 4.0",
+        "0123",
+    ):
+        assert fact in card
+
+
+def test_what_comes_with_the_package_is_what_its_card_says(real_dir):
+    """On the real validation clips."""
+    model, vocabulary = runs.load_run()
+    metrics = runs.read_json(paths.PRETRAINED_DIR / "metrics.json")
+    clips_df = index.index_clips(real_dir)
+    assert index.data_fingerprint(clips_df) == metrics["settings"]["data"]
+    found, _ = experiment.validate(model, vocabulary, index.validation_clips(clips_df))
+    assert found["accuracy"] == pytest.approx(metrics["accuracy"], abs=0.002)
+    assert f"{metrics['accuracy']:.2%}" in (paths.PRETRAINED_DIR / "README.md").read_text()
+    assert (paths.PRETRAINED_DIR / "model.keras").stat().st_size < 2e6
+
+
+def test_without_data_the_packages_model_still_tells_speech_from_silence(sample_dir):
+    """Rendered voices are not what it was trained on, so little is asked: far above chance."""
+    model, vocabulary = runs.load_run()
+    val_df = index.validation_clips(index.index_clips(sample_dir))
+    metrics, _ = experiment.validate(model, vocabulary, val_df)
+    assert metrics["accuracy"] > 0.3
