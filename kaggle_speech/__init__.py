@@ -10,7 +10,8 @@ A clip flows one way, and every stage is a module of its own:
 `labels` holds the vocabularies and the splits' hash, `paths` finds the data,
 `downloads` fetches it, `recipe` says all that a training depends on, `training` fits
 (its `callbacks` keep the best), `runs` keeps what a training made, `experiment` goes
-from recipes to runs and tables, and `python -m kaggle_speech --help` is the door.
+from recipes to runs and tables, `convert` writes features to disk for other tools,
+and `python -m kaggle_speech --help` is the door.
 Importing the package imports none of them, and not TensorFlow either:
 `from kaggle_speech import dataset, features`.
 """

@@ -28,6 +28,7 @@ ALLOWED = {
     "augment": ["audio", "vocoder", "recipe"],
     "dataset": ["labels", "audio", "augment", "progress"],
     "features": ["audio"],
+    "convert": ["features", "atomic", "dataset", "progress"],
     "models.blocks": ["audio"],
     **{
         f"models.{name}": ["features", "models.blocks"]
@@ -41,7 +42,7 @@ ALLOWED = {
     "atomic": [],
     "callbacks": ["atomic", "progress"],
     "training": ["callbacks"],
-    "runs": ["__init__", "atomic", "features", "models"],
+    "runs": ["__init__", "atomic", "paths", "features", "models"],
     "decoding": ["labels"],
     "inference": ["audio", "dataset", "progress"],
     "evaluation": ["labels"],
