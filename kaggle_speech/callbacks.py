@@ -49,7 +49,8 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         weights = self.model.get_weights()
         old = self.average or weights
-        self.average = [before + AVERAGE_SHARE * (now - before) for before, now in zip(old, weights, strict=True)]
+        share = max(AVERAGE_SHARE, 1 / (epoch + 1))  # at first the plain mean, or the start would linger
+        self.average = [before + share * (now - before) for before, now in zip(old, weights, strict=True)]
         self.model.set_weights(self.average)
         tuned = self.model.evaluate(self.tune_ds, verbose=0, return_dict=True)
         logs |= {f"val_{name}": value for name, value in tuned.items()}

@@ -80,10 +80,11 @@ def plot_confusion(confusion_df, ax=None):
 def plot_roc(curves, ax=None):
     """ROC curves, the rate of false alarms on a logarithmic scale. Args: from `evaluation.one_vs_rest_roc`."""
     ax = ax or plt.gca()
-    colors = sns.color_palette("husl", len(curves))
-    for (label, curve), color in zip(sorted(curves.items(), key=lambda item: item[1]["auc"]), colors, strict=True):
+    colors = sns.color_palette("colorblind", 6)
+    for number, (label, curve) in enumerate(sorted(curves.items(), key=lambda item: item[1]["auc"])):
         rates = np.maximum(curve["false_positive_rate"], 1e-4), curve["true_positive_rate"]
-        ax.step(*rates, where="post", color=color, linewidth=1.2, label=f"{label} {curve['auc']:.4f}")
+        style = {"color": colors[number % 6], "linestyle": ("-", "--", ":")[number // 6 % 3], "linewidth": 1.2}
+        ax.step(*rates, where="post", label=f"{label} {curve['auc']:.4f}", **style)
     ax.set(
         xscale="log", xlim=(1e-3, 1), xlabel="clips of other labels above the threshold", ylabel="clips of the label"
     )

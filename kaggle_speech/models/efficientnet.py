@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
-from kaggle_speech.models.blocks import SpecAugment, classifier, standardize, waveform_input
+from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, classifier, standardize, waveform_input
 
 #: 64 ms windows every 16 ms, 128 mel bins from 50 to 8000 Hz.
 SPEC = FeatureSpec(
@@ -32,7 +32,7 @@ def _backbone(backbone, weights, input_shape):
         raise ValueError(f'`weights` must be None, "imagenet" or a weights file. Received: weights={str(weights)!r}')
     weights = weights if weights in (None, "imagenet") else str(weights)
     try:
-        return BACKBONES[backbone](include_top=False, weights=weights, input_shape=input_shape)
+        network = BACKBONES[backbone](include_top=False, weights=weights, input_shape=input_shape)
     except Exception as error:
         if weights != "imagenet":
             raise
@@ -40,6 +40,10 @@ def _backbone(backbone, weights, input_shape):
             f'`weights` "imagenet" must be downloaded, which failed: {error}. Without internet, attach the file that '
             "Keras names (`*_notop.h5`) and pass its path, or pass None to train from scratch."
         ) from error
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    return network
 
 
 def build_efficientnet(
@@ -77,6 +81,6 @@ def build_efficientnet(
     for units, rate in head:
         x = layers.Dropout(rate)(x)
         x = layers.Dense(units)(x)
-        x = layers.Activation("gelu")(layers.BatchNormalization()(x))
+        x = layers.Activation("gelu")(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
     x = layers.Dropout(dropout_rate)(x)
     return keras.Model(waveform, classifier(x, num_classes), name=backbone)
