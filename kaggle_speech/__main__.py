@@ -156,13 +156,12 @@ def predict(args):
     """Say which of the twelve labels is spoken in audio files, and with what confidence."""
     import pandas as pd
 
-    from kaggle_speech import decoding, index, inference, runs
+    from kaggle_speech import decoding, experiment, index, runs
 
     good_df, bad_df = index.check_clips(pd.DataFrame({"path": args.files}), progress=False)
     if len(good_df):
         model, vocabulary = runs.load_run(args.run)
-        probabilities = inference.predict_probabilities(model, good_df, progress=False)
-        probabilities = decoding.competition_probabilities(probabilities, vocabulary)
+        probabilities = experiment.predict_competition(model, vocabulary, good_df, progress=False)
         labels, confidences = decoding.most_probable(probabilities), probabilities.max(axis=1)
         for path, label, confidence in zip(good_df["path"], labels, confidences, strict=True):
             print(f"{path}\t{label}\t{confidence:.3f}")
@@ -172,7 +171,7 @@ def predict(args):
 
 def submit(args):
     """Answer the test clips: a checked CSV and a JSON of how it was made."""
-    from kaggle_speech import archives, decoding, index, inference, runs, submission
+    from kaggle_speech import archives, decoding, experiment, index, runs, submission
 
     data_dir = archives.prepare_data(args.data)
     print(f"data: {data_dir}", file=sys.stderr)
@@ -180,8 +179,7 @@ def submit(args):
     model, vocabulary = runs.load_run(args.run)
     answers = []
     if len(test_df):
-        probabilities = inference.predict_probabilities(model, test_df)
-        answers = decoding.most_probable(decoding.competition_probabilities(probabilities, vocabulary))
+        answers = decoding.most_probable(experiment.predict_competition(model, vocabulary, test_df))
     sample_path = data_dir / "sample_submission.csv"
     out_path = Path(args.out or paths.output_dir() / "submissions" / f"{args.run.name}.csv")
     submission.write_submission(

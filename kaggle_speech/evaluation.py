@@ -46,9 +46,10 @@ def one_vs_rest_roc(true_labels, probabilities, labels=COMPETITION_LABELS):
         is_label = np.asarray(true_labels) == label
         if is_label.any() and not is_label.all():
             false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_label, probabilities[:, column])
-            auc = float(metrics.auc(false_positive_rate, true_positive_rate))
             curves[label] = {
-                **{"false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate, "auc": auc}
+                "false_positive_rate": false_positive_rate,
+                "true_positive_rate": true_positive_rate,
+                "auc": float(metrics.auc(false_positive_rate, true_positive_rate)),
             }
     return curves
 

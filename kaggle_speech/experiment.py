@@ -40,9 +40,10 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
         ValueError: the folder holds a finished run or another one, a teacher has another vocabulary, or a word that is
             left out is a label.
     """
-    known = sorted(set(recipe.left_out_words) & {*recipe.vocabulary} | {*recipe.left_out_words} - {*clips_df["word"]})
-    if known:
-        raise ValueError(f"`left_out_words` must be words of the data that are no label. Received: {known}")
+    left_out_words = {*recipe.left_out_words}
+    strange = sorted(left_out_words & {*recipe.vocabulary} | left_out_words - {*clips_df["word"]})
+    if strange:
+        raise ValueError(f"`left_out_words` must be words of the data that are no label. Received: {strange}")
     training.set_seed(recipe.seed)
     model = models.build_model(recipe.model, recipe.num_classes)
     run_dir = runs.start_run(run_dir, recipe.vocabulary, _settings(recipe, clips_df, teachers), overwrite=overwrite)
@@ -114,9 +115,10 @@ def _load_teachers(teachers, recipe):
     return loaded
 
 
-def predict_competition(model, vocabulary, clips_df):
+def predict_competition(model, vocabulary, clips_df, progress=True):
     """Probabilities over the twelve labels. Shape: -> `(len(clips_df), 12)`."""
-    return decoding.competition_probabilities(inference.predict_probabilities(model, clips_df), vocabulary)
+    probabilities = inference.predict_probabilities(model, clips_df, progress=progress)
+    return decoding.competition_probabilities(probabilities, vocabulary)
 
 
 def validate(model, vocabulary, val_df):
