@@ -75,7 +75,7 @@ def recipe_of(args, **changes):
 
 
 def train(args):
-    """Train a model; a killed run continues where it stopped."""
+    """Train a model; a killed run continues where it stopped, a finished one is not trained again."""
     from kaggle_speech import experiment
 
     recipe = recipe_of(args)
@@ -271,7 +271,7 @@ def build_parser():
         out={"required": True, "help": "folder of the run"},
         teachers={"nargs": "+", "default": [], "help": "finished runs whose mean opinion is the target"},
         cache=cache,
-        overwrite={"action": "store_true", "help": "replace a finished run in the folder"},
+        overwrite={"action": "store_true", "help": "replace a run of another recipe in the folder"},
         **_recipe_arguments(),
     )
     table = {

@@ -22,7 +22,9 @@ FIT_OPTIONS = (
 
 
 def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=False, bad_df=None):
-    """Train a model and judge it on the validation speakers; a killed run continues where it stopped.
+    """Train a model and judge it on the validation speakers.
+
+    A killed run continues where it stopped; a finished one of the same recipe and clips is not trained again.
 
     Args:
         recipe: `Recipe`.
@@ -30,23 +32,26 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
         run_dir: folder of the run (see `runs`).
         teachers: folders of finished runs of the same vocabulary; their mean opinion is the target.
         cache: as in `dataset.make_dataset`.
-        overwrite: replace what is in the folder.
+        overwrite: replace a run of another recipe or of other clips.
         bad_df: clips that cannot be read, to be listed in the folder.
 
     Returns:
         dict, what `metrics.json` holds: accuracy, recall by label, macro F1, minutes.
 
     Raises:
-        ValueError: the folder holds a finished run or another one, a teacher has another vocabulary, or a word that is
-            left out is a label.
+        ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, or a
+            word that is left out is a label.
     """
     left_out_words = {*recipe.left_out_words}
     strange = sorted(left_out_words & {*recipe.vocabulary} | left_out_words - {*clips_df["word"]})
     if strange:
         raise ValueError(f"`left_out_words` must be words of the data that are no label. Received: {strange}")
+    settings = _settings(recipe, clips_df, teachers)
+    if runs.is_finished(run_dir, recipe.vocabulary, settings):
+        return runs.read_json(Path(run_dir) / "metrics.json")
     training.set_seed(recipe.seed)
-    model = models.build_model(recipe.model, recipe.num_classes)
-    run_dir = runs.start_run(run_dir, recipe.vocabulary, _settings(recipe, clips_df, teachers), overwrite=overwrite)
+    model = models.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
+    run_dir = runs.start_run(run_dir, recipe.vocabulary, settings, overwrite=overwrite)
     if bad_df is not None and len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
     is_left_out = clips_df["word"].isin(recipe.left_out_words)
@@ -56,6 +61,9 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
     options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
     options["class_weights"] = _balanced_weights(train_df, recipe.vocabulary) if recipe.balanced else None
     history_df = training.compile_and_fit(model, train_ds, tune_ds, run_dir, **options)
+    if recipe.precision != "float32":  # what is kept runs anywhere
+        trained, model = model, models.build_model(recipe.model, recipe.num_classes)
+        model.set_weights(trained.get_weights())
     metrics, _ = validate(model, recipe.vocabulary, index.validation_clips(clips_df))
     if recipe.left_out_words:
         left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
@@ -66,7 +74,7 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
     return metrics
 
 
-def _settings(recipe, clips_df, teachers=()):
+def _settings(recipe, clips_df, teachers):
     """What the result of a training depends on, for its JSON."""
     settings = dataclasses.asdict(recipe) | {"teachers": [Path(teacher).name for teacher in teachers]}
     return settings | {"data": index.data_fingerprint(clips_df)}
@@ -151,10 +159,8 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None):
             recipe = dataclasses.replace(first_recipe, seed=seed)
             folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
             run_dir = out_path.with_suffix("") / folder
-            if not runs.is_finished(run_dir, recipe.vocabulary, _settings(recipe, clips_df)):
-                train_run(recipe, clips_df, run_dir, cache=cache)
+            metrics = train_run(recipe, clips_df, run_dir, cache=cache)
             model, _ = runs.load_run(run_dir)
-            metrics = runs.read_json(run_dir / "metrics.json")
             row = {"name": name, "seed": seed} | models.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
             row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}

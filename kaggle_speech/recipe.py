@@ -9,14 +9,16 @@ from kaggle_speech.labels import VOCABULARIES
 
 #: Epochs and learning rate that suit each model (a key of `models.BUILDERS`) on 10,000 clips.
 USUAL = {
-    "cnn": (25, 2e-3),
-    "vgg": (15, 5e-4),
+    "cnn": (30, 2e-3),
+    "vgg": (10, 5e-4),
     "cnn_bigru": (20, 1e-3),
-    "efficientnet": (30, 1e-3),
+    "efficientnet": (20, 1e-3),
     "tc_resnet": (100, 4e-3),
-    "bc_resnet": (100, 4e-3),
+    "bc_resnet": (60, 4e-3),
     "ds_cnn": (60, 4e-3),
 }
+#: Keras' dtype policies that `Recipe.precision` may name.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 #: Clips of the fast mode.
 NUM_FAST_CLIPS = 5000
 
@@ -73,7 +75,7 @@ class Recipe:
     Args: see the fields. `num_epochs` and `learning_rate` of None are the model's own (`USUAL`).
 
     Raises:
-        ValueError: no such model, vocabulary, or share.
+        ValueError: no such model, vocabulary, precision, or share.
     """
 
     model: str = _option("tc_resnet", "architecture, options after commas: tc_resnet,num_layers=14")
@@ -96,6 +98,7 @@ class Recipe:
     mixup_alpha: float = _option(0.4, "of the Beta distribution of the blend")
     teacher_share: float = _option(0.9, "share of the teachers' opinion in the targets, where there are teachers")
     left_out_words: tuple = _option((), "words that are not trained on; how often they are `unknown` is measured")
+    precision: str = _option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = _option(False, f"{NUM_FAST_CLIPS:,} clips only")
     seed: int = _option(0, "the same seed gives the same result")
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
@@ -108,6 +111,8 @@ class Recipe:
             raise ValueError(
                 f"`num_classes` must be one of {sorted(VOCABULARIES)}. Received: num_classes={self.num_classes!r}"
             )
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={self.precision!r}")
         for name_of, usual in zip(("num_epochs", "learning_rate"), USUAL[name], strict=True):
             if getattr(self, name_of) is None:
                 object.__setattr__(self, name_of, usual)

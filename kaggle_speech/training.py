@@ -148,8 +148,8 @@ def compile_and_fit(
     )
     optimizer = _make_optimizer(optimizer, rates, weight_decay, clip_norm, accumulation_steps)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
-    optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
     model.compile(optimizer, loss, metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
 
     first_epoch = _finished_epochs(run_dir / "backup")
     keep_best = KeepBest(run_dir, tune_ds, patience, first_epoch)

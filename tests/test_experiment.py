@@ -106,6 +106,27 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
         experiment.train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path):
+    recipe = Recipe(**OPTIONS, precision=precision)
+    metrics = experiment.train_run(recipe, clips_df, tmp_path / "run")
+    model, vocabulary = runs.load_run(tmp_path / "run")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    again, _ = experiment.validate(model, vocabulary, index.validation_clips(clips_df))
+    assert again["accuracy"] == metrics["accuracy"]
+    history_df = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert history_df["loss"].iloc[-1] < history_df["loss"].iloc[0]
+
+
+def test_a_finished_run_is_read_unless_the_recipe_differs(table_path, clips_df, monkeypatch):
+    run_dir = table_path.with_suffix("") / "tc_resnet_0"
+    recipe = Recipe(**OPTIONS | {"model": "tc_resnet"})
+    monkeypatch.setattr(experiment.training, "compile_and_fit", None)
+    for overwrite in (False, True):
+        metrics = experiment.train_run(recipe, clips_df, run_dir, overwrite=overwrite)
+        assert metrics == json.loads((run_dir / "metrics.json").read_text())
+
+
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "NUM_FAST_CLIPS", 64)
     experiment.train_run(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")

@@ -202,6 +202,21 @@ def test_forward_gradient_save_and_load(name, speech, tmp_path):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_mixed_precision_is_for_what_lies_between(name, speech):
+    options = EASY.get(name, {})
+    exact, mixed = (
+        build_model(name, 12, precision=precision, **options) for precision in ("float32", "mixed_bfloat16")
+    )
+    assert keras.config.dtype_policy().name == "float32"
+    mixed.set_weights(exact.get_weights())
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in mixed.layers} == {"float32", "bfloat16"}
+    probabilities = mixed.predict(speech, verbose=0)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, exact.predict(speech, verbose=0), atol=0.02)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_learns_a_batch_by_heart(name, speech):
     keras.utils.set_random_seed(0)
     model = build_model(name, 4, dropout_rate=0.0, **EASY.get(name, {}))

@@ -6,6 +6,7 @@ model = build_model("bc_resnet,width=3", num_classes=12)
 import ast
 import math
 
+import keras
 import pandas as pd
 
 from kaggle_speech.models.bc_resnet import build_bc_resnet
@@ -67,22 +68,28 @@ def parse_architecture(architecture):
     return name, options
 
 
-def build_model(architecture, num_classes, **options):
+def build_model(architecture, num_classes, *, precision="float32", **options):
     """The model that goes by a name in `BUILDERS`, options of its builder after commas.
 
     Args:
         architecture: for example `cnn` or `tc_resnet,num_layers=14`.
         num_classes: outputs.
+        precision: Keras' dtype policy. Weights, features and probabilities are float32 under any; of a mixed one, what
+            lies between is half as precise, and faster where the hardware is made for it.
         options: further arguments of the builder.
 
     Raises:
         ValueError: no builder has the name, or it has no such option.
     """
     name, written_options = parse_architecture(architecture)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
     try:
         return BUILDERS[name](num_classes, **written_options, **options)
     except TypeError as error:
         raise ValueError(f"{architecture}: {error}") from error
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def describe_model(model):

@@ -22,19 +22,23 @@ def classifier(x, num_classes):
 def standardize(x, name="standardize"):
     """Zero mean and unit variance for each coefficient, over the training set (a batch normalisation without scale).
 
-    Shape: `(batch, frames, coefficients)` -> the same.
+    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy.
     """
-    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, center=False, scale=False, name=name)(x)
+    options = {"center": False, "scale": False, "dtype": "float32", "name": name}
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **options)(x)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class CepstralMeanNormalization(layers.Layer):
     """Take each clip's mean over time off every coefficient: what a microphone, a room or a volume adds throughout.
 
-    Shape: `(batch, frames, coefficients)` -> the same.
+    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy.
 
     Source: Atal (1974), doi:10.1121/1.1914702.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
 
     def call(self, features):
         return features - ops.mean(features, axis=1, keepdims=True)

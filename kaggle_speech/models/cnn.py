@@ -4,10 +4,12 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import MFCC, FeatureSpec
-from kaggle_speech.models.blocks import classifier, standardize, waveform_input
+from kaggle_speech.models.blocks import CepstralMeanNormalization, classifier, standardize, waveform_input
 
 #: 32 ms windows every 16 ms: 63 frames of 40 coefficients keep the 7x7 convolutions affordable.
-SPEC = FeatureSpec(frame_length=512, frame_step=256, fft_length=512, num_mel_bins=40, num_mfcc=40)
+SPEC = FeatureSpec(
+    frame_length=512, frame_step=256, fft_length=512, num_mel_bins=40, num_mfcc=40, dynamic_range_db=60.0
+)
 
 
 def build_cnn(num_classes, spec=SPEC, num_filters=(56, 112), dropout_rate=0.3):
@@ -22,7 +24,8 @@ def build_cnn(num_classes, spec=SPEC, num_filters=(56, 112), dropout_rate=0.3):
         dropout_rate: after the convolutions and after the dense layers.
     """
     waveform = waveform_input()
-    x = standardize(MFCC(spec, name="mfcc")(waveform))
+    x = CepstralMeanNormalization(name="cepstral_mean_normalization")(MFCC(spec, name="mfcc")(waveform))
+    x = standardize(x)
     x = layers.Reshape((*x.shape[1:], 1))(x)
     for filters in num_filters:
         x = layers.Conv2D(filters, 7, activation="relu")(x)

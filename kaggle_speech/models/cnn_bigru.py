@@ -4,10 +4,19 @@ import keras
 from keras import layers
 
 from kaggle_speech.features import MFCC, FeatureSpec, LogMelSpectrogram
-from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, classifier, standardize, waveform_input
+from kaggle_speech.models.blocks import (
+    BATCH_NORM_MOMENTUM,
+    CepstralMeanNormalization,
+    SpecAugment,
+    classifier,
+    standardize,
+    waveform_input,
+)
 
 #: 16 ms windows every 10 ms, transformed with 384 points.
-SPEC = FeatureSpec(frame_length=256, frame_step=160, fft_length=384, num_mel_bins=40, num_mfcc=40)
+SPEC = FeatureSpec(
+    frame_length=256, frame_step=160, fft_length=384, num_mel_bins=40, num_mfcc=40, dynamic_range_db=60.0
+)
 FEATURES = {"mfcc": MFCC, "log_mel_spectrogram": LogMelSpectrogram}
 
 
@@ -41,7 +50,8 @@ def build_cnn_bigru(
     if features not in FEATURES:
         raise ValueError(f"`features` must be one of {sorted(FEATURES)}. Received: features={features!r}")
     waveform = waveform_input()
-    x = standardize(FEATURES[features](spec, name=features)(waveform))
+    x = FEATURES[features](spec, name=features)(waveform)
+    x = standardize(CepstralMeanNormalization(name="cepstral_mean_normalization")(x))
     x = SpecAugment(name="spec_augment")(x)
     x = layers.Reshape((*x.shape[1:], 1))(x)
     x = _convolution(x, num_filters, (11, 41), (2, 2), (5, 20))
