@@ -7,7 +7,7 @@ CONSTRAINTS ?= -c constraints.txt
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: run test setup clean
+.PHONY: run notebooks test setup clean
 .DEFAULT_GOAL := run
 
 setup: .venv/installed
@@ -29,6 +29,13 @@ run: setup
 	echo "submission: $$out/submissions/10_tc_resnet.csv (checked), its settings in 10_tc_resnet.json beside it" && \
 	echo "figures:    $$out/runs/figures/*.png" && \
 	echo "notebooks:  $$out/runs/notebooks/*.html"
+
+# The notebooks with what they show for the clips of KAGGLE_SPEECH_DATA, without the recordings: for committing.
+notebooks: setup
+	$(BIN)/python -m jupyter nbconvert --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=players \
+		--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor \
+		--NotebookExporter.preprocessors=nbconvert.preprocessors.TagRemovePreprocessor $(NOTEBOOKS)
 
 test: setup
 	$(BIN)/ruff check .

@@ -135,7 +135,7 @@ def validate(model, vocabulary, val_df):
     return evaluation.classification_metrics(val_df["label"], decoding.most_probable(probabilities)), probabilities
 
 
-def compare(recipes, num_seeds, clips_df, out_path, *, cache=None):
+def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=False):
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
     Args:
@@ -143,7 +143,7 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None):
         num_seeds: each is trained with its own seed and the ones after it, so many in all.
         clips_df: as in `train_run`.
         out_path: the CSV, written anew after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
-        cache: as in `dataset.make_dataset`.
+        cache, overwrite: as in `train_run`.
 
     Returns:
         pandas DataFrame, a row a run: `name, seed`, the columns of `models.describe_model`, `epochs, minutes,
@@ -159,7 +159,7 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None):
             recipe = dataclasses.replace(first_recipe, seed=seed)
             folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
             run_dir = out_path.with_suffix("") / folder
-            metrics = train_run(recipe, clips_df, run_dir, cache=cache)
+            metrics = train_run(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
             model, _ = runs.load_run(run_dir)
             row = {"name": name, "seed": seed} | models.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}

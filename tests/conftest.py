@@ -1,6 +1,7 @@
 """What several test modules share: a small rendered data set, real clips where there are any, tiny WAV files."""
 
 import os
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -14,8 +15,9 @@ from kaggle_speech.audio import write_wav
 
 @pytest.fixture(scope="session", autouse=True)
 def output_dir(tmp_path_factory):
-    """Where everything goes that the tests make: not into the checkout."""
+    """Where everything goes that the tests make: not into the checkout, and locks not into the machine's /tmp."""
     os.environ[paths.OUTPUT_VARIABLE] = str(tmp_path_factory.mktemp("output"))
+    tempfile.tempdir = str(tmp_path_factory.mktemp("locks"))
     return paths.output_dir()
 
 
