@@ -30,12 +30,9 @@ run: setup
 	echo "figures:    $$out/runs/figures/*.png" && \
 	echo "notebooks:  $$out/runs/notebooks/*.html"
 
-# The notebooks with what they show for the clips of KAGGLE_SPEECH_DATA, without the recordings: for committing.
+# The notebooks with what they show for the clips of KAGGLE_SPEECH_DATA, for committing.
 notebooks: setup
-	$(BIN)/python -m jupyter nbconvert --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=players \
-		--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor \
-		--NotebookExporter.preprocessors=nbconvert.preprocessors.TagRemovePreprocessor $(NOTEBOOKS)
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
 
 test: setup
 	$(BIN)/ruff check .
