@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kaggle_speech import dataset, decoding, evaluation, index, inference, models, runs, training
 from kaggle_speech.atomic import replace_file
-from kaggle_speech.labels import UNKNOWN
+from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.noise import background_noise
 from kaggle_speech.recipe import NUM_FAST_CLIPS
 
@@ -40,12 +40,12 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
 
     Raises:
         ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, or a
-            word that is left out is a label.
+            word that is left out is a command.
     """
     left_out_words = {*recipe.left_out_words}
-    strange = sorted(left_out_words & {*recipe.vocabulary} | left_out_words - {*clips_df["word"]})
+    strange = sorted(left_out_words & {*COMPETITION_LABELS} | left_out_words - {*clips_df["word"]})
     if strange:
-        raise ValueError(f"`left_out_words` must be words of the data that are no label. Received: {strange}")
+        raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {strange}")
     settings = _settings(recipe, clips_df, teachers)
     if runs.is_finished(run_dir, recipe.vocabulary, settings):
         return runs.read_json(Path(run_dir) / "metrics.json")

@@ -102,7 +102,7 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
     in_val = (clips_df["split"] == "val") & clips_df["word"].isin(words)
     assert metrics["left_out"]["num_clips"] == in_val.sum() > 0
     assert 0 <= metrics["left_out"]["recall"] <= 1
-    with pytest.raises(ValueError, match=r"words of the data that are no label. Received: \['nonsense', 'yes'\]"):
+    with pytest.raises(ValueError, match=r"words of the data that are no command. Received: \['nonsense', 'yes'\]"):
         experiment.train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
 
