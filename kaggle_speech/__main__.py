@@ -86,7 +86,7 @@ def train(args):
 
 
 def compare(args):
-    """Train several models with several seeds and write one table; what is finished is not done again."""
+    """Train several models with several seeds into one table; what is finished is not done again, other rows stay."""
     _compare(args, {model: recipe_of(args, model=model) for model in args.models})
 
 

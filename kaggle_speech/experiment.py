@@ -138,21 +138,25 @@ def validate(model, vocabulary, val_df):
 def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=False):
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
+    What another comparison wrote into the table stays there, so that recipes which differ in more than the model can
+    share it.
+
     Args:
         recipes: dict of `Recipe` by name; all of the same vocabulary.
         num_seeds: each is trained with its own seed and the ones after it, so many in all.
         clips_df: as in `train_run`.
-        out_path: the CSV, written anew after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
+        out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache, overwrite: as in `train_run`.
 
     Returns:
-        pandas DataFrame, a row a run: `name, seed`, the columns of `models.describe_model`, `epochs, minutes,
-        accuracy, macro_f1, ms_per_clip` (one clip at a time).
+        pandas DataFrame, a row a run of the table: `name, seed`, the columns of `models.describe_model`, `epochs,
+        minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
-        ValueError: a run was begun with another recipe or other clips; names its folder.
+        ValueError: a run was begun with another recipe or other clips, or the CSV is none of `compare`; names it.
     """
-    out_path, rows = Path(out_path), []
+    out_path = Path(out_path)
+    rows = _read_table(out_path)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     for name, first_recipe in recipes.items():
         for seed in range(first_recipe.seed, first_recipe.seed + num_seeds):
@@ -164,9 +168,19 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=Fal
             row = {"name": name, "seed": seed} | models.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
             row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
-            rows.append(row | {"ms_per_clip": inference.milliseconds_per_clip(model)})
-            replace_file(out_path, lambda path: pd.DataFrame(rows).to_csv(path, index=False))
-    return pd.DataFrame(rows)
+            rows[name, seed] = row | {"ms_per_clip": inference.milliseconds_per_clip(model)}
+            replace_file(out_path, lambda path: pd.DataFrame(rows.values()).to_csv(path, index=False))
+    return pd.DataFrame(rows.values())
+
+
+def _read_table(path):
+    """The rows of a table by name and seed; none where there is no table yet."""
+    if not path.exists():
+        return {}
+    runs_df = pd.read_csv(path)
+    if not {"name", "seed", "accuracy"} <= {*runs_df}:
+        raise ValueError(f"{path}: must be a table of `compare`, or not exist. Received: columns {[*runs_df]}")
+    return {(row["name"], row["seed"]): row for row in runs_df.to_dict("records")}
 
 
 def summarize(runs_df):

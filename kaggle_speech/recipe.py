@@ -97,7 +97,7 @@ class Recipe:
     mixup_fraction: float = _option(0.0, "share of the batches whose clips are blended")
     mixup_alpha: float = _option(0.4, "of the Beta distribution of the blend")
     teacher_share: float = _option(0.9, "share of the teachers' opinion in the targets, where there are teachers")
-    left_out_words: tuple = _option((), "words, no commands, that are not trained on; how often they are `unknown` is measured")
+    left_out_words: tuple = _option((), "words, no commands, not to train on; how often they are `unknown` is measured")
     precision: str = _option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = _option(False, f"{NUM_FAST_CLIPS:,} clips only")
     seed: int = _option(0, "the same seed gives the same result")

@@ -41,6 +41,21 @@ def test_comparison_has_a_row_a_run(table_path):
     assert (runs_df["ms_per_clip"] > 0).all() and set(runs_df["epochs"]) == {2}
 
 
+def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_path):
+    runs_df = pd.read_csv(table_path)
+    own_path = tmp_path / "results.csv"
+    runs_df.assign(name="other " + runs_df["name"]).to_csv(own_path, index=False)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "tc_resnet_0").symlink_to(table_path.with_suffix("") / "tc_resnet_0")
+    own_df = experiment.compare({"tc_resnet": Recipe(**OPTIONS | {"model": "tc_resnet"})}, 1, clips_df, own_path)
+    assert list(own_df["name"].str.removeprefix("other ")) == [*runs_df["name"], "tc_resnet"]
+    pd.testing.assert_frame_equal(pd.read_csv(own_path), own_df, check_dtype=False)
+    assert own_df["accuracy"].iloc[4] == runs_df["accuracy"].iloc[2]
+    pd.DataFrame({"fname": ["a.wav"], "label": ["yes"]}).to_csv(own_path, index=False)
+    with pytest.raises(ValueError, match=r"results.csv: must be a table of `compare`, or not exist. Received: columns"):
+        experiment.compare({}, 1, clips_df, own_path)
+
+
 def test_summary_is_mean_and_deviation(table_path):
     runs_df = pd.read_csv(table_path)
     summary_df = experiment.summarize(runs_df).set_index("name")
