@@ -99,7 +99,8 @@ def _compare(args, recipes):
     from kaggle_speech import experiment
 
     clips_df, _ = _read_index(args.data, next(iter(recipes.values())).vocabulary)
-    runs_df = experiment.compare(recipes, args.num_seeds, clips_df, args.out, cache=args.cache)
+    options = {"cache": args.cache, "overwrite": args.overwrite}
+    runs_df = experiment.compare(recipes, args.num_seeds, clips_df, args.out, **options)
     print(experiment.summarize(runs_df).to_string(index=False))
     print(f"a row a run: {args.out}")
 
@@ -265,13 +266,14 @@ def build_parser():
     )
     add(models, num_classes=num_classes)
     cache = {"help": '"memory" or a folder: decode the clips once'}
+    overwrite = {"action": "store_true", "help": "replace a run of another recipe or of other clips"}
     add(
         train,
         data=data,
         out={"required": True, "help": "folder of the run"},
         teachers={"nargs": "+", "default": [], "help": "finished runs whose mean opinion is the target"},
         cache=cache,
-        overwrite={"action": "store_true", "help": "replace a run of another recipe in the folder"},
+        overwrite=overwrite,
         **_recipe_arguments(),
     )
     table = {
@@ -279,6 +281,7 @@ def build_parser():
         "out": {"required": True, "help": "CSV to write, one row a run; the runs go to a folder beside it"},
         "num_seeds": {"type": _positive(int), "default": 3, "help": "runs of each, with this seed and those after it"},
         "cache": cache,
+        "overwrite": overwrite,
     }
     architectures = {"nargs": "+", "required": True, "help": "architectures, options after commas"}
     options_but_model = {name: options for name, options in _recipe_arguments().items() if name != "model"}

@@ -46,11 +46,11 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
     strange = sorted(left_out_words & {*COMPETITION_LABELS} | left_out_words - {*clips_df["word"]})
     if strange:
         raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {strange}")
-    settings = _settings(recipe, clips_df, teachers)
-    if runs.is_finished(run_dir, recipe.vocabulary, settings):
-        return runs.read_json(Path(run_dir) / "metrics.json")
     training.set_seed(recipe.seed)
     model = models.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
+    settings = _settings(recipe, model, clips_df, teachers)
+    if runs.is_finished(run_dir, recipe.vocabulary, settings):
+        return runs.read_json(Path(run_dir) / "metrics.json")
     run_dir = runs.start_run(run_dir, recipe.vocabulary, settings, overwrite=overwrite)
     if bad_df is not None and len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
@@ -71,13 +71,16 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
         metrics["left_out"] = {"num_clips": len(left_df), "recall": float((answers == UNKNOWN).mean())}
     metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
     runs.finish_run(run_dir, model, metrics)
-    return metrics
+    return runs.read_json(run_dir / "metrics.json")
 
 
-def _settings(recipe, clips_df, teachers):
+def _settings(recipe, model, clips_df, teachers):
     """What the result of a training depends on, for its JSON."""
-    settings = dataclasses.asdict(recipe) | {"teachers": [Path(teacher).name for teacher in teachers]}
-    return settings | {"data": index.data_fingerprint(clips_df)}
+    return dataclasses.asdict(recipe) | {
+        "architecture": models.architecture_fingerprint(model),
+        "teachers": {Path(teacher).name: runs.model_fingerprint(teacher) for teacher in teachers},
+        "data": index.data_fingerprint(clips_df),
+    }
 
 
 def _datasets(recipe, clips_df, cache):
@@ -138,7 +141,7 @@ def validate(model, vocabulary, val_df):
 def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=False):
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
-    What another comparison wrote into the table stays there, so that recipes which differ in more than the model can
+    What other comparisons write into the table stays there, so that recipes which differ in more than the model can
     share it.
 
     Args:
@@ -149,14 +152,14 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=Fal
         cache, overwrite: as in `train_run`.
 
     Returns:
-        pandas DataFrame, a row a run of the table: `name, seed`, the columns of `models.describe_model`, `epochs,
-        minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
+        pandas DataFrame, a row a run of this call: `name, seed`, the columns of `models.describe_model`, `epochs`
+        (at most), `minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
         ValueError: a run was begun with another recipe or other clips, or the CSV is none of `compare`; names it.
     """
-    out_path = Path(out_path)
-    rows = _read_table(out_path)
+    out_path, rows = Path(out_path), []
+    _read_table(out_path)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     for name, first_recipe in recipes.items():
         for seed in range(first_recipe.seed, first_recipe.seed + num_seeds):
@@ -168,9 +171,10 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=Fal
             row = {"name": name, "seed": seed} | models.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
             row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
-            rows[name, seed] = row | {"ms_per_clip": inference.milliseconds_per_clip(model)}
-            replace_file(out_path, lambda path: pd.DataFrame(rows.values()).to_csv(path, index=False))
-    return pd.DataFrame(rows.values())
+            rows.append(row | {"ms_per_clip": inference.milliseconds_per_clip(model)})
+            table = _read_table(out_path) | {(name, seed): rows[-1]}
+            replace_file(out_path, lambda path, table=table: pd.DataFrame(table.values()).to_csv(path, index=False))
+    return pd.DataFrame(rows)
 
 
 def _read_table(path):

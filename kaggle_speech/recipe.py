@@ -12,7 +12,7 @@ USUAL = {
     "cnn": (30, 2e-3),
     "vgg": (10, 5e-4),
     "cnn_bigru": (20, 1e-3),
-    "efficientnet": (20, 1e-3),
+    "efficientnet": (15, 4e-3),
     "tc_resnet": (100, 4e-3),
     "bc_resnet": (60, 4e-3),
     "ds_cnn": (60, 4e-3),

@@ -4,6 +4,7 @@
 `metrics.json`, and `bad_clips.csv` where clips could not be read.
 """
 
+import hashlib
 import importlib
 import json
 import platform
@@ -42,6 +43,14 @@ def is_finished(run_dir, vocabulary, settings):
     return [found["vocabulary"], found["settings"]] == wanted
 
 
+def _difference(found, wanted):
+    """The settings in which two runs differ, as a sentence."""
+    found, wanted = ({"labels": len(run["vocabulary"])} | run["settings"] for run in (found, wanted))
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    there, here = ({name: settings.get(name) for name in names} for settings in (found, wanted))
+    return f"It was begun with {there}. Received: {here}" if names else "Its settings are the same"
+
+
 def start_run(run_dir, vocabulary, settings, *, overwrite=False):
     """Make the folder of a run, or come back to the one of a killed run.
 
@@ -65,12 +74,10 @@ def start_run(run_dir, vocabulary, settings, *, overwrite=False):
         is_finished = (run_dir / "metrics.json").exists()
         if overwrite and (is_finished or not is_same):
             shutil.rmtree(run_dir)
-        elif is_finished:
-            raise ValueError(f"{run_dir}: must not hold a finished run. Choose another folder, or overwrite this one")
-        elif not is_same:
+        elif is_finished or not is_same:
             raise ValueError(
-                f"{run_dir}: a killed run must be continued with its own settings, or be overwritten. "
-                f"Its settings: {found['settings']}. Received: {settings}"
+                f"{run_dir}: must not hold {'a finished run' if is_finished else 'a killed run with other settings'}. "
+                f"Choose another folder, or overwrite this one. {_difference(found, wanted)}"
             )
     run_dir.mkdir(parents=True, exist_ok=True)
     write_json(run_dir / "run.json", run)
@@ -136,17 +143,30 @@ def publish_run(run_dir, out_dir):
     (out_dir / "README.md").write_text(card)
 
 
+def _model_path(run_dir):
+    path = Path(run_dir) / "model.keras"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{run_dir}: must hold a trained model (model.keras). Received: none; "
+            f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
+        )
+    return path
+
+
+def model_fingerprint(run_dir):
+    """Sixteen hexadecimal digits that tell one trained model from another.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run; says what to do.
+    """
+    return hashlib.sha256(_model_path(run_dir).read_bytes()).hexdigest()[:16]
+
+
 def load_run(run_dir=paths.PRETRAINED_DIR):
     """The model of a run and its vocabulary; without a run, the one that comes with the package.
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
     """
-    run_dir = Path(run_dir)
-    if not (run_dir / "model.keras").exists():
-        raise FileNotFoundError(
-            f"{run_dir}: must hold a trained model (model.keras). Received: none; "
-            f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
-        )
-    model = keras.saving.load_model(run_dir / "model.keras", compile=False)
-    return model, tuple(read_json(run_dir / "run.json")["vocabulary"])
+    model = keras.saving.load_model(_model_path(run_dir), compile=False)
+    return model, tuple(read_json(Path(run_dir) / "run.json")["vocabulary"])

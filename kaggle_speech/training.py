@@ -134,7 +134,8 @@ def compile_and_fit(
     steps_per_epoch = int(train_ds.cardinality())
     class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
     fit = {
-        **{"model": model.name, "num_parameters": model.count_params(), "steps_per_epoch": steps_per_epoch},
+        **{"model": model.name, "num_parameters": model.count_params(), "precision": model.dtype_policy.name},
+        **{"steps_per_epoch": steps_per_epoch},
         **{"num_epochs": num_epochs, "learning_rate": learning_rate, "optimizer": optimizer},
         **{"weight_decay": weight_decay, "schedule": schedule, "warmup_fraction": warmup_fraction},
         **{"restart_epochs": restart_epochs, "label_smoothing": label_smoothing, "clip_norm": clip_norm},

@@ -17,7 +17,7 @@ from kaggle_speech.audio import write_wav
 def output_dir(tmp_path_factory):
     """Where everything goes that the tests make: not into the checkout, and locks not into the machine's /tmp."""
     os.environ[paths.OUTPUT_VARIABLE] = str(tmp_path_factory.mktemp("output"))
-    tempfile.tempdir = str(tmp_path_factory.mktemp("locks"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(tmp_path_factory.mktemp("locks"))
     return paths.output_dir()
 
 

@@ -1,7 +1,11 @@
 """experiment.py on the sample: one run and its variants, and a comparison that is killed and continued."""
 
+import dataclasses
+import hashlib
 import json
+import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,9 +52,10 @@ def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "tc_resnet_0").symlink_to(table_path.with_suffix("") / "tc_resnet_0")
     own_df = experiment.compare({"tc_resnet": Recipe(**OPTIONS | {"model": "tc_resnet"})}, 1, clips_df, own_path)
-    assert list(own_df["name"].str.removeprefix("other ")) == [*runs_df["name"], "tc_resnet"]
-    pd.testing.assert_frame_equal(pd.read_csv(own_path), own_df, check_dtype=False)
-    assert own_df["accuracy"].iloc[4] == runs_df["accuracy"].iloc[2]
+    assert list(own_df["name"]) == ["tc_resnet"] and own_df["accuracy"].iloc[0] == runs_df["accuracy"].iloc[2]
+    whole_df = pd.read_csv(own_path)
+    assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tc_resnet"]
+    pd.testing.assert_frame_equal(whole_df.tail(1).reset_index(drop=True), own_df, check_dtype=False)
     pd.DataFrame({"fname": ["a.wav"], "label": ["yes"]}).to_csv(own_path, index=False)
     with pytest.raises(ValueError, match=r"results.csv: must be a table of `compare`, or not exist. Received: columns"):
         experiment.compare({}, 1, clips_df, own_path)
@@ -90,9 +95,12 @@ def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, m
     label = (target - 0.75 * opinion) / 0.25
     np.testing.assert_allclose(label.sum(axis=1), 1, atol=1e-3)
     assert (label > -1e-3).all() and (np.sort(label, axis=1)[:, :-2] < 1e-3).all()  # two labels, blended
-    assert json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"] == [
-        *("tc_resnet_0", "tc_resnet_1")
-    ]
+    kept = json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"]
+    hashes = [hashlib.sha256((teacher / "model.keras").read_bytes()).hexdigest() for teacher in teachers]
+    assert kept == {teacher.name: digest[:16] for teacher, digest in zip(teachers, hashes, strict=True)}
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"student: must not hold a finished run.* begun with {'teachers'"):
+        experiment.train_run(recipe, clips_df, tmp_path / "student", teachers=teachers[:1])
 
 
 def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
@@ -121,10 +129,24 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
         experiment.train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path):
-    recipe = Recipe(**OPTIONS, precision=precision)
+def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
+    recipe = Recipe(**OPTIONS | {"num_classes": 32}, left_out_words=("bed",))
+    clips_df = index.check_clips(index.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
     metrics = experiment.train_run(recipe, clips_df, tmp_path / "run")
+    assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path, monkeypatch):
+    recipe, policies, fit = Recipe(**OPTIONS, precision=precision), [], experiment.training.compile_and_fit
+
+    def spy(model, *args, **options):
+        policies.append(model.dtype_policy.name)
+        return fit(model, *args, **options)
+
+    monkeypatch.setattr(experiment.training, "compile_and_fit", spy)
+    metrics = experiment.train_run(recipe, clips_df, tmp_path / "run")
+    assert policies == [precision]
     model, vocabulary = runs.load_run(tmp_path / "run")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     again, _ = experiment.validate(model, vocabulary, index.validation_clips(clips_df))
@@ -133,13 +155,21 @@ def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_
     assert history_df["loss"].iloc[-1] < history_df["loss"].iloc[0]
 
 
-def test_a_finished_run_is_read_unless_the_recipe_differs(table_path, clips_df, monkeypatch):
-    run_dir = table_path.with_suffix("") / "tc_resnet_0"
+def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_path, clips_df, tmp_path, monkeypatch):
+    run_dir = shutil.copytree(table_path.with_suffix("") / "tc_resnet_0", tmp_path / "run")
     recipe = Recipe(**OPTIONS | {"model": "tc_resnet"})
     monkeypatch.setattr(experiment.training, "compile_and_fit", None)
     for overwrite in (False, True):
         metrics = experiment.train_run(recipe, clips_df, run_dir, overwrite=overwrite)
         assert metrics == json.loads((run_dir / "metrics.json").read_text())
+    other = dataclasses.replace(recipe, label_smoothing=0.2)
+    with pytest.raises(ValueError, match=r"begun with {'label_smoothing': 0.1}. Received: {'label_smoothing': 0.2}"):
+        experiment.train_run(other, clips_df, run_dir)
+    monkeypatch.setattr(experiment.models.tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
+    with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {'architecture': "):
+        experiment.train_run(recipe, clips_df, run_dir)
+    with pytest.raises(TypeError, match="NoneType"):  # it comes to train
+        experiment.train_run(recipe, clips_df, run_dir, overwrite=True)
 
 
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """models/: parameter counts and shapes against their sources, save -> load, gradients, learning."""
 
+import dataclasses
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import tensorflow as tf
 from kaggle_speech.models import (
     ARCHITECTURES,
     BUILDERS,
+    architecture_fingerprint,
     build_bc_resnet,
     build_cnn,
     build_cnn_bigru,
@@ -16,6 +20,7 @@ from kaggle_speech.models import (
     build_model,
     build_tc_resnet,
     build_vgg,
+    cnn_bigru,
     describe_models,
     num_macs,
 )
@@ -199,6 +204,15 @@ def test_forward_gradient_save_and_load(name, speech, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(speech, verbose=0), probabilities)
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in loaded.layers)
+
+
+def test_fingerprint_is_that_of_the_layers():
+    fingerprint = architecture_fingerprint(build_model("cnn_bigru", 12))
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint)
+    assert architecture_fingerprint(build_model("cnn_bigru", 12, precision="mixed_bfloat16")) == fingerprint
+    others = [build_model("cnn_bigru", 12, dropout_rate=0.2), build_model("cnn_bigru,num_units=64", 12)]
+    others.append(build_model("cnn_bigru", 12, spec=dataclasses.replace(cnn_bigru.SPEC, dynamic_range_db=80.0)))
+    assert len({fingerprint, *map(architecture_fingerprint, others)}) == 4
 
 
 @pytest.mark.parametrize("name", BUILDERS)

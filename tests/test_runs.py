@@ -27,7 +27,9 @@ def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path):
     run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
     (run_dir / "history.csv").write_text("epoch\n0\n")
     runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
-    with pytest.raises(ValueError, match=r"continued with its own settings.* 'seed': 1.* Received: .*'seed': 2"):
+    with pytest.raises(
+        ValueError, match=r"a killed run with other settings.* begun with {'seed': 1}. Received: {'seed': 2}"
+    ):
         runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2})
     assert (run_dir / "history.csv").exists()
     runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)

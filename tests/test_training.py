@@ -11,7 +11,7 @@ import pytest
 from kaggle_speech import dataset, training
 from kaggle_speech.audio import write_wav
 from kaggle_speech.augment import Augmentation
-from kaggle_speech.models import build_tc_resnet
+from kaggle_speech.models import build_model
 
 VOCABULARY = ("low", "high")
 NUM_EPOCHS = 4
@@ -44,10 +44,10 @@ class KillAt(keras.callbacks.Callback):
             os._exit(9)
 
 
-def fit(clips_df, run_dir, kill_at=None, **options):
+def fit(clips_df, run_dir, kill_at=None, precision="float32", **options):
     keras.backend.clear_session()
     training.set_seed(0)
-    model = build_tc_resnet(2)
+    model = build_model("tc_resnet", 2, precision=precision)
     train_ds = dataset.make_dataset(clips_df.head(32), VOCABULARY, 8, shuffle=True, augmentation=Augmentation())
     tune_ds = dataset.make_dataset(clips_df.tail(16), VOCABULARY, 16)
     if kill_at is not None:
@@ -133,15 +133,19 @@ def test_unknown_optimizers_and_schedules(option, clips_df, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("kill_at", [1, 3])
-def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, kill_at):
-    whole, whole_df = fit(clips_df, tmp_path / "whole")
-    killed = multiprocessing.get_context("spawn").Process(target=fit, args=(clips_df, tmp_path / "killed", kill_at))
+@pytest.mark.parametrize(("kill_at", "precision"), [(1, "float32"), (3, "float32"), (2, "mixed_float16")])
+def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, kill_at, precision):
+    whole, whole_df = fit(clips_df, tmp_path / "whole", precision=precision)
+    killed = multiprocessing.get_context("spawn").Process(
+        target=fit, args=(clips_df, tmp_path / "killed", kill_at, precision)
+    )
     killed.start()
     killed.join()
     assert killed.exitcode == 9
     assert len(training.read_history(tmp_path / "killed")) == kill_at
-    continued, continued_df = fit(clips_df, tmp_path / "killed")
+    with pytest.raises(ValueError, match="must be continued as it was begun"):
+        fit(clips_df, tmp_path / "killed", precision="mixed_bfloat16")
+    continued, continued_df = fit(clips_df, tmp_path / "killed", precision=precision)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     pd.testing.assert_frame_equal(continued_df[columns], whole_df[columns], rtol=1e-3, atol=1e-4)
     for weight, expected in zip(continued.trainable_weights, whole.trainable_weights, strict=True):

@@ -12,7 +12,7 @@ import pandas as pd
 from kaggle_speech.models.bc_resnet import build_bc_resnet
 from kaggle_speech.models.cnn import build_cnn
 from kaggle_speech.models.cnn_bigru import build_cnn_bigru
-from kaggle_speech.models.complexity import num_macs
+from kaggle_speech.models.complexity import architecture_fingerprint, num_macs  # noqa: F401
 from kaggle_speech.models.ds_cnn import build_ds_cnn
 from kaggle_speech.models.efficientnet import build_efficientnet
 from kaggle_speech.models.tc_resnet import build_tc_resnet
@@ -74,8 +74,8 @@ def build_model(architecture, num_classes, *, precision="float32", **options):
     Args:
         architecture: for example `cnn` or `tc_resnet,num_layers=14`.
         num_classes: outputs.
-        precision: Keras' dtype policy. Weights, features and probabilities are float32 under any; of a mixed one, what
-            lies between is half as precise, and faster where the hardware is made for it.
+        precision: Keras' dtype policy, one of `recipe.PRECISIONS`. Weights, features and probabilities are float32
+            under any; under a mixed one what lies between is computed in 16 bits, faster where hardware is made for it.
         options: further arguments of the builder.
 
     Raises:

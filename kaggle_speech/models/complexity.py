@@ -1,5 +1,7 @@
-"""What a model costs: multiplications and additions for one clip, layer by layer."""
+"""What a model is, and what it costs: a fingerprint of its layers; multiplications and additions for one clip."""
 
+import hashlib
+import json
 import math
 
 import keras
@@ -43,3 +45,22 @@ def num_macs(model):
     Source: the definition in arXiv 1904.03814, table 1 ("FLOPs" there are multiplications and additions apart).
     """
     return sum(_layer_macs(layer) for layer in model.layers)
+
+
+def architecture_fingerprint(model):
+    """Sixteen hexadecimal digits that change with the layers of a model or their settings, also the frontend's.
+
+    Neither names, which count up from model to model, nor weights nor precision matter.
+    """
+
+    def without_names(config):
+        if isinstance(config, dict):
+            return {key: without_names(value) for key, value in config.items() if key not in ("name", "dtype")}
+        return [without_names(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+    def describe(layer):
+        if isinstance(layer, keras.Model):
+            return [describe(part) for part in layer.layers]
+        return [type(layer).__name__, without_names(layer.get_config())]
+
+    return hashlib.sha256(json.dumps(describe(model), sort_keys=True, default=str).encode()).hexdigest()[:16]

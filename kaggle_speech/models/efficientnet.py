@@ -71,7 +71,7 @@ def build_efficientnet(
         raise ValueError(f"`backbone` must be one of {sorted(BACKBONES)}. Received: backbone={backbone!r}")
     waveform = waveform_input()
     x = standardize(LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform))
-    x = SpecAugment(max_time_frames=20, num_frequency_masks=2, max_frequency_bins=15, name="spec_augment")(x)
+    x = SpecAugment(max_time_frames=9, num_frequency_masks=2, max_frequency_bins=15, name="spec_augment")(x)
     x = layers.Permute((2, 1))(x)
     x = layers.Reshape((*x.shape[1:], 1))(x)
     x = layers.Rescaling(64.0, 127.5)(x)  # the backbones expect pixels, and bring their own scaling

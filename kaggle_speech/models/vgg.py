@@ -6,7 +6,7 @@ from keras import layers
 from kaggle_speech.features import FeatureSpec, SpectrogramImage
 from kaggle_speech.models.blocks import classifier, waveform_input
 
-#: 32 ms windows every 6.25 ms: 161 frames, of 161 frequencies above, close to the pixels of the picture.
+#: 20 ms windows every 6.25 ms: 161 frames, of 161 frequencies above, close to the pixels of the picture.
 SPEC = FeatureSpec(frame_length=320, frame_step=100, fft_length=320, dynamic_range_db=60.0)
 #: Filters of the convolutions between two poolings.
 STAGES = ((32, 32), (64, 64), (64, 64, 64))

@@ -29,6 +29,15 @@ def clips_per_second(run, num_clips, seconds):
     return round(num_clips * num_runs / (time.perf_counter() - start))
 
 
+def device_name():
+    """What the backend computes on."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return ", ".join(keras.distribution.list_devices())
+
+
 def measure(architecture, precision, waveform, target, batch_size, seconds):
     """Training and inference of one model. Returns: dict, a row of the table."""
     model = build_model(architecture, target.shape[1], precision=precision)
@@ -58,7 +67,7 @@ def main():
         for precision in args.precisions:
             rows.append(measure(architecture, precision, waveform, target, args.batch_size, args.seconds))
             print(rows[-1], flush=True)
-    print(f"\n{keras.backend.backend()}, {keras.distribution.list_devices() or 'CPU'}, Keras {keras.__version__}")
+    print(f"\n{keras.backend.backend()} on {device_name()}, Keras {keras.__version__}")
     print(f"batches of {args.batch_size} clips of {CLIP_SAMPLES / SAMPLE_RATE:g} s")
     print(pd.DataFrame(rows).to_string(index=False))
 
