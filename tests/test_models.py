@@ -203,6 +203,7 @@ def test_forward_gradient_save_and_load(name, speech, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(speech, verbose=0), probabilities)
+    assert architecture_fingerprint(loaded) == architecture_fingerprint(model)
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in loaded.layers)
 
 

@@ -53,9 +53,13 @@ def architecture_fingerprint(model):
     Neither names, which count up from model to model, nor weights nor precision matter.
     """
 
+    ignored = ("name", "dtype", "autocast")
+
     def without_names(config):
         if isinstance(config, dict):
-            return {key: without_names(value) for key, value in config.items() if key not in ("name", "dtype")}
+            return {
+                key: without_names(value) for key, value in config.items() if key not in ignored and value is not None
+            }
         return [without_names(value) for value in config] if isinstance(config, (list, tuple)) else config
 
     def describe(layer):
