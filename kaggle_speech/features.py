@@ -12,142 +12,15 @@ compared with it. Each clip stands alone: its features do not depend on its batc
 
 import dataclasses
 import functools
-import math
 
 import keras
 import numpy as np
 from keras import ops
 
-from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.filters import FeatureSpec, dct_matrix, dft_columns, dft_kernels, mel_matrix
 
 #: Powers below are taken for it: -100 dB.
 MIN_POWER = 1e-10
-MEL_SCALES = ("slaney", "htk")
-
-
-@dataclasses.dataclass(frozen=True)
-class FeatureSpec:
-    """How a waveform is cut into frames and what becomes of a frame. Immutable, hashable.
-
-    Args:
-        frame_length: samples in a (periodic Hann) window.
-        frame_step: samples from one window to the next.
-        fft_length: points of the discrete Fourier transform, >= frame_length.
-        num_mel_bins: triangular filters between the two edges.
-        num_mfcc: cepstral coefficients that are kept, <= num_mel_bins.
-        lower_edge_hz, upper_edge_hz: 0 <= lower < upper <= sample_rate / 2.
-        mel_scale: `slaney` (librosa's default) or `htk`.
-        dynamic_range_db: what lies further under the maximum of its clip is raised to it.
-        centered: pad with zeros so that frame i is centred on sample i * frame_step
-            (librosa's default); otherwise only whole frames count.
-        pre_emphasis: share of the sample before that is taken off each sample, 0 <= pre_emphasis < 1.
-        sample_rate: Hz.
-
-    Raises:
-        ValueError: a value breaks one of the rules above.
-    """
-
-    frame_length: int = 400
-    frame_step: int = 160
-    fft_length: int = 512
-    num_mel_bins: int = 40
-    num_mfcc: int = 40
-    lower_edge_hz: float = 20.0
-    upper_edge_hz: float = 8000.0
-    mel_scale: str = "slaney"
-    dynamic_range_db: float = 80.0
-    centered: bool = True
-    pre_emphasis: float = 0.0
-    sample_rate: int = SAMPLE_RATE
-
-    def __post_init__(self):
-        for name in ("frame_length", "frame_step", "fft_length", "num_mel_bins", "num_mfcc", "sample_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
-        if self.fft_length < self.frame_length:
-            raise ValueError(
-                "`fft_length` must be >= `frame_length`. "
-                f"Received: fft_length={self.fft_length}, frame_length={self.frame_length}"
-            )
-        if self.num_mfcc > self.num_mel_bins:
-            raise ValueError(
-                "`num_mfcc` must be <= `num_mel_bins`. "
-                f"Received: num_mfcc={self.num_mfcc}, num_mel_bins={self.num_mel_bins}"
-            )
-        if not 0 <= self.lower_edge_hz < self.upper_edge_hz <= self.sample_rate / 2:
-            raise ValueError(
-                "`lower_edge_hz` and `upper_edge_hz` must satisfy 0 <= lower < upper <= sample_rate / 2. "
-                f"Received: {self.lower_edge_hz}, {self.upper_edge_hz}, sample_rate={self.sample_rate}"
-            )
-        if self.mel_scale not in MEL_SCALES:
-            raise ValueError(f"`mel_scale` must be one of {MEL_SCALES}. Received: mel_scale={self.mel_scale!r}")
-        if not 0 <= self.pre_emphasis < 1:
-            raise ValueError(f"`pre_emphasis` must be in [0, 1). Received: pre_emphasis={self.pre_emphasis!r}")
-        if not self.dynamic_range_db > 0:
-            raise ValueError(
-                f"`dynamic_range_db` must be positive. Received: dynamic_range_db={self.dynamic_range_db!r}"
-            )
-
-    @property
-    def num_bins(self):
-        """Frequencies of the power spectrogram, 0 Hz to half the sample rate."""
-        return self.fft_length // 2 + 1
-
-    def num_frames(self, num_samples):
-        """Frames of a waveform of so many samples."""
-        padding = 2 * (self.frame_length // 2) if self.centered else 0
-        return 1 + (num_samples + padding - self.frame_length) // self.frame_step
-
-
-# --- fixed weights ------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=32)
-def _dft_kernel(frame_length, fft_length):
-    """Windowed cosines, then sines, as a convolution kernel `(frame_length, 1, 2 * num_bins)`."""
-    sample_index = np.arange(frame_length)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * sample_index / frame_length)
-    angle = 2 * np.pi * np.outer(sample_index, np.arange(fft_length // 2 + 1)) / fft_length
-    kernel = window[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-    return kernel[:, None, :].astype("float32")
-
-
-def hz_to_mel(frequency_hz, mel_scale="slaney"):
-    """Mel of a frequency. Source: HTK, 2595 log10(1 + f / 700); Slaney's Auditory Toolbox, linear to 1 kHz."""
-    frequency_hz = np.asarray(frequency_hz, dtype="float64")
-    if mel_scale == "htk":
-        return 2595 * np.log10(1 + frequency_hz / 700)
-    above = 15 + np.log(np.maximum(frequency_hz, 1e-9) / 1000) * 27 / math.log(6.4)
-    return np.where(frequency_hz < 1000, frequency_hz * 3 / 200, above)
-
-
-def mel_to_hz(mel, mel_scale="slaney"):
-    """The inverse of `hz_to_mel`."""
-    mel = np.asarray(mel, dtype="float64")
-    if mel_scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
-    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))
-
-
-@functools.lru_cache(maxsize=32)
-def mel_matrix(spec):
-    """Triangular filters of equal area. Shape: `(num_bins, num_mel_bins)`, float32. Source: `librosa.filters.mel`."""
-    edges_mel = hz_to_mel([spec.lower_edge_hz, spec.upper_edge_hz], spec.mel_scale)
-    edges_hz = mel_to_hz(np.linspace(*edges_mel, spec.num_mel_bins + 2), spec.mel_scale)
-    bins_hz = np.arange(spec.num_bins)[:, None] * spec.sample_rate / spec.fft_length
-    rising = (bins_hz - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
-    falling = (edges_hz[2:] - bins_hz) / np.diff(edges_hz)[1:]
-    area = 2 / (edges_hz[2:] - edges_hz[:-2])
-    return (np.maximum(0, np.minimum(rising, falling)) * area).astype("float32")
-
-
-@functools.lru_cache(maxsize=32)
-def dct_matrix(num_mel_bins, num_mfcc):
-    """Orthonormal DCT-II. Shape: `(num_mel_bins, num_mfcc)`, float32. Source: `scipy.fft.dct(norm="ortho")`."""
-    angle = np.pi / num_mel_bins * np.outer(np.arange(num_mel_bins) + 0.5, np.arange(num_mfcc))
-    scale = np.where(np.arange(num_mfcc) == 0, np.sqrt(1 / num_mel_bins), np.sqrt(2 / num_mel_bins))
-    return (np.cos(angle) * scale).astype("float32")
 
 
 @functools.lru_cache(maxsize=4)
@@ -170,6 +43,39 @@ def pre_emphasis(waveform, share=0.97):
     return waveform - share * before
 
 
+def _power_columns(waveform, spec):
+    """The bins of `power_spectrogram` in an order of their own, some twice: `filters.dft_columns` says which is where.
+
+    The transforms of every fourth sample, A[0] to A[3], give all the bins of the whole by sums and differences,
+    X[k + m N / 4] = sum over r of (-j)^(r m) A[r][k], with a quarter of the multiplications.
+    Source: Cooley and Tukey 1965, decimation in time.
+    """
+    waveform = ops.convert_to_tensor(waveform, dtype="float32")
+    num_samples = waveform.shape[-1]
+    if num_samples is not None and spec.num_frames(num_samples) < 1:
+        raise ValueError(
+            f"`waveform` must hold at least one frame of {spec.frame_length} samples. Received: shape={waveform.shape}"
+        )
+    if spec.pre_emphasis:
+        waveform = pre_emphasis(waveform, spec.pre_emphasis)
+    leading, radix = ops.shape(waveform)[:-1], spec.dft_radix
+    num_frames = spec.num_frames(ops.shape(waveform)[-1])
+    kernels = dft_kernels(spec.frame_length, spec.fft_length, radix)
+    end = (num_frames - 1) * spec.frame_step + radix * len(kernels[0])  # of the last frame
+    half = spec.frame_length // 2 if spec.centered else 0
+    signal = ops.pad(ops.reshape(waveform, (-1, ops.shape(waveform)[-1])), ((0, 0), (half, half + radix)))
+    signal = ops.reshape(signal[:, :end], (-1, end // radix, radix))
+    strides = spec.frame_step // radix
+    sums = [ops.conv(signal[..., part : part + 1], kernel, strides) for part, kernel in enumerate(kernels)]
+    num_columns = kernels[0].shape[-1] // 2
+    c, s = [x[..., :num_columns] for x in sums], [x[..., num_columns:] for x in sums]  # A = c - js
+    if radix == 4:
+        (c0, c1, dc0, dc1), (s0, s1, ds0, ds1) = ((x[0] + x[2], x[1] + x[3], x[0] - x[2], x[1] - x[3]) for x in (c, s))
+        c, s = [c0 + c1, dc0 - ds1, c0 - c1, dc0 + ds1], [s0 + s1, ds0 + dc1, s0 - s1, ds0 - dc1]
+    power = ops.concatenate([ops.square(x) + ops.square(y) for x, y in zip(c, s, strict=True)], axis=-1)
+    return ops.reshape(power, (*leading, num_frames, power.shape[-1]))
+
+
 def power_spectrogram(waveform, spec=FeatureSpec()):
     """Squared magnitude of the windowed Fourier transform, frame by frame.
 
@@ -184,23 +90,7 @@ def power_spectrogram(waveform, spec=FeatureSpec()):
 
     Source: `numpy.abs(librosa.stft(...)) ** 2`.
     """
-    waveform = ops.convert_to_tensor(waveform, dtype="float32")
-    num_samples = waveform.shape[-1]
-    if num_samples is not None and spec.num_frames(num_samples) < 1:
-        raise ValueError(
-            f"`waveform` must hold at least one frame of {spec.frame_length} samples. Received: shape={waveform.shape}"
-        )
-    if spec.pre_emphasis:
-        waveform = pre_emphasis(waveform, spec.pre_emphasis)
-    leading = ops.shape(waveform)[:-1]
-    signal = ops.reshape(waveform, (-1, ops.shape(waveform)[-1], 1))
-    if spec.centered:
-        half = spec.frame_length // 2
-        signal = ops.pad(signal, ((0, 0), (half, half), (0, 0)))
-    kernel = _dft_kernel(spec.frame_length, spec.fft_length)
-    spectrum = ops.conv(signal, kernel, strides=spec.frame_step, padding="valid")
-    power = ops.square(spectrum[..., : spec.num_bins]) + ops.square(spectrum[..., spec.num_bins :])
-    return ops.reshape(power, (*leading, ops.shape(power)[1], spec.num_bins))
+    return ops.take(_power_columns(waveform, spec), dft_columns(spec.fft_length, spec.dft_radix), axis=-1)
 
 
 def power_to_db(power, dynamic_range_db=80.0):
@@ -220,8 +110,10 @@ def log_mel_spectrogram(waveform, spec=FeatureSpec()):
 
     Source: `librosa.feature.melspectrogram`, then `librosa.power_to_db`.
     """
-    mel = ops.matmul(power_spectrogram(waveform, spec), mel_matrix(spec))
-    return power_to_db(mel, spec.dynamic_range_db)
+    power = _power_columns(waveform, spec)
+    weights = np.zeros((power.shape[-1], spec.num_mel_bins), "float32")
+    weights[dft_columns(spec.fft_length, spec.dft_radix)] = mel_matrix(spec)
+    return power_to_db(ops.matmul(power, weights), spec.dynamic_range_db)
 
 
 def mfcc(waveform, spec=FeatureSpec()):

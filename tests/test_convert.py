@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kaggle_speech import audio, convert, features
+from kaggle_speech import audio, convert, features, filters
 from kaggle_speech.features import FeatureSpec
 from kaggle_speech.models import vgg
 
@@ -149,7 +149,7 @@ def test_npz_of_the_other_features(clips_df, tmp_path, features_name, shape):
     assert table["features"].dtype == np.float32 and table["features"].shape == (9, *shape)
     assert list(table["paths"]) == list(clips_df["path"])
     power = np.asarray(features.power_spectrogram(audio.read_clip(table["paths"][0])))
-    power = power if features_name == "spectrogram" else power @ features.mel_matrix(FeatureSpec())
+    power = power if features_name == "spectrogram" else power @ filters.mel_matrix(FeatureSpec())
     np.testing.assert_allclose(table["features"][0], librosa.power_to_db(power), atol=1e-3)
 
 

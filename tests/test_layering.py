@@ -27,7 +27,8 @@ ALLOWED = {
     "recipe": ["labels"],
     "augment": ["audio", "vocoder", "recipe"],
     "dataset": ["labels", "audio", "augment", "progress"],
-    "features": ["audio"],
+    "filters": ["audio"],
+    "features": ["filters"],
     "convert": ["features", "atomic", "dataset", "progress"],
     "models.blocks": ["audio"],
     **{

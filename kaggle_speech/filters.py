@@ -1,0 +1,156 @@
+"""What a spectrogram is made of: `FeatureSpec`, and the fixed weights that follow from it. NumPy only.
+
+The conventions are librosa's: Slaney mel scale and normalisation, periodic Hann window, orthonormal DCT-II.
+"""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from kaggle_speech.audio import SAMPLE_RATE
+
+MEL_SCALES = ("slaney", "htk")
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSpec:
+    """How a waveform is cut into frames and what becomes of a frame. Immutable, hashable.
+
+    Args:
+        frame_length: samples in a (periodic Hann) window.
+        frame_step: samples from one window to the next.
+        fft_length: points of the discrete Fourier transform, >= frame_length.
+        num_mel_bins: triangular filters between the two edges.
+        num_mfcc: cepstral coefficients that are kept, <= num_mel_bins.
+        lower_edge_hz, upper_edge_hz: 0 <= lower < upper <= sample_rate / 2.
+        mel_scale: `slaney` (librosa's default) or `htk`.
+        dynamic_range_db: what lies further under the maximum of its clip is raised to it.
+        centered: pad with zeros so that frame i is centred on sample i * frame_step
+            (librosa's default); otherwise only whole frames count.
+        pre_emphasis: share of the sample before that is taken off each sample, 0 <= pre_emphasis < 1.
+        sample_rate: Hz.
+
+    Raises:
+        ValueError: a value breaks one of the rules above.
+    """
+
+    frame_length: int = 400
+    frame_step: int = 160
+    fft_length: int = 512
+    num_mel_bins: int = 40
+    num_mfcc: int = 40
+    lower_edge_hz: float = 20.0
+    upper_edge_hz: float = 8000.0
+    mel_scale: str = "slaney"
+    dynamic_range_db: float = 80.0
+    centered: bool = True
+    pre_emphasis: float = 0.0
+    sample_rate: int = SAMPLE_RATE
+
+    def __post_init__(self):
+        for name in ("frame_length", "frame_step", "fft_length", "num_mel_bins", "num_mfcc", "sample_rate"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        if self.fft_length < self.frame_length:
+            raise ValueError(
+                "`fft_length` must be >= `frame_length`. "
+                f"Received: fft_length={self.fft_length}, frame_length={self.frame_length}"
+            )
+        if self.num_mfcc > self.num_mel_bins:
+            raise ValueError(
+                "`num_mfcc` must be <= `num_mel_bins`. "
+                f"Received: num_mfcc={self.num_mfcc}, num_mel_bins={self.num_mel_bins}"
+            )
+        if not 0 <= self.lower_edge_hz < self.upper_edge_hz <= self.sample_rate / 2:
+            raise ValueError(
+                "`lower_edge_hz` and `upper_edge_hz` must satisfy 0 <= lower < upper <= sample_rate / 2. "
+                f"Received: {self.lower_edge_hz}, {self.upper_edge_hz}, sample_rate={self.sample_rate}"
+            )
+        if self.mel_scale not in MEL_SCALES:
+            raise ValueError(f"`mel_scale` must be one of {MEL_SCALES}. Received: mel_scale={self.mel_scale!r}")
+        if not 0 <= self.pre_emphasis < 1:
+            raise ValueError(f"`pre_emphasis` must be in [0, 1). Received: pre_emphasis={self.pre_emphasis!r}")
+        if not self.dynamic_range_db > 0:
+            raise ValueError(
+                f"`dynamic_range_db` must be positive. Received: dynamic_range_db={self.dynamic_range_db!r}"
+            )
+
+    @property
+    def num_bins(self):
+        """Frequencies of the power spectrogram, 0 Hz to half the sample rate."""
+        return self.fft_length // 2 + 1
+
+    def num_frames(self, num_samples):
+        """Frames of a waveform of so many samples."""
+        padding = 2 * (self.frame_length // 2) if self.centered else 0
+        return 1 + (num_samples + padding - self.frame_length) // self.frame_step
+
+    @property
+    def dft_radix(self):
+        """Parts of a frame that are transformed apart: four, which is quicker, where the lengths allow it."""
+        return 4 if self.fft_length % 8 == 0 and self.frame_step % 4 == 0 else 1
+
+
+@functools.lru_cache(maxsize=32)
+def dft_kernels(frame_length, fft_length, radix):
+    """Windowed cosines, then sines, at the lowest frequencies; a kernel for each part of a frame.
+
+    Part r holds the samples r, r + radix, r + 2 radix, ... Shape: `radix` times `(taps, 1, 2 * columns)`, float32, with
+    `columns = fft_length // (2 * radix) + 1`.
+    """
+    sample_index = np.arange(radix * -(-frame_length // radix))
+    window = np.where(sample_index < frame_length, 0.5 - 0.5 * np.cos(2 * np.pi * sample_index / frame_length), 0)
+    angle = 2 * np.pi * np.outer(sample_index, np.arange(fft_length // (2 * radix) + 1)) / fft_length
+    kernel = window[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
+    return [kernel[part::radix, None].astype("float32") for part in range(radix)]
+
+
+@functools.lru_cache(maxsize=32)
+def dft_columns(fft_length, radix):
+    """Where each bin of the power spectrogram is among the columns that `features` makes of the parts.
+
+    Shape: `(fft_length // 2 + 1,)` indices.
+    """
+    low, quarter = np.arange(fft_length // (2 * radix) + 1), fft_length // 4
+    bins = low if radix == 1 else np.concatenate([low, quarter + low, 2 * quarter - low, quarter - low])
+    return np.unique(bins, return_index=True)[1]
+
+
+def hz_to_mel(frequency_hz, mel_scale="slaney"):
+    """Mel of a frequency. Source: HTK, 2595 log10(1 + f / 700); Slaney's Auditory Toolbox, linear to 1 kHz."""
+    frequency_hz = np.asarray(frequency_hz, dtype="float64")
+    if mel_scale == "htk":
+        return 2595 * np.log10(1 + frequency_hz / 700)
+    above = 15 + np.log(np.maximum(frequency_hz, 1e-9) / 1000) * 27 / math.log(6.4)
+    return np.where(frequency_hz < 1000, frequency_hz * 3 / 200, above)
+
+
+def mel_to_hz(mel, mel_scale="slaney"):
+    """The inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, dtype="float64")
+    if mel_scale == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))
+
+
+@functools.lru_cache(maxsize=32)
+def mel_matrix(spec):
+    """Triangular filters of equal area. Shape: `(num_bins, num_mel_bins)`, float32. Source: `librosa.filters.mel`."""
+    edges_mel = hz_to_mel([spec.lower_edge_hz, spec.upper_edge_hz], spec.mel_scale)
+    edges_hz = mel_to_hz(np.linspace(*edges_mel, spec.num_mel_bins + 2), spec.mel_scale)
+    bins_hz = np.arange(spec.num_bins)[:, None] * spec.sample_rate / spec.fft_length
+    rising = (bins_hz - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
+    falling = (edges_hz[2:] - bins_hz) / np.diff(edges_hz)[1:]
+    area = 2 / (edges_hz[2:] - edges_hz[:-2])
+    return (np.maximum(0, np.minimum(rising, falling)) * area).astype("float32")
+
+
+@functools.lru_cache(maxsize=32)
+def dct_matrix(num_mel_bins, num_mfcc):
+    """Orthonormal DCT-II. Shape: `(num_mel_bins, num_mfcc)`, float32. Source: `scipy.fft.dct(norm="ortho")`."""
+    angle = np.pi / num_mel_bins * np.outer(np.arange(num_mel_bins) + 0.5, np.arange(num_mfcc))
+    scale = np.where(np.arange(num_mfcc) == 0, np.sqrt(1 / num_mel_bins), np.sqrt(2 / num_mel_bins))
+    return (np.cos(angle) * scale).astype("float32")
