@@ -154,3 +154,44 @@ def audio_length(path):
     read_clip(path)
     info = soundfile.info(path)
     return round(info.frames * SAMPLE_RATE / info.samplerate)
+
+
+def read_clips(paths, *, resample=True):
+    """The first second of many files; those with the usual header quickly, the others by `read_clip`.
+
+    Shape: -> `(len(paths), CLIP_SAMPLES)` float32.
+
+    Args:
+        paths: audio files.
+        resample: whether a sample rate other than 16 kHz is welcome.
+
+    Returns:
+        The waveforms, and a list of messages on files that cannot be read; their rows are zero.
+    """
+    clips, others, errors = np.zeros((len(paths), CLIP_SAMPLES), np.int16), {}, []
+    for row, path in enumerate(paths):
+        try:
+            with open(path, "rb", buffering=0) as file:
+                content = file.read(44 + 2 * CLIP_SAMPLES + 1)  # one byte more, to know a longer file
+            num_samples = (len(content) - 44) // 2
+            if 0 < num_samples <= CLIP_SAMPLES and content[:44] == wav_header(num_samples):
+                clips[row, :num_samples] = np.frombuffer(content, "<i2", num_samples, 44)
+            else:
+                others[row] = _read_other(path, resample)
+        except (AudioError, OSError) as error:
+            errors.append(str(error))
+    waveform = np.multiply(clips, np.float32(1 / INT16_SCALE), dtype=np.float32)
+    for row, clip in others.items():
+        waveform[row] = clip
+    return waveform, errors
+
+
+def _read_other(path, resample):
+    clip = read_clip(path)
+    if not resample:
+        import soundfile
+
+        sample_rate = soundfile.info(path).samplerate
+        if sample_rate != SAMPLE_RATE:
+            raise AudioError(f"{path}: must have {SAMPLE_RATE} samples a second. Received: {sample_rate}")
+    return clip

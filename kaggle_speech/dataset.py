@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
@@ -101,17 +102,27 @@ def decode_to_cache(paths, cache, progress=True):
     return np.load(cache_path, mmap_mode="r")
 
 
-def _row_batches(num_rows, batch_size, *, shuffle, seed):
-    """Batches of row numbers with a seed each. Every pass counts up: its order and its seeds are its own."""
+def _row_batches(num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
+    """Batches of row numbers with a seed each. Every pass counts up: its order and its seeds are its own.
+
+    The extra rows, which come after the others, fill the rest of every batch; a pass begins them anew.
+    """
     with tf.device("CPU:0"):  # where tf.data runs, also on a machine with a GPU
         pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
 
     def one_pass(number):
         pass_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
-        rows = tf.range(num_rows)
-        if shuffle:
-            rows = tf.random.experimental.stateless_shuffle(rows, pass_seed)
-        batches_ds = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).enumerate()
+
+        def ordered(first, end):
+            rows = tf.range(first, end)
+            rows = tf.random.experimental.stateless_shuffle(rows, pass_seed) if shuffle else rows
+            return tf.data.Dataset.from_tensor_slices(rows)
+
+        batches_ds = ordered(0, num_rows).batch(batch_size - extra_per_batch)
+        if extra_per_batch:
+            extra_ds = ordered(num_rows, num_rows + num_extra).repeat().batch(extra_per_batch)
+            batches_ds = tf.data.Dataset.zip(batches_ds, extra_ds).map(lambda *rows: tf.concat(rows, 0))
+        batches_ds = batches_ds.enumerate()
         return batches_ds.map(lambda batch_index, rows: (rows, tf.random.fold_in(pass_seed, batch_index)))
 
     passes_ds = tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1))
@@ -128,6 +139,8 @@ def make_dataset(
     noise=None,
     mixup_alpha=0.4,
     mixup_fraction=0.0,
+    pseudo_df=None,
+    pseudo_fraction=0.25,
     cache=None,
     seed=0,
 ):
@@ -147,6 +160,8 @@ def make_dataset(
         noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
         mixup_alpha: of `augment.mixup`.
         mixup_fraction: share of the batches whose clips and labels are blended.
+        pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
+        pseudo_fraction: that share; a pass ends with `clips_df`.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
         seed: of order and augmentation.
 
@@ -156,6 +171,10 @@ def make_dataset(
     """
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    num_rows, num_extra, extra_per_batch = len(clips_df), 0, 0
+    if pseudo_df is not None:
+        num_extra, extra_per_batch = len(pseudo_df), round(pseudo_fraction * batch_size)
+        clips_df = pd.concat([clips_df, pseudo_df], ignore_index=True)
     paths = list(clips_df["path"].astype(str))
     if cache is None:
         path_table = tf.constant(paths)
@@ -175,7 +194,9 @@ def make_dataset(
             waveform = augment_waveforms(waveform, batch_seed, augmentation, noise)
         return waveform
 
-    rows_ds = _row_batches(len(paths), batch_size, shuffle=shuffle, seed=seed)
+    rows_ds = _row_batches(
+        num_rows, batch_size, shuffle=shuffle, seed=seed, num_extra=num_extra, extra_per_batch=extra_per_batch
+    )
     if "label" not in clips_df:
         batches_ds = rows_ds.map(load, tf.data.AUTOTUNE, deterministic=True)
     else:
@@ -198,5 +219,5 @@ def make_dataset(
             return waveform, target
 
         batches_ds = rows_ds.map(load_with_target, tf.data.AUTOTUNE, deterministic=True)
-    num_batches = -(-len(paths) // batch_size)
+    num_batches = -(-num_rows // (batch_size - extra_per_batch))
     return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)

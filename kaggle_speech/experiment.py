@@ -12,6 +12,7 @@ from kaggle_speech import dataset, decoding, evaluation, index, inference, model
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.noise import background_noise
+from kaggle_speech.probability_file import names_fingerprint
 from kaggle_speech.recipe import NUM_FAST_CLIPS
 
 #: Fields of a recipe that are arguments of `training.compile_and_fit`.
@@ -21,7 +22,7 @@ FIT_OPTIONS = (
 )
 
 
-def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=False, bad_df=None):
+def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=None, overwrite=False, bad_df=None):
     """Train a model and judge it on the validation speakers.
 
     A killed run continues where it stopped; a finished one of the same recipe and clips is not trained again.
@@ -31,6 +32,7 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
         clips_df: readable clips: `index.index_clips` with `recipe.vocabulary`, then `index.check_clips`.
         run_dir: folder of the run (see `runs`).
         teachers: folders of finished runs of the same vocabulary; their mean opinion is the target.
+        pseudo_df: more training clips, with labels from models (`index.pseudo_clips`).
         cache: as in `dataset.make_dataset`.
         overwrite: replace a run of another recipe or of other clips.
         bad_df: clips that cannot be read, to be listed in the folder.
@@ -48,14 +50,14 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
         raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {strange}")
     training.set_seed(recipe.seed)
     model = models.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
-    settings = _settings(recipe, model, clips_df, teachers)
+    settings = _settings(recipe, model, clips_df, teachers, pseudo_df)
     if runs.is_finished(run_dir, recipe.vocabulary, settings):
         return runs.read_json(Path(run_dir) / "metrics.json")
     run_dir = runs.start_run(run_dir, recipe.vocabulary, settings, overwrite=overwrite)
     if bad_df is not None and len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
     is_left_out = clips_df["word"].isin(recipe.left_out_words)
-    train_df, train_ds, tune_ds = _datasets(recipe, clips_df[~is_left_out], cache)
+    train_df, train_ds, tune_ds = _datasets(recipe, clips_df[~is_left_out], pseudo_df, cache)
     if teachers:
         train_ds = training.soften_targets(train_ds, _load_teachers(teachers, recipe), recipe.teacher_share)
     options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
@@ -74,16 +76,22 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), cache=None, overwrite=F
     return runs.read_json(run_dir / "metrics.json")
 
 
-def _settings(recipe, model, clips_df, teachers):
+def _settings(recipe, model, clips_df, teachers, pseudo_df):
     """What the result of a training depends on, for its JSON."""
-    return dataclasses.asdict(recipe) | {
+    settings = dataclasses.asdict(recipe)
+    if pseudo_df is None:
+        del settings["pseudo_fraction"]
+    else:
+        names = pseudo_df["path"].map(lambda path: Path(path).name)
+        settings["pseudo"] = names_fingerprint(sorted(names + " " + pseudo_df["label"]))
+    return settings | {
         "architecture": models.architecture_fingerprint(model),
         "teachers": {Path(teacher).name: runs.model_fingerprint(teacher) for teacher in teachers},
         "data": index.data_fingerprint(clips_df),
     }
 
 
-def _datasets(recipe, clips_df, cache):
+def _datasets(recipe, clips_df, pseudo_df, cache):
     """The training clips and their batches, and the batches that choose the epoch."""
     fractions = {"unknown_fraction": recipe.unknown_fraction, "silence_fraction": recipe.silence_fraction}
     train_df = index.select_clips(clips_df, "train", seed=recipe.seed, **fractions)
@@ -98,6 +106,8 @@ def _datasets(recipe, clips_df, cache):
         noise=background_noise(index.noise_paths(clips_df)),
         mixup_alpha=recipe.mixup_alpha,
         mixup_fraction=recipe.mixup_fraction,
+        pseudo_df=pseudo_df,
+        pseudo_fraction=recipe.pseudo_fraction,
         cache=cache,
         seed=recipe.seed,
     )

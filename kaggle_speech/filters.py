@@ -94,6 +94,12 @@ class FeatureSpec:
         return 4 if self.fft_length % 8 == 0 and self.frame_step % 4 == 0 else 1
 
 
+def hann_window(frame_length, num_samples):
+    """The periodic Hann window, and zeros after it. Shape: `(num_samples,)`, float64."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame_length) / frame_length)
+    return np.pad(window, (0, num_samples - frame_length))
+
+
 @functools.lru_cache(maxsize=32)
 def dft_kernels(frame_length, fft_length, radix):
     """Windowed cosines, then sines, at the lowest frequencies; a kernel for each part of a frame.
@@ -102,7 +108,7 @@ def dft_kernels(frame_length, fft_length, radix):
     `columns = fft_length // (2 * radix) + 1`.
     """
     sample_index = np.arange(radix * -(-frame_length // radix))
-    window = np.where(sample_index < frame_length, 0.5 - 0.5 * np.cos(2 * np.pi * sample_index / frame_length), 0)
+    window = hann_window(frame_length, len(sample_index))
     angle = 2 * np.pi * np.outer(sample_index, np.arange(fft_length // (2 * radix) + 1)) / fft_length
     kernel = window[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
     return [kernel[part::radix, None].astype("float32") for part in range(radix)]

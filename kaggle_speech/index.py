@@ -143,6 +143,36 @@ def index_test_clips(data_dir):
     return pd.DataFrame({"path": test_paths, "fname": [os.path.basename(path) for path in test_paths]})
 
 
+def pseudo_clips(path, data_dir, vocabulary=COMPETITION_LABELS):
+    """Test clips with labels from models (`ensemble.pseudo_labels`), to train on as well.
+
+    Args:
+        path: CSV with the columns `fname, label`.
+        data_dir: the competition's folder, with `test/audio`.
+        vocabulary: of the training.
+
+    Returns:
+        pandas DataFrame with the columns `path, label`.
+
+    Raises:
+        ValueError: other columns, no rows, a label that is not in the vocabulary, or a clip that is not in the folder.
+    """
+    labels_df = pd.read_csv(path)
+    if not {"fname", "label"} <= {*labels_df} or labels_df.empty:
+        raise ValueError(
+            f"{path}: must have rows with `fname` and `label`. Received: {len(labels_df)} of {[*labels_df]}"
+        )
+    clips_df = index_test_clips(data_dir).merge(labels_df, on="fname")
+    strange = sorted({*labels_df["label"]} - {*vocabulary})
+    if strange or len(clips_df) < len(labels_df):
+        missing = sorted({*labels_df["fname"]} - {*clips_df["fname"]})[:3]
+        raise ValueError(
+            f"{path}: labels must be of the vocabulary, and clips in {data_dir}/test/audio, once each. "
+            f"Received: labels {strange}, clips {missing}"
+        )
+    return clips_df[["path", "label"]]
+
+
 def noise_paths(clips_df):
     """The noise recordings of an index, sorted."""
     return [Path(path) for path in sorted(clips_df.loc[clips_df["split"] == "noise", "path"])]

@@ -1,15 +1,73 @@
-"""A model over a list of files: probabilities, one row a file, in their order."""
+"""A model over files: probabilities, one row a file, in their order. Needs no TensorFlow.
 
+A model is whatever has `predict_on_batch`, waveforms in, probabilities out: a Keras
+model, or an `onnx_model.OnnxModel`.
+"""
+
+import concurrent.futures
+import functools
+import itertools
+import json
+import re
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES
-from kaggle_speech.dataset import make_dataset
+from kaggle_speech.atomic import replace_file
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
+from kaggle_speech.probability_file import ProbabilityFile, names_fingerprint, read_probabilities
 from kaggle_speech.progress import progress_bar
 
+#: Clips whose probabilities are written at once, so that a killed pass loses no more. Shards begin at multiples of it.
+PART_CLIPS = 2048
+#: Test-time augmentation of the competition's winners: as it is, 94 ms earlier, louder.
+WINNERS_TRANSFORMS = ("as_is", "shift_ms=-93.75", "gain=1.2")
 
-def predict_probabilities(model, clips_df, batch_size=256, progress=True):
+
+class UnreadableClipsError(ValueError):
+    """Clips that cannot be read. The message names them, and where the answers to the others are."""
+
+
+def parse_transform(text):
+    """A function of waveforms, `(batch, samples)` to the same, from `as_is`, `shift_ms=-93.75` (earlier) or `gain=1.2`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = re.fullmatch(r"as_is|(shift_ms|gain)=(-?\d+(?:\.\d+)?)", text)
+    if not found:
+        raise ValueError(f"`transforms` must be among as_is, shift_ms=NUMBER, gain=NUMBER. Received: {text!r}")
+    if text == "as_is":
+        return lambda waveform: waveform
+    if found[1] == "gain":
+        return lambda waveform: waveform * np.float32(found[2])
+    num_samples = np.clip(round(float(found[2]) * SAMPLE_RATE / 1000), -CLIP_SAMPLES, CLIP_SAMPLES)
+    before, after = max(num_samples, 0), max(-num_samples, 0)
+    return lambda waveform: np.pad(waveform, ((0, 0), (before, after)))[:, after : after + waveform.shape[1]]
+
+
+def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
+    """Probabilities batch by batch, the mean over what changes make of it; the next batch is read meanwhile.
+
+    Messages on files that cannot be read are added to `errors`. Strict: other sample rates are errors, and a batch that
+    is not full is filled up, since the last bits of an answer depend on the size of the batch.
+    """
+    batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
+    with concurrent.futures.ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read_clips, batches[0], resample=not is_strict)
+        for batch, following in itertools.zip_longest(batches, batches[1:]):
+            waveform, batch_errors = coming.result()
+            errors.extend(batch_errors)
+            coming = following and reader.submit(read_clips, following, resample=not is_strict)
+            if is_strict and len(batch) < batch_size:
+                waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
+            found = [np.asarray(model.predict_on_batch(change(waveform)))[: len(batch)] for change in changes]
+            yield np.mean(found, axis=0)
+
+
+def predict_probabilities(model, clips_df, batch_size=64, progress=True, transforms=("as_is",)):
     """The probabilities of every clip of a frame.
 
     Shape: -> `(len(clips_df), num_classes)` float32, row by row.
@@ -19,25 +77,146 @@ def predict_probabilities(model, clips_df, batch_size=256, progress=True):
         clips_df: frame with a `path` column (labels are not looked at).
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
+        transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
 
     Raises:
-        tf.errors.OpError: a file cannot be read; names it (`index.check_clips` finds them before).
+        AudioError: a file cannot be read; names it (`index.check_clips` finds them before).
+        ValueError: the frame is empty, or a transform is none.
     """
-    waveform_ds = make_dataset(clips_df[["path"]], batch_size=batch_size)
-    batches = []
+    if clips_df.empty:
+        raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    changes, errors, found = [parse_transform(text) for text in transforms], [], []
     with progress_bar(total=len(clips_df), desc="predicting", unit="clip", progress=progress) as bar:
-        for waveform in waveform_ds:
-            batches.append(np.asarray(model.predict_on_batch(waveform)))
-            bar.update(len(batches[-1]))
-    return np.concatenate(batches)
+        for probabilities in _predict(
+            model, list(clips_df["path"]), changes=changes, batch_size=batch_size, errors=errors
+        ):
+            if errors:
+                raise AudioError("\n".join(errors))
+            found.append(probabilities)
+            bar.update(len(probabilities))
+    return np.concatenate(found)
 
 
-def milliseconds_per_clip(model, num_calls=100):
-    """How long a model takes for one clip at a time, the median of many calls: what a live recogniser waits for."""
-    waveform = np.zeros((1, CLIP_SAMPLES), "float32")
+def predict_waveforms(model, waveform, batch_size=64):
+    """The probabilities of clips in memory. Shape: `(clips, samples)` -> `(clips, num_classes)` float32."""
+    starts = range(0, len(waveform), batch_size)
+    return np.concatenate([np.asarray(model.predict_on_batch(waveform[at : at + batch_size])) for at in starts])
+
+
+def shard_slice(num_clips, number, num_shards):
+    """The clips of one of several shards, whole parts each: a slice. Number 1 is the first."""
+    if not 1 <= number <= num_shards:
+        raise ValueError(f"`shard` must be from 1 of n to n of n. Received: {number} of {num_shards}")
+    num_parts = -(-num_clips // PART_CLIPS)
+    first, end = (PART_CLIPS * (num_parts * k // num_shards) for k in (number - 1, number))
+    return slice(first, min(end, num_clips))
+
+
+def predict_to_file(
+    model,
+    vocabulary,
+    clips_df,
+    out_path,
+    settings,
+    *,
+    shard=None,
+    transforms=("as_is",),
+    overwrite=False,
+    batch_size=64,
+    progress=True,
+):
+    """Write the probabilities of many clips to a file, in little memory; a killed call continues when called again.
+
+    The file does not depend on whether and where a call was killed, and that of merged shards is that of one call.
+
+    Args:
+        model: waveform in, probabilities out.
+        vocabulary: labels in the order of its outputs.
+        clips_df: frame with the columns `path, fname`; all clips, also where this call is for one shard.
+        out_path: `.npz` to write (see `probability_file`); a finished one of the same settings is read. Until it is
+            complete, what is finished is in the folder `<out_path>.parts`.
+        settings: JSON-able; tells this model from others.
+        shard: `(number, of how many)`, from 1; None for all clips.
+        overwrite: replace a file, or what a killed call left, of other settings.
+        transforms, batch_size, progress: as in `predict_probabilities`.
+
+    Returns:
+        `ProbabilityFile`.
+
+    Raises:
+        UnreadableClipsError: clips are missing, empty, truncated or not at 16 kHz; names them. The others are kept.
+        ValueError: `out_path`, or what a killed call left there, is of another model, folder, shard or transforms.
+        OSError: the disk is full, for instance. What was finished is kept.
+    """
+    out_path, names = Path(out_path), list(clips_df["fname"])
+    changes = [parse_transform(text) for text in transforms]
+    settings = {**settings, "vocabulary": list(vocabulary), "transforms": list(transforms)}
+    settings |= {"clips": names_fingerprint(names), "num_clips": len(names)}
+    rows = slice(0, len(names))
+    if shard is not None:
+        settings["shard"], rows = list(shard), shard_slice(len(names), *shard)
+    if out_path.exists() and (found := read_probabilities(out_path)).settings == settings:
+        return found
+    parts_dir = out_path.with_name(f"{out_path.name}.parts")
+    settings_path = parts_dir / "settings.json"
+    begun = json.loads(settings_path.read_text()) if settings_path.exists() else settings
+    if not overwrite:
+        _check_settings(out_path, found.settings if out_path.exists() else settings, settings)
+        _check_settings(parts_dir, begun, settings)
+    elif begun != settings:
+        shutil.rmtree(parts_dir)
+    parts_dir.mkdir(parents=True, exist_ok=True)
+    replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
+    predict = functools.partial(_predict, model, changes=changes, batch_size=batch_size, is_strict=True)
+    part_paths = _write_parts(predict, list(clips_df["path"]), rows, parts_dir, progress)
+    whole = np.concatenate([np.load(path) for path in part_paths])
+    file = ProbabilityFile(np.array(names[rows]), whole, tuple(vocabulary), settings)
+    file.write(out_path)
+    shutil.rmtree(parts_dir)
+    return file
+
+
+def _write_parts(predict, paths, rows, parts_dir, progress):
+    """The files of all parts, those that are there already and those that are made now."""
+    part_paths, errors = [], []
+    with progress_bar(total=rows.stop - rows.start, desc="predicting", unit="clip", progress=progress) as bar:
+        for first in range(rows.start, rows.stop, PART_CLIPS):
+            part_paths.append(parts_dir / f"{first:08d}.npy")
+            part, part_errors, found = paths[first : min(first + PART_CLIPS, rows.stop)], [], []
+            if part_paths[-1].exists():
+                bar.update(len(part))
+                continue
+            for probabilities in predict(part, errors=part_errors):
+                found.append(probabilities)
+                bar.update(len(probabilities))
+            errors += part_errors
+            if not part_errors:
+                replace_file(part_paths[-1], lambda path, found=found: np.save(path, np.concatenate(found)))
+    if errors:
+        listed = "\n  ".join([*errors[:20], *(["..."] if len(errors) > 20 else [])])
+        raise UnreadableClipsError(
+            f"{len(errors)} clips must be readable to have an answer; what is finished is in {parts_dir}, and the same "
+            f"command continues there. Received:\n  {listed}"
+        )
+    return part_paths
+
+
+def _check_settings(path, found, wanted):
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    if names:
+        there, here = ({name: settings.get(name) for name in names} for settings in (found, wanted))
+        raise ValueError(
+            f"{path}: must be of the same model, clips and transforms. Choose another file, or overwrite this one. "
+            f"It is of {there}. Received: {here}"
+        )
+
+
+def milliseconds_per_clip(model, num_calls=100, batch_size=1):
+    """How long a model takes for a clip, the median of many calls; a live recogniser waits for one at a time."""
+    waveform = np.zeros((batch_size, CLIP_SAMPLES), "float32")
     times = []
     for _ in range(num_calls):
         start = time.perf_counter()
         np.asarray(model.predict_on_batch(waveform))
         times.append(time.perf_counter() - start)
-    return round(1000 * float(np.median(times)), 2)
+    return round(1000 * float(np.median(times)) / batch_size, 3)

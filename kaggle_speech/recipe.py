@@ -97,6 +97,7 @@ class Recipe:
     mixup_fraction: float = _option(0.0, "share of the batches whose clips are blended")
     mixup_alpha: float = _option(0.4, "of the Beta distribution of the blend")
     teacher_share: float = _option(0.9, "share of the teachers' opinion in the targets, where there are teachers")
+    pseudo_fraction: float = _option(0.25, "share of every batch that are pseudo-labelled clips, where there are any")
     left_out_words: tuple = _option((), "words, no commands, not to train on; how often they are `unknown` is measured")
     precision: str = _option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = _option(False, f"{NUM_FAST_CLIPS:,} clips only")
@@ -122,6 +123,8 @@ class Recipe:
         for name_of in ("mixup_fraction", "teacher_share", "label_smoothing"):
             if not 0 <= getattr(self, name_of) <= 1:
                 raise ValueError(f"`{name_of}` must be in [0, 1]. Received: {name_of}={getattr(self, name_of)!r}")
+        if not 0 <= self.pseudo_fraction < 1:
+            raise ValueError(f"`pseudo_fraction` must be in [0, 1). Received: pseudo_fraction={self.pseudo_fraction!r}")
 
     @property
     def vocabulary(self):

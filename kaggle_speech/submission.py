@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kaggle_speech.labels import COMPETITION_LABELS
@@ -69,7 +70,47 @@ def check_submission(path, sample_path=None):
     return answers_df
 
 
-def write_submission(file_names, answers, path, sample_path=None, settings=None, unreadable=()):
+def compare_submissions(path, other_path):
+    """How the answers of two submissions differ, label by label.
+
+    Returns:
+        pandas DataFrame with a row a label: `before` and `after`, its clips in the one and in the other; `left` and
+        `came`, those that changed from and to it.
+
+    Raises:
+        SubmissionError: a file is no submission, or they answer other clips.
+    """
+    answers_df = check_submission(path).merge(check_submission(other_path, path), on="fname")
+    before, after = answers_df["label_x"], answers_df["label_y"]
+    changed = before != after
+    columns = {"before": before, "after": after, "left": before[changed], "came": after[changed]}
+    counts = {name: answers.value_counts() for name, answers in columns.items()}
+    return pd.DataFrame(counts).reindex(COMPETITION_LABELS).fillna(0).astype(int)
+
+
+def blend_submissions(paths, weights=None):
+    """The weighted vote of submissions whose probabilities are not at hand; ties go to the first of the twelve labels.
+
+    Args:
+        paths: CSVs on the same clips.
+        weights: one for each; None gives all the same.
+
+    Returns:
+        pandas DataFrame with the columns `fname, label`, in the order of the first.
+
+    Raises:
+        SubmissionError: a file is no submission, or they answer other clips.
+    """
+    first_df = check_submission(paths[0])
+    votes = np.zeros((len(first_df), len(COMPETITION_LABELS)))
+    for path, weight in zip(paths, weights or [1.0] * len(paths), strict=True):
+        answers = check_submission(path, paths[0]).set_index("fname")["label"][first_df["fname"]]
+        columns = pd.Index(COMPETITION_LABELS).get_indexer(answers)
+        votes[np.arange(len(votes)), columns] += weight
+    return first_df.assign(label=np.array(COMPETITION_LABELS)[votes.argmax(axis=1)])
+
+
+def write_submission(file_names, answers, path, sample_path=None, settings=None):
     """Write a checked submission. `path` appears complete and correct, or not at all.
 
     The rows are written to `<path>.partial` first; where something is wrong they stay there.
@@ -80,21 +121,14 @@ def write_submission(file_names, answers, path, sample_path=None, settings=None,
         path: CSV to write; its folder is made.
         sample_path: as in `check_submission`.
         settings: JSON-able; written beside the CSV, with the extension .json.
-        unreadable: messages on test clips that could not be read, and so have no row.
 
     Raises:
-        SubmissionError: a clip could not be read, or the check failed; names the partial file.
+        SubmissionError: the check failed; names the partial file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_name(f"{path.name}.partial")
     pd.DataFrame(dict(zip(COLUMNS, (list(file_names), list(answers)), strict=True))).to_csv(partial_path, index=False)
-    if len(unreadable):
-        listed = "\n  ".join(list(unreadable)[:20])
-        raise SubmissionError(
-            f"{len(unreadable)} test clips must be readable to have an answer; "
-            f"the other rows are in {partial_path}. Received:\n  {listed}"
-        )
     check_submission(partial_path, sample_path)
     if settings is not None:
         path.with_suffix(".json").write_text(json.dumps(settings, indent=2) + "\n")

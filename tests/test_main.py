@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from kaggle_speech import paths
-from kaggle_speech.__main__ import build_parser, main, recipe_of
+from kaggle_speech.__main__ import build_parser, main
+from kaggle_speech.commands import recipe_of
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import BUILDERS
 from kaggle_speech.recipe import USUAL, Augmentation, Recipe
@@ -75,19 +76,87 @@ def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
     assert json.loads(out_path.with_suffix(".json").read_text())["settings"]["seed"] == 3
 
 
-def test_submit_with_an_unreadable_clip_keeps_the_other_rows(run_dir, data_dir, tmp_path, capsys):
-    broken_dir = tmp_path / "broken"
+def test_submit_with_unreadable_clips_names_them_and_continues(run_dir, data_dir, tmp_path, capsys):
+    broken_dir, out_path = tmp_path / "broken", tmp_path / "01.csv"
     shutil.copytree(data_dir / "test", broken_dir / "test")
     shutil.copy(data_dir / "sample_submission.csv", broken_dir)
     bad_path = sorted((broken_dir / "test" / "audio").iterdir())[0]
-    bad_path.write_bytes(bad_path.read_bytes()[:5000])
-    out_path = tmp_path / "01.csv"
-    assert main(["submit", "--run", str(run_dir), "--data", str(broken_dir), "--out", str(out_path)]) == 1
+    content = bad_path.read_bytes()
+    bad_path.write_bytes(content[:5000])
+    command = ["submit", "--run", str(run_dir), "--data", str(broken_dir), "--out", str(out_path)]
+    assert main(command) == 1
     error = capsys.readouterr().err
-    assert bad_path.name in error and "truncated" in error and "01.csv.partial" in error
-    names = set(read_submission(f"{out_path}.partial")["fname"])
-    assert names == {path.name for path in bad_path.parent.iterdir()} - {bad_path.name}
+    assert bad_path.name in error and "truncated" in error and "01.npz.parts" in error
     assert not out_path.exists()
+    bad_path.write_bytes(content)
+    assert main(command) == 0
+    assert len(check_submission(out_path, data_dir / "sample_submission.csv")) > 0
+
+
+def test_probabilities_in_shards_are_those_of_one_pass_and_submit(run_dir, data_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("kaggle_speech.inference.PART_CLIPS", 64)
+    model = ["--run", str(run_dir), "--data", str(data_dir), "--transforms", "as_is", "gain=1.2"]
+    shards = [str(tmp_path / f"{number}.npz") for number in (1, 2)]
+    for number, path in enumerate(shards, start=1):
+        assert main(["probabilities", *model, "--out", path, "--shard", f"{number}/2"]) == 0
+    assert main(["merge", *shards, "--out", str(tmp_path / "merged.npz")]) == 0
+    assert main(["probabilities", *model, "--out", str(tmp_path / "whole.npz")]) == 0
+    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert main(["merge", shards[0], "--out", str(tmp_path / "x.npz")]) == 1
+    assert "all 2 shards must be there" in capsys.readouterr().err
+    for name, options in {"a": [], "b": ["--match-label-mix"]}.items():
+        submit = ["submit", "--data", str(data_dir), "--probabilities", str(tmp_path / "whole.npz"), *options]
+        assert main([*submit, "--out", str(tmp_path / f"{name}.csv")]) == 0
+        check_submission(tmp_path / f"{name}.csv", data_dir / "sample_submission.csv")
+    how = json.loads((tmp_path / "b.json").read_text())
+    assert how["match_label_mix"] and how["probabilities"]["transforms"] == ["as_is", "gain=1.2"]
+    capsys.readouterr()
+    assert main(["diff", "--before", str(tmp_path / "a.csv"), "--after", str(tmp_path / "b.csv")]) == 0
+    answers_df = read_submission(tmp_path / "a.csv").merge(read_submission(tmp_path / "b.csv"), on="fname")
+    num_changed = (answers_df["label_x"] != answers_df["label_y"]).sum()
+    assert f"{num_changed} of {len(answers_df)} answers changed" in capsys.readouterr().out
+
+
+def test_blend_pseudo_labels_and_training_on_them(run_dir, data_dir, tmp_path, capsys):
+    def path(name):
+        return str(tmp_path / name)
+
+    for split in ("test", "val"):
+        for name, run in {"mine": ["--run", str(run_dir)], "own": []}.items():
+            options = [*run, "--data", str(data_dir), "--split", split, "--out", path(f"{name}_{split}.npz")]
+            assert main(["probabilities", *options]) == 0
+    capsys.readouterr()
+    files = [path("mine_test.npz"), path("own_test.npz")]
+    fit = ["--fit", path("mine_val.npz"), path("own_val.npz")]
+    assert main(["blend", *files, *fit, "--out", path("blend.npz")]) == 0
+    weights = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()[:2]]
+    assert sum(weights) == pytest.approx(1, abs=0.01)
+    assert main(["blend", *files, "--weights", "1", "--out", path("x.npz")]) == 1
+    assert "`weights` must be 2 numbers" in capsys.readouterr().err
+    assert main(["pseudo", files[1], "--min-probability", "0.2", "--max-per-label", "9", "--out", path("p.csv")]) == 0
+    pseudo_df = pd.read_csv(path("p.csv"))
+    assert pseudo_df["label"].value_counts().max() <= 9 and len(pseudo_df) > 5
+    train = ["train", "--data", str(data_dir), "--epochs", "1", "--pseudo", path("p.csv"), "--out", path("run")]
+    assert main(train) == 0
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert settings["pseudo_fraction"] == 0.25 and len(settings["pseudo"]) == 16
+    pseudo_df.assign(fname="none.wav").to_csv(path("p.csv"), index=False)
+    assert main([*train, "--overwrite"]) == 1
+    assert "p.csv: labels must be of the vocabulary, and clips in" in capsys.readouterr().err
+
+
+def test_export_writes_files_that_predict(run_dir, data_dir, tmp_path, capsys):
+    options = ["--formats", "onnx", "--precisions", "float32", "int8", "--num-calibration", "16"]
+    assert main(["export", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path), *options]) == 0
+    report_df = pd.read_csv(tmp_path / "model_report.csv")
+    assert list(report_df["file"].fillna("")) == ["", "model.onnx", "model_int8.onnx"]
+    clip = next((data_dir / "test" / "audio").glob("*.wav"))
+    capsys.readouterr()
+    answers = []
+    for model in (["--run", str(run_dir)], ["--onnx", str(tmp_path / "model.onnx")]):
+        assert main(["predict", *model, str(clip)]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
 
 
 def test_predict_answers_good_files_and_names_bad_ones(run_dir, data_dir, tmp_path, capsys):
@@ -148,6 +217,8 @@ def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
         (["evaluate", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
         (["submit", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
         (["predict", "--run", "{empty}", "{data}/nowhere.wav"], "nowhere.wav"),
+        (["predict", "--onnx", "{empty}/none.onnx", "{data}/nowhere.wav"], "nowhere.wav"),
+        (["submit", "--data", "{data}", "--probabilities", "{data}/test_truth.csv"], "must be a probability file"),
         (["sample", "--num-clips", "3", "--out", "{empty}/sample"], "`num_clips` must be a whole number"),
     ],
 )
@@ -175,7 +246,7 @@ def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
 
 def test_ablate_trains_without_each_part(data_dir, tmp_path, monkeypatch, capsys):
     recipes = {"everything": Recipe(num_epochs=1, fast=True), "no weight_decay": Recipe(num_epochs=1, weight_decay=0.0)}
-    monkeypatch.setattr("kaggle_speech.__main__.without_each", lambda recipe: recipes)
+    monkeypatch.setattr("kaggle_speech.commands.without_each", lambda recipe: recipes)
     assert main(["ablate", "--data", str(data_dir), "--out", str(tmp_path / "a.csv"), "--num-seeds", "1"]) == 0
     assert list(pd.read_csv(tmp_path / "a.csv")["name"]) == ["everything", "no weight_decay"]
 
@@ -200,7 +271,7 @@ def test_help_is_quick_to_say_what_there_is():
     code = "import sys; from kaggle_speech.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "assert 'tensorflow' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for command in ("sample", "prepare", "models", "train", "compare", "evaluate", "predict", "submit"):
+    for command in ("sample", "prepare", "models", "train", "compare", "evaluate", "export", "predict", "submit"):
         assert command in shown
 
 

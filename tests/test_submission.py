@@ -5,7 +5,14 @@ import json
 import pandas as pd
 import pytest
 
-from kaggle_speech.submission import SubmissionError, check_submission, read_submission, write_submission
+from kaggle_speech.submission import (
+    SubmissionError,
+    blend_submissions,
+    check_submission,
+    compare_submissions,
+    read_submission,
+    write_submission,
+)
 
 NAMES = ["clip_a.wav", "clip_b.wav", "clip_c.wav"]
 ANSWERS = ["yes", "silence", "unknown"]
@@ -53,12 +60,14 @@ def test_an_older_submission_is_not_lost(tmp_path, sample_path):
     assert list(check_submission(out_path, sample_path)["label"]) == ANSWERS
 
 
-def test_unreadable_clips_are_named_and_the_others_kept(tmp_path, sample_path):
-    out_path = tmp_path / "01_model.csv"
-    with pytest.raises(SubmissionError, match=r"(?s)1 test clips must .*csv\.partial.*clip_c.wav: truncated"):
-        write_submission(NAMES[:2], ANSWERS[:2], out_path, sample_path, unreadable=["clip_c.wav: truncated"])
-    assert list(read_submission(f"{out_path}.partial")["fname"]) == NAMES[:2]
-    assert not out_path.exists()
+def test_differences_are_counted_label_by_label(tmp_path):
+    names = [f"{number}.wav" for number in range(5)]
+    write_submission(names, ["yes", "yes", "no", "up", "up"], tmp_path / "a.csv")
+    write_submission(names[::-1], ["up", "no", "no", "yes", "no"], tmp_path / "b.csv")  # the other way round
+    changes_df = compare_submissions(tmp_path / "a.csv", tmp_path / "b.csv")
+    by_hand = {"yes": (2, 1, 1, 0), "no": (1, 3, 0, 2), "up": (2, 1, 1, 0), "down": (0, 0, 0, 0)}
+    for label, counts in by_hand.items():
+        assert tuple(changes_df.loc[label]) == counts, label
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "fname,label\nx,y,z,w\n", "fname;label\n"])
@@ -72,3 +81,14 @@ def test_names_like_nan_are_names(tmp_path):
     write_submission(["nan", "NA"], ["yes", "no"], tmp_path / "a.csv")
     assert list(check_submission(tmp_path / "a.csv")["fname"]) == ["nan", "NA"]
     assert isinstance(read_submission(tmp_path / "a.csv"), pd.DataFrame)
+
+
+def test_votes_are_counted_and_other_clips_refused(tmp_path):
+    for name, answers in {"a": ["yes", "no", "up"], "b": ["no", "no", "up"], "c": ["no", "yes", "go"]}.items():
+        write_submission(NAMES[:3], answers, tmp_path / f"{name}.csv")
+    paths = [tmp_path / f"{name}.csv" for name in "abc"]
+    assert list(blend_submissions(paths)["label"]) == ["no", "no", "up"]
+    assert list(blend_submissions(paths, [1, 1, 3])["label"]) == ["no", "yes", "go"]
+    write_submission(["other.wav"], ["yes"], tmp_path / "d.csv")
+    with pytest.raises(SubmissionError, match=r"d.csv: must answer every name"):
+        blend_submissions([*paths, tmp_path / "d.csv"])

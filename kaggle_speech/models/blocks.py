@@ -125,12 +125,20 @@ class SubSpectralNormalization(layers.Layer):
         self.batch_norm.build((None, self.by_band[2], num_frames, self.num_subbands * num_channels))
 
     def call(self, features, training=False):
-        # Sub-bands become channels beside each other, so that one fused operation normalises them all.
         _, num_subbands, num_bins, num_frames, num_channels = self.by_band
+        shape = (-1, num_subbands * num_bins, num_frames, num_channels)
+        if not training:  # a multiplication and an addition, which is all that an exported file holds
+            norm = self.batch_norm
+            scale = norm.gamma * ops.rsqrt(norm.moving_variance + self.epsilon)
+            offset = norm.beta - norm.moving_mean * scale
+            per_band = (num_subbands, 1, 1, num_channels)
+            scale, offset = (ops.cast(ops.reshape(x, per_band), features.dtype) for x in (scale, offset))
+            return ops.reshape(ops.reshape(features, self.by_band) * scale + offset, shape)
+        # Sub-bands become channels beside each other, so that one fused operation normalises them all.
         x = ops.transpose(ops.reshape(features, self.by_band), (0, 2, 3, 1, 4))
         x = self.batch_norm(ops.reshape(x, (-1, num_bins, num_frames, num_subbands * num_channels)), training=training)
         x = ops.transpose(ops.reshape(x, (-1, num_bins, num_frames, num_subbands, num_channels)), (0, 3, 1, 2, 4))
-        return ops.reshape(x, (-1, num_subbands * num_bins, num_frames, num_channels))
+        return ops.reshape(x, shape)
 
     def get_config(self):
         names = ("num_subbands", "momentum", "epsilon")

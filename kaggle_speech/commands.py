@@ -1,0 +1,289 @@
+"""The commands of `python -m kaggle_speech`: thin, each calls the functions of the package and prints what they give.
+
+TensorFlow is imported by the commands that need it, so that `--help` and the others start at once.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from kaggle_speech import paths
+from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
+from kaggle_speech.recipe import Augmentation, Recipe, without_each
+
+#: Bad clips that are printed; a run lists all of them in bad_clips.csv.
+MAX_LISTED = 20
+
+
+def sample(args):
+    """Render a small competition-shaped data set with a speech synthesiser, offline."""
+    from kaggle_speech.sample import render_sample
+
+    print(render_sample(args.out or paths.project_dir() / "data" / "sample", args.num_clips, args.seed))
+
+
+def prepare(args):
+    """Find the data (and download it if asked to), extract what is packed, print the folder."""
+    from kaggle_speech import archives, downloads
+
+    if args.download:
+        archive_dir = Path(args.data or paths.project_dir() / "data")
+        archive_path = downloads.download(args.download, archive_dir)
+        out_dir = Path(args.out or paths.extraction_dir(archive_dir) / f"speech_commands_{args.download}")
+        archives.extract_archive(archive_path, out_dir)
+        print(out_dir)
+        return
+    try:
+        print(archives.prepare_data(args.data, args.out))
+    except paths.NoDataError:
+        if not args.or_sample:
+            raise
+        from kaggle_speech.sample import render_sample
+
+        print(render_sample(paths.project_dir() / "data" / "sample"))
+
+
+def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
+    """The readable clips of a folder and the others, which are listed on standard error."""
+    from kaggle_speech import archives, index
+
+    data_dir = archives.prepare_data(data_dir)
+    print(f"data: {data_dir}", file=sys.stderr)
+    clips_df, bad_df = index.check_clips(index.index_clips(data_dir, vocabulary))
+    if len(bad_df):
+        errors = [*bad_df["error"][:MAX_LISTED], *(["..."] if len(bad_df) > MAX_LISTED else [])]
+        print(f"{len(bad_df)} clips cannot be read and are left out:", *errors, sep="\n  ", file=sys.stderr)
+    return clips_df, bad_df
+
+
+def models(args):
+    """List the architectures, in the sizes of their sources: parameters, file size, operations."""
+    from kaggle_speech import models
+
+    print(models.describe_models(num_classes=args.num_classes).to_string(index=False))
+
+
+def recipe_of(args, **changes):
+    """The `Recipe` that the arguments of `train` and `compare` describe."""
+
+    def given(options):
+        names = [field.name for field in dataclasses.fields(options) if hasattr(args, field.name)]
+        return {name: getattr(args, name) for name in names}
+
+    return Recipe(**{**given(Recipe), "augmentation": Augmentation(**given(Augmentation)), **changes})
+
+
+def train(args):
+    """Train a model; a killed run continues where it stopped, a finished one is not trained again."""
+    from kaggle_speech import archives, experiment, index
+
+    recipe = recipe_of(args)
+    clips_df, bad_df = _read_index(args.data, recipe.vocabulary)
+    options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
+    if args.pseudo:
+        options["pseudo_df"] = index.pseudo_clips(args.pseudo, archives.prepare_data(args.data), recipe.vocabulary)
+    _print_metrics(experiment.train_run(recipe, clips_df, args.out, **options))
+    print(f"model and metrics: {args.out}")
+
+
+def compare(args):
+    """Train several models with several seeds into one table; what is finished is not done again, other rows stay."""
+    _compare(args, {model: recipe_of(args, model=model) for model in args.models})
+
+
+def ablate(args):
+    """Train a model with everything, then without one part of its recipe at a time, and write one table."""
+    _compare(args, without_each(recipe_of(args)))
+
+
+def _compare(args, recipes):
+    from kaggle_speech import experiment
+
+    clips_df, _ = _read_index(args.data, next(iter(recipes.values())).vocabulary)
+    options = {"cache": args.cache, "overwrite": args.overwrite}
+    runs_df = experiment.compare(recipes, args.num_seeds, clips_df, args.out, **options)
+    print(experiment.summarize(runs_df).to_string(index=False))
+    print(f"a row a run: {args.out}")
+
+
+def _draw_validation(val_df, probabilities, out_dir):
+    """Confusion matrix and worst clips."""
+    import matplotlib.pyplot as plt
+
+    from kaggle_speech import decoding, evaluation, plots
+
+    confusion_df = evaluation.confusion_matrix(val_df["label"], decoding.most_probable(probabilities))
+    confusion_df.to_csv(out_dir / "confusion.csv")
+    _, ax = plt.subplots(figsize=(7, 7))
+    plots.plot_confusion(confusion_df, ax).figure.savefig(out_dir / "confusion.png", bbox_inches="tight")
+    evaluation.worst_clips(val_df, probabilities).to_csv(out_dir / "worst_clips.csv", index=False)
+
+
+def _print_metrics(metrics):
+    print(
+        f"validation accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"{metrics['num_clips']} clips of {metrics['num_labels']} labels"
+    )
+    print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
+    if "left_out" in metrics:
+        left_out = metrics["left_out"]
+        print(f"unknown among {left_out['num_clips']} clips of the words left out: {left_out['recall']:.4f}")
+
+
+def evaluate(args):
+    """Score a trained model on the validation speakers: metrics, confusion matrix, worst clips."""
+    from kaggle_speech import experiment, index, runs
+
+    model, vocabulary = runs.load_run(args.run)
+    clips_df, _ = _read_index(args.data)
+    out_dir = Path(args.out or args.run / "evaluation")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    val_df = index.validation_clips(clips_df)
+    metrics, probabilities = experiment.validate(model, vocabulary, val_df)
+    _draw_validation(val_df, probabilities, out_dir)
+    runs.write_json(out_dir / "metrics.json", metrics)
+    _print_metrics(metrics)
+    print(f"metrics, confusion matrix and worst clips: {out_dir}")
+
+
+def publish(args):
+    """Copy a finished run's model, with a card, to a folder that can be handed on."""
+    from kaggle_speech import runs
+
+    runs.publish_run(args.run, args.out)
+    print(args.out)
+
+
+def export(args):
+    """Write a trained model for other runtimes, compare each file with it, and report sizes, accuracies and speeds."""
+    from kaggle_speech import export, index, runs
+
+    files = [(name, precision) for name in args.formats for precision in args.precisions]
+    files = [pair for pair in files if pair[1] in export.FORMATS[pair[0]][1]]
+    model, vocabulary = runs.load_run(args.run)
+    clips_df, _ = _read_index(args.data)
+    metadata = {"model": runs.model_fingerprint(args.run)} | export.figures_of(args.run)
+    calibration_df = index.select_clips(clips_df, "train", seed=0).head(args.num_calibration)
+    val_df, out_dir = index.validation_clips(clips_df), Path(args.out or args.run)
+    report_df = export.export_run(model, vocabulary, out_dir, "model", files, val_df, calibration_df, metadata)
+    print(report_df.to_string(index=False))
+    print(f"files and model_report.csv: {out_dir}")
+
+
+def predict(args):
+    """Say which of the twelve labels is spoken in audio files, and with what confidence."""
+    from kaggle_speech import audio, decoding, engines, inference
+
+    bad = []
+    engine = None
+    for path in args.files:
+        waveform, errors = audio.read_clips([path])
+        bad += errors
+        if errors:
+            continue
+        engine = engine or engines.load_engine(args.onnx or args.run, args.engine)
+        probabilities = inference.predict_waveforms(engine.model, waveform)
+        probabilities = decoding.competition_probabilities(probabilities, engine.vocabulary)
+        print(f"{path}\t{decoding.most_probable(probabilities)[0]}\t{probabilities.max():.3f}")
+    if bad:
+        raise ValueError("\n".join(bad))
+
+
+def probabilities(args):
+    """Write what a model thinks of the test (or validation) clips; a killed command continues where it stopped."""
+    data_dir = _prepared(args.data)
+    file, _ = _write_probabilities(args, data_dir, args.out, args.split, args.shard)
+    print(f"probabilities of {len(file.names)} clips: {args.out}")
+
+
+def _prepared(data_dir):
+    from kaggle_speech import archives
+
+    data_dir = archives.prepare_data(data_dir)
+    print(f"data: {data_dir}", file=sys.stderr)
+    return data_dir
+
+
+def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
+    """The probability file of a model, and what is known of the model."""
+    from kaggle_speech import engines, index, inference
+
+    if split == "test":
+        clips_df = index.index_test_clips(data_dir)
+    else:
+        clips_df, _ = index.check_clips(index.index_clips(data_dir))
+        clips_df = index.validation_clips(clips_df)
+        clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
+    engine = engines.load_engine(args.onnx or args.run, args.engine)
+    options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
+    file = inference.predict_to_file(engine.model, engine.vocabulary, clips_df, out_path, engine.settings, **options)
+    return file, engine.facts
+
+
+def merge(args):
+    """Make one probability file of all its shards."""
+    from kaggle_speech import probability_file
+
+    file = probability_file.merge_shards(args.files)
+    file.write(args.out)
+    print(f"probabilities of {len(file.names)} clips: {args.out}")
+
+
+def blend(args):
+    """Average probability files of the same clips, with given weights or with weights fitted on validation clips."""
+    from kaggle_speech import ensemble
+
+    weights = args.weights
+    if args.fit:
+        names, opinions = ensemble.read_opinions(args.fit)
+        labels = [word_to_label(name.partition("/")[0]) for name in names]
+        weights = ensemble.fit_weights(opinions, labels)
+    file = ensemble.blend(args.files, weights)
+    file.write(args.out)
+    for path, weight in zip(args.files, file.settings["weights"], strict=True):
+        print(f"{weight:.3f} {path}")
+    print(f"probabilities of {len(file.names)} clips: {args.out}")
+
+
+def pseudo(args):
+    """Write labels for test clips that models agree on, as many of each, for `train --pseudo`."""
+    from kaggle_speech import ensemble
+
+    names, opinions = ensemble.read_opinions(args.files)
+    options = {"min_probability": args.min_probability, "max_per_label": args.max_per_label}
+    labels_df = ensemble.pseudo_labels(names, opinions, **options)
+    labels_df.to_csv(args.out, index=False)
+    print(labels_df["label"].value_counts().reindex(COMPETITION_LABELS, fill_value=0).to_string())
+    print(f"{len(labels_df)} of {len(names)} clips: {args.out}")
+
+
+def submit(args):
+    """Answer the test clips: a checked CSV, a JSON of how it was made, and the probabilities."""
+    from kaggle_speech import decoding, ensemble, probability_file, submission
+
+    data_dir, facts = _prepared(args.data), {}
+    name = Path(args.probabilities or args.onnx or args.run)
+    out_path = Path(args.out or paths.output_dir() / "submissions" / f"{name.stem}.csv")
+    if args.probabilities:
+        file = probability_file.read_probabilities(args.probabilities)
+    else:
+        file, facts = _write_probabilities(args, data_dir, out_path.with_suffix(".npz"))
+    values = decoding.competition_probabilities(file.probabilities, file.vocabulary)
+    if args.match_label_mix:
+        values = ensemble.match_label_mix(values)
+    answers, sample_path = decoding.most_probable(values), data_dir / "sample_submission.csv"
+    if not sample_path.exists():
+        print(f"{sample_path} is missing: the names of the clips could not be checked", file=sys.stderr)
+        sample_path = None
+    how = {"probabilities": file.settings, "match_label_mix": args.match_label_mix}
+    submission.write_submission(file.names, answers, out_path, sample_path, settings=facts | how)
+    print(f"checked submission of {len(answers)} clips: {out_path}")
+
+
+def diff(args):
+    """Count the answers that differ between two submissions, label by label."""
+    from kaggle_speech import submission
+
+    changes_df = submission.compare_submissions(args.before, args.after)
+    print(changes_df.to_string())
+    print(f"{changes_df['left'].sum()} of {changes_df['before'].sum()} answers changed")

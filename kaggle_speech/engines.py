@@ -1,0 +1,53 @@
+"""Which model answers, and what runs it: onnxruntime where there is an exported file, else Keras."""
+
+import importlib.util
+import typing
+from pathlib import Path
+
+from kaggle_speech import paths
+from kaggle_speech.runtimes import OnnxModel
+
+ENGINES = ("onnxruntime", "keras")
+
+
+class Engine(typing.NamedTuple):
+    """A model that is ready to answer.
+
+    Attributes:
+        model: what has `predict_on_batch`, waveform in, probabilities out.
+        vocabulary: labels in the order of its outputs.
+        settings: JSON-able; tells the model and the engine from others.
+        facts: what the model's folder or file says of its training, for the JSON beside a submission.
+    """
+
+    model: typing.Any
+    vocabulary: tuple
+    settings: dict
+    facts: dict
+
+
+def load_engine(path=paths.PRETRAINED_DIR, engine=None):
+    """The model of a run or of an exported file.
+
+    Args:
+        path: folder of a finished run, maybe with a `model.onnx` beside its `model.keras`; or an `.onnx` file.
+        engine: `onnxruntime` (quicker, and imports no TensorFlow), `keras`, or None for the first that there is.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run, or no file for the engine.
+        ValueError: `engine` is none of these, or the exported file is not one of this package.
+    """
+    if engine not in (None, *ENGINES):
+        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
+    path = Path(path)
+    onnx_path = path if path.suffix == ".onnx" else path / "model.onnx"
+    is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
+    if engine == "onnxruntime" or path.suffix == ".onnx" or (engine is None and is_there):
+        model = OnnxModel(onnx_path)
+        settings = {name: model.metadata.get(name) for name in ("model", "precision")}
+        return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata)
+    from kaggle_speech import runs
+
+    model, vocabulary = runs.load_run(path)
+    settings = {"model": runs.model_fingerprint(path), "precision": "float32", "engine": "keras"}
+    return Engine(model, vocabulary, settings, runs.read_json(path / "metrics.json"))

@@ -1,0 +1,78 @@
+"""Exported models, each with the method of a Keras model that `inference` needs: waveform in, probabilities out.
+
+`OnnxModel` needs NumPy and onnxruntime only.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+
+class OnnxModel:
+    """A file from `export.export_onnx`.
+
+    Args:
+        path: the `.onnx` file.
+        num_threads: of the processor; None for as many as it has.
+
+    Attributes:
+        metadata: dict, what the file says of itself: vocabulary, sample rate, features, licence, ...
+        vocabulary: labels in the order of the outputs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no ONNX model, or none of this package's; names it.
+    """
+
+    def __init__(self, path, num_threads=None):
+        import onnxruntime
+
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: must be an ONNX file. Received: none")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or 0
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own classes have no common base
+            raise ValueError(f"{path}: must be an ONNX model. Received: {error}") from error
+        found = self.session.get_modelmeta().custom_metadata_map
+        if "vocabulary" not in found:
+            raise ValueError(f"{path}: must be exported by kaggle_speech. Received: metadata {sorted(found)}")
+        self.metadata = {name: json.loads(value) for name, value in found.items()}
+        self.vocabulary = tuple(self.metadata["vocabulary"])
+        self.input_name = self.session.get_inputs()[0].name
+
+    def predict_on_batch(self, waveform):
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        (probabilities,) = self.session.run(None, {self.input_name: np.asarray(waveform, dtype="float32")})
+        return probabilities
+
+
+class LiteRTModel:
+    """A file from `export.export_litert`; it takes one clip at a time.
+
+    Args:
+        path: the `.tflite` file.
+        num_threads: of the processor; None for LiteRT's own choice.
+
+    Raises:
+        ValueError: the file is no LiteRT model.
+    """
+
+    def __init__(self, path, num_threads=None):
+        import tensorflow as tf
+
+        self.interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads)
+        self.interpreter.allocate_tensors()
+        self.input_index = self.interpreter.get_input_details()[0]["index"]
+        self.output_index = self.interpreter.get_output_details()[0]["index"]
+
+    def predict_on_batch(self, waveform):
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        return np.concatenate([self._predict(clip[None]) for clip in np.asarray(waveform, dtype="float32")])
+
+    def _predict(self, waveform):
+        self.interpreter.set_tensor(self.input_index, waveform)
+        self.interpreter.invoke()
+        return self.interpreter.get_tensor(self.output_index)
