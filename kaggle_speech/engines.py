@@ -5,6 +5,7 @@ import typing
 from pathlib import Path
 
 from kaggle_speech import paths
+from kaggle_speech.atomic import file_fingerprint
 from kaggle_speech.runtimes import OnnxModel
 
 ENGINES = ("onnxruntime", "keras")
@@ -35,7 +36,8 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
 
     Raises:
         FileNotFoundError: the folder holds no finished run, or no file for the engine.
-        ValueError: `engine` is none of these, or the exported file is not one of this package.
+        ValueError: `engine` is none of these, or the exported file is not one of this package, or of another model than
+            the one beside it.
     """
     if engine not in (None, *ENGINES):
         raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
@@ -44,6 +46,12 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
     is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
     if engine == "onnxruntime" or path.suffix == ".onnx" or (engine is None and is_there):
         model = OnnxModel(onnx_path)
+        keras_path = path / "model.keras"
+        if keras_path.exists() and model.metadata["model"] != file_fingerprint(keras_path):
+            raise ValueError(
+                f"{onnx_path}: must be exported from the model.keras beside it. Export again, or remove it. "
+                f"Received: one exported from {model.metadata['model']}"
+            )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}
         return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata)
     from kaggle_speech import runs

@@ -4,7 +4,6 @@
 `metrics.json`, and `bad_clips.csv` where clips could not be read.
 """
 
-import hashlib
 import importlib
 import json
 import platform
@@ -15,7 +14,7 @@ import keras
 
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models, paths  # noqa: F401
-from kaggle_speech.atomic import replace_file
+from kaggle_speech.atomic import file_fingerprint, replace_file
 
 
 def library_versions():
@@ -115,7 +114,8 @@ def publish_run(run_dir, out_dir):
 
     Args:
         run_dir: folder of a finished run.
-        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`.
+        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`. What `export` wrote for the run
+            does not go there: the model is saved anew, without its optimizer, and is to be exported from there.
 
     Raises:
         FileNotFoundError: the run is not finished.
@@ -159,7 +159,7 @@ def model_fingerprint(run_dir):
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
     """
-    return hashlib.sha256(_model_path(run_dir).read_bytes()).hexdigest()[:16]
+    return file_fingerprint(_model_path(run_dir))
 
 
 def load_run(run_dir=paths.PRETRAINED_DIR):

@@ -149,3 +149,29 @@ def test_missing_file(tmp_path):
 def test_real_clips_have_the_length_that_soundfile_sees(real_dir):
     paths = sorted((real_dir / "train" / "audio" / "yes").glob("*.wav"))[:50]
     assert [audio.audio_length(path) for path in paths] == [soundfile.info(path).frames for path in paths]
+
+
+def test_many_clips_are_read_as_one_by_one(tmp_path, rng):
+    """The usual files, shorter and longer ones, and those for the other reader, in one call."""
+    paths = [tmp_path / f"{number}.wav" for number in range(6)]
+    for path, num_samples in zip(paths, (16_000, 9_000, 20_000, 1, 16_000, 16_000), strict=True):
+        audio.write_wav(path, 0.3 * rng.standard_normal(num_samples))
+    with_chunk(paths[4], b"LIST", b"abc", before=True)
+    soundfile.write(paths[5], tone(44_100), 44_100, subtype="FLOAT")
+    clips, errors = audio.read_clips(paths)
+    assert errors == [] and clips.dtype == np.float32
+    np.testing.assert_array_equal(clips, [audio.read_clip(path) for path in paths])
+
+
+def test_of_many_clips_the_bad_ones_are_named(tmp_path):
+    paths = [tmp_path / f"{name}.wav" for name in ("good", "missing", "empty", "truncated", "rate")]
+    audio.write_wav(paths[0], tone(16_000))
+    paths[2].write_bytes(b"")
+    paths[3].write_bytes(paths[0].read_bytes()[:-2])
+    audio.write_wav(paths[4], tone(44_100), 44_100)
+    clips, errors = audio.read_clips(paths, resample=False)
+    np.testing.assert_array_equal(clips[0], audio.read_clip(paths[0]))
+    assert not clips[1:].any()
+    rules = ("No such file", "must not be empty", "truncated", "must have 16000 samples a second. Received: 44100")
+    for path, rule, error in zip(paths[1:], rules, errors, strict=True):
+        assert path.name in error and rule in error

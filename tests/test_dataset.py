@@ -134,3 +134,19 @@ def test_mixup_blends_a_share_of_the_batches(clips_df):
         np.testing.assert_allclose(after.sum(axis=1), 1, atol=1e-6)
         if not was_mixed:
             np.testing.assert_array_equal(before, after)
+
+
+def test_pseudo_labelled_clips_fill_a_share_of_every_batch(clips_df):
+    labels = COMPETITION_LABELS[:2]
+    clips_df = clips_df.assign(label=labels[0])
+    pseudo_df = clips_df.head(7).assign(label=labels[1])
+    options = {"batch_size": 16, "shuffle": True, "pseudo_df": pseudo_df, "pseudo_fraction": 0.25, "seed": 3}
+    ds = dataset.make_dataset(clips_df, labels, **options)
+    passes = [[target.numpy() for _, target in ds] for _ in range(2)]
+    assert ds.cardinality() == len(passes[0]) == 5  # 50 clips, 12 a batch
+    for targets in passes:
+        assert [int(target[:, 1].sum()) for target in targets] == [4] * 5
+        assert sum(int(target[:, 0].sum()) for target in targets) == 50
+    again = [target.numpy() for _, target in dataset.make_dataset(clips_df, labels, **options)]
+    for one, other in zip(passes[0], again, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,5 +1,6 @@
 """export.py and what runs its files: every architecture, in every format, answers as the Keras model does."""
 
+import shutil
 import subprocess
 import sys
 
@@ -138,6 +139,32 @@ def test_the_file_says_what_it_is(trained, clips, tmp_path):
     assert "CC BY 4.0" in loaded.metadata["licence"]
     engine = engines.load_engine(tmp_path / "model.onnx")
     assert engine.settings["engine"] == "onnxruntime" and engine.vocabulary == COMPETITION_LABELS
+
+
+def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path):
+    run_dir = paths.PRETRAINED_DIR.parent / "tc_resnet"
+    for name in ("model.keras", "run.json", "metrics.json"):
+        shutil.copy(run_dir / name, tmp_path)
+    assert engines.load_engine(tmp_path).settings["engine"] == "keras"
+    facts = export.metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
+    expected = inference.predict_waveforms(trained, clips)
+    export.export_onnx(trained, tmp_path / "model.onnx", facts, clips, expected)
+    quick, slow = engines.load_engine(tmp_path), engines.load_engine(tmp_path, "keras")
+    assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
+    assert quick.settings["model"] == slow.settings["model"]
+    answers = [inference.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    export.export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
+    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model.keras beside it"):
+        engines.load_engine(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
+def test_the_packages_models_have_their_exported_files(name, clips):
+    run_dir = paths.PRETRAINED_DIR.parent / name
+    loaded = [engines.load_engine(run_dir, engine).model for engine in engines.ENGINES]
+    answers = [inference.predict_waveforms(model, clips) for model in loaded]
+    np.testing.assert_allclose(*answers, atol=1e-5)
 
 
 def test_files_that_are_no_model(tmp_path):

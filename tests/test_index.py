@@ -1,6 +1,7 @@
 """index.py: the frame, the splits, and what happens to folders and files that are not as they should be."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -189,3 +190,26 @@ def test_protocol(real_dir):
     spoken_df = clips_df[clips_df["split"] != "noise"]
     assert (spoken_df.groupby("speaker")["split"].nunique() == 1).all()
     assert np.isin(["train", "tune", "val"], spoken_df["split"]).all()
+
+
+def test_pseudo_labels_find_their_clips(make_data, tmp_path):
+    data_dir = make_data(("yes", "no"), num_test=3)
+    names = index.index_test_clips(data_dir)["fname"]
+    path = tmp_path / "pseudo.csv"
+
+    def write(**columns):
+        pd.DataFrame(columns).to_csv(path, index=False)
+
+    write(fname=[names[2], names[0]], label=["yes", "silence"], probability=[0.9, 0.8])
+    pseudo_df = index.pseudo_clips(path, data_dir)
+    labels = {Path(clip).name: label for clip, label in zip(pseudo_df["path"], pseudo_df["label"], strict=True)}
+    assert labels == {names[2]: "yes", names[0]: "silence"} and list(pseudo_df) == ["path", "label"]
+    for columns, message in [
+        ({"fname": ["nowhere.wav"], "label": ["yes"]}, "nowhere.wav"),
+        ({"fname": [names[0]], "label": ["bed"]}, r"labels \['bed'\]"),
+        ({"name": [names[0]], "label": ["yes"]}, "must have rows with `fname` and `label`"),
+        ({"fname": [], "label": []}, "must have rows with `fname` and `label`"),
+    ]:
+        write(**columns)
+        with pytest.raises(ValueError, match=f"pseudo.csv: .*{message}"):
+            index.pseudo_clips(path, data_dir)

@@ -48,7 +48,7 @@ ALLOWED = {
     "probability_file": ["atomic"],
     "inference": ["atomic", "audio", "probability_file", "progress"],
     "runtimes": [],
-    "engines": ["paths", "runtimes", "runs"],
+    "engines": ["atomic", "paths", "runtimes", "runs"],
     "ensemble": ["labels", "decoding", "probability_file"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
