@@ -26,7 +26,7 @@ run: setup
 	out="$${KAGGLE_SPEECH_OUTPUT:-.}" && \
 	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir "$$out/runs/notebooks" \
 		--HTMLExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor $(NOTEBOOKS) && \
-	echo "submission: $$out/submissions/10_tc_resnet.csv (checked), its settings in 10_tc_resnet.json beside it" && \
+	echo "submission: $$out/submissions/10_ensemble.csv (checked), its settings in 10_ensemble.json beside it" && \
 	echo "figures:    $$out/runs/figures/*.png" && \
 	echo "notebooks:  $$out/runs/notebooks/*.html"
 

@@ -4,6 +4,7 @@ TensorFlow is imported by the commands that need it, so that `--help` and the ot
 """
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -214,6 +215,8 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
         clips_df, _ = index.check_clips(index.index_clips(data_dir))
         clips_df = index.validation_clips(clips_df)
         clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
+    # TensorFlow's own threads would be in the way: `inference` gives each core batches of its own.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     engine = engines.load_engine(args.onnx or args.run, args.engine)
     options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
     file = inference.predict_to_file(engine.model, engine.vocabulary, clips_df, out_path, engine.settings, **options)

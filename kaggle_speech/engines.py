@@ -45,7 +45,7 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
     onnx_path = path if path.suffix == ".onnx" else path / "model.onnx"
     is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
     if engine == "onnxruntime" or path.suffix == ".onnx" or (engine is None and is_there):
-        model = OnnxModel(onnx_path)
+        model = OnnxModel(onnx_path, num_threads=1)  # `inference` gives each core batches of its own
         keras_path = path / "model.keras"
         if keras_path.exists() and model.metadata["model"] != file_fingerprint(keras_path):
             raise ValueError(

@@ -6,8 +6,8 @@ model, or an `onnx_model.OnnxModel`.
 
 import concurrent.futures
 import functools
-import itertools
 import json
+import os
 import re
 import shutil
 import time
@@ -48,26 +48,33 @@ def parse_transform(text):
     return lambda waveform: np.pad(waveform, ((0, 0), (before, after)))[:, after : after + waveform.shape[1]]
 
 
+def _num_cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
-    """Probabilities batch by batch, the mean over what changes make of it; the next batch is read meanwhile.
+    """Probabilities batch by batch, the mean over what changes make of it. Each core reads and answers its own batches.
 
     Messages on files that cannot be read are added to `errors`. Strict: other sample rates are errors, and a batch that
     is not full is filled up, since the last bits of an answer depend on the size of the batch.
     """
+
+    def answer(batch):
+        waveform, batch_errors = read_clips(batch, resample=not is_strict)
+        if is_strict and len(batch) < batch_size:
+            waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
+        found = [np.asarray(model.predict_on_batch(change(waveform)))[: len(batch)] for change in changes]
+        return np.mean(found, axis=0), batch_errors
+
     batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
-    with concurrent.futures.ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(read_clips, batches[0], resample=not is_strict)
-        for batch, following in itertools.zip_longest(batches, batches[1:]):
-            waveform, batch_errors = coming.result()
+    with concurrent.futures.ThreadPoolExecutor(_num_cores()) as pool:
+        for probabilities, batch_errors in pool.map(answer, batches):
             errors.extend(batch_errors)
-            coming = following and reader.submit(read_clips, following, resample=not is_strict)
-            if is_strict and len(batch) < batch_size:
-                waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
-            found = [np.asarray(model.predict_on_batch(change(waveform)))[: len(batch)] for change in changes]
-            yield np.mean(found, axis=0)
+            yield probabilities
 
 
-def predict_probabilities(model, clips_df, batch_size=64, progress=True, transforms=("as_is",)):
+def predict_probabilities(model, clips_df, batch_size=32, progress=True, transforms=("as_is",)):
     """The probabilities of every clip of a frame.
 
     Shape: -> `(len(clips_df), num_classes)` float32, row by row.
@@ -122,7 +129,7 @@ def predict_to_file(
     shard=None,
     transforms=("as_is",),
     overwrite=False,
-    batch_size=64,
+    batch_size=32,
     progress=True,
 ):
     """Write the probabilities of many clips to a file, in little memory; a killed call continues when called again.

@@ -95,4 +95,4 @@ def test_they_run_in_order_on_the_sample(sample_dir, output_dir, monkeypatch):
         outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
         assert any("image/png" in output.get("data", {}) for output in outputs), path
         assert list((output_dir / "runs" / "figures").glob(f"{path.stem[:2]}_*.png")), path
-    check_submission(output_dir / "submissions" / "10_tc_resnet.csv", sample_dir / "sample_submission.csv")
+    check_submission(output_dir / "submissions" / "10_ensemble.csv", sample_dir / "sample_submission.csv")
