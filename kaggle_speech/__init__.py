@@ -4,14 +4,15 @@ A clip flows one way, and every stage is a module of its own:
 
     wav file -> waveform batch -> [ features -> model ] -> probabilities -> labels -> submission.csv
     audio       dataset             features    models     inference        decoding   submission
-    archives    index, noise        (inside the .keras     evaluation
-    sample      augment, vocoder     file)                 plots
+    archives    index, noise        (inside the .keras     ensemble         evaluation
+    sample      augment, vocoder     and .onnx file)       probability_file plots
 
 `labels` holds the vocabularies and the splits' hash, `paths` finds the data,
 `downloads` fetches it, `recipe` says all that a training depends on, `training` fits
 (its `callbacks` keep the best), `runs` keeps what a training made, `experiment` goes
 from recipes to runs and tables, `convert` writes features to disk for other tools,
-and `python -m kaggle_speech --help` is the door.
+`export` writes models for other runtimes, `runtimes` and `engines` run them, and
+`python -m kaggle_speech --help` is the door (`commands`).
 Importing the package imports none of them, and not TensorFlow either:
 `from kaggle_speech import dataset, features`.
 """

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 NUM_CLIPS = 158_538
+MEMORY_PERCENTAGES = (20, 40, 60, 80, 100)
 #: Stages that all cores do at the same time.
 PARALLEL = ("read and decode", "features and network")
 
@@ -80,8 +81,8 @@ def run(args):
     timed("CSV and check", submission.write_submission)(file.names, answers, out_path.with_suffix(".csv"))
     seconds = clock() - begin
     done.set()
-    at_a_fifth = memory[len(memory) // 5]
-    print(json.dumps({"seconds": seconds, "spent": spent, "memory": [at_a_fifth, memory[-1], max(memory)]}))
+    resident = {percent: memory[(len(memory) - 1) * percent // 100] for percent in MEMORY_PERCENTAGES}
+    print(json.dumps({"seconds": seconds, "spent": spent, "resident": resident}))
 
 
 def librosa_clips_per_second(paths):
@@ -125,7 +126,7 @@ def main():
             for stage, seconds in found["spent"].items():
                 num_cores = os.cpu_count() if stage in PARALLEL else 1
                 print(f"  {stage}: {seconds / num_cores:.1f} s, {seconds / num_cores / found['seconds']:.0%}")
-            print("  memory: {:,.0f} MB after 20 %, {:,.0f} MB at the end, {:,.0f} MB at most".format(*found["memory"]))
+            print("  memory:", ", ".join(f"{percent} %: {size:,.0f} MB" for percent, size in found["resident"].items()))
 
 
 if __name__ == "__main__":
