@@ -5,13 +5,9 @@ that answers otherwise is an error and is not kept. In int8 the network is quant
 the Fourier transform does not survive it.
 """
 
-import contextlib
 import dataclasses
-import io
 import json
-import logging
 import shutil
-import warnings
 from pathlib import Path
 
 import keras
@@ -61,18 +57,6 @@ def _check(path, probabilities, expected, precision):
         )
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Without what the converters print."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
 def metadata_of(model, vocabulary, more=()):
     """What an exported file says of itself, and what more is given: a dict of what is JSON-able."""
     return {
@@ -119,7 +103,7 @@ def export_onnx(model, out_path, metadata, waveform, expected, *, precision="flo
     import tf2onnx
 
     signature = (tf.TensorSpec((None, CLIP_SAMPLES), tf.float32, name="waveform"),)
-    with _quiet():
+    with onnx_graph.quiet():
         handlers = {"Erfc": (_one_minus_erf, [])}
         proto, _ = tf2onnx.convert.from_keras(model, signature, opset=OPSET, custom_op_handlers=handlers)
     proto = onnx_graph.fold(proto)
@@ -148,7 +132,7 @@ def export_litert(model, out_path, waveform, expected, *, precision="float32"):
         converter.target_spec.supported_types = [tf.float16]
 
     def write(path):
-        with _quiet():
+        with onnx_graph.quiet():
             path.write_bytes(converter.convert())
             runtime = LiteRTModel(path)
         _check(out_path, inference.predict_waveforms(runtime, waveform), expected, precision)
@@ -160,7 +144,7 @@ def export_saved_model(model, out_dir, waveform, expected):
     """Write a SavedModel folder, whose `serve` takes any number of clips. Args, Raises: as `export_onnx`."""
 
     def write(folder):
-        with _quiet():
+        with onnx_graph.quiet():
             model.export(folder, verbose=False)
         _check(out_dir, inference.predict_waveforms(SavedModel(folder), waveform), expected, "float32")
 

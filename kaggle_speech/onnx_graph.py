@@ -4,8 +4,10 @@ Needs onnx and onnxruntime, and neither TensorFlow nor Keras.
 """
 
 import contextlib
+import io
 import logging
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +60,7 @@ def quantize(proto, waveform, float_layers):
     for node in proto.graph.node:
         groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
         excluded += [node.name] if node.op_type == "Conv" and groups > [1] else []
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         paths = [Path(folder) / name for name in ("float32.onnx", "int8.onnx")]
         onnx.save(proto, paths[0])
         quantize_static(
@@ -73,11 +75,13 @@ def quantize(proto, waveform, float_layers):
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Without the advice to preprocess, which `fold` has done."""
+def quiet():
+    """Without what converters print, and the advice to preprocess, which `fold` has done."""
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(logging.NOTSET)
 

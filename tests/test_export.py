@@ -10,8 +10,8 @@ import onnx
 import pandas as pd
 import pytest
 
-from kaggle_speech import engines, export, inference, onnx_graph, paths, runs
-from kaggle_speech.audio import read_clip, write_wav
+from kaggle_speech import engines, export, index, inference, onnx_graph, paths, runs
+from kaggle_speech.audio import read_clip, read_clips, write_wav
 from kaggle_speech.features import LogMelSpectrogram
 from kaggle_speech.filters import FeatureSpec
 from kaggle_speech.labels import COMPETITION_LABELS
@@ -58,15 +58,16 @@ def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech)
         np.testing.assert_allclose(loaded.predict_on_batch(batch), expected[: len(batch)], atol=1e-4)
     export.export_litert(model, tmp_path / "model.tflite", speech, expected)
     np.testing.assert_allclose(LiteRTModel(tmp_path / "model.tflite").predict_on_batch(speech), expected, atol=1e-4)
+    export.export_saved_model(model, tmp_path / "saved", speech, expected)
+    np.testing.assert_allclose(export.SavedModel(tmp_path / "saved").predict_on_batch(speech), expected, atol=1e-4)
 
 
-def test_saved_model_answers_the_same(trained, clips, tmp_path):
+def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
     expected = inference.predict_waveforms(trained, clips)
-    for _ in range(2):  # also where there is one already
+    for _ in range(2):
         export.export_saved_model(trained, tmp_path / "saved", clips, expected)
-    np.testing.assert_allclose(
-        export.SavedModel(tmp_path / "saved").predict_on_batch(clips[:3]), expected[:3], atol=1e-5
-    )
+        onnx_bytes(trained, tmp_path / "model.onnx", clips)
+    assert {path.name for path in tmp_path.iterdir()} == {"saved", "model.onnx"}
 
 
 def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
@@ -83,6 +84,24 @@ def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
     assert np.abs(found["int8"] - expected).max() > 1e-4  # it is quantised indeed
     weights = onnx.load(tmp_path / "int8.onnx").graph.initializer
     assert sum(tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1 for tensor in weights) >= 10
+
+
+@pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
+def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
+    """At most half a point, calibrated on training clips; the smallest net stays under 200 kB."""
+    clips_df = index.index_clips(real_dir)
+    calibration, _ = read_clips(list(index.select_clips(clips_df, "train", seed=0)["path"][:256]))
+    val_df = index.validation_clips(clips_df)
+    waveform, _ = read_clips(list(val_df["path"]))
+    model, _ = runs.load_run(paths.PRETRAINED_DIR.parent / name)
+    expected = inference.predict_waveforms(model, waveform)
+    facts, path = export.metadata_of(model, COMPETITION_LABELS), tmp_path / "int8.onnx"
+    export.export_onnx(model, path, facts, waveform, expected, precision="int8", calibration=calibration)
+    found = inference.predict_waveforms(OnnxModel(path), waveform)
+    truth = [COMPETITION_LABELS.index(label) for label in val_df["label"]]
+    exact, quantized = ((answers.argmax(axis=1) == truth).mean() for answers in (expected, found))
+    assert exact > 0.94 and quantized > exact - 0.005
+    assert path.stat().st_size < 200_000
 
 
 def test_int8_leaves_the_frontend_in_float(trained, clips):
