@@ -14,6 +14,10 @@ from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.recipe import Augmentation, Recipe
 
 
+#: Of `export`, which is not imported here: it needs TensorFlow.
+FORMATS, PRECISIONS = ("onnx", "litert", "saved_model"), ("float32", "float16", "int8")
+
+
 def _positive(number_type):
     """A parser of numbers above zero."""
 
@@ -126,8 +130,13 @@ def _add_inference(add, data, overwrite, finished_run):
         run=finished_run,
         data=data,
         out={"help": "folder to write to; the run's own"},
-        formats={"nargs": "+", "default": ["onnx"], "help": "onnx, litert, saved_model"},
-        precisions={"nargs": "+", "default": ["float32"], "help": "float32, float16, int8"},
+        formats={"nargs": "+", "default": ["onnx"], "choices": FORMATS, "help": "of the files"},
+        precisions={
+            "nargs": "+",
+            "default": ["float32"],
+            "choices": PRECISIONS,
+            "help": "each, where the format has it",
+        },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},
     )
     add(commands.predict, **model, files={"nargs": "+", "help": "audio files; the first second of each counts"})

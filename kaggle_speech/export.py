@@ -99,9 +99,12 @@ def export_onnx(model, out_path, metadata, waveform, expected, *, precision="flo
 
     Raises:
         ExportError: the file does not answer as the model does.
+        ValueError: int8 without clips to calibrate on.
     """
     import tf2onnx
 
+    if precision == "int8" and calibration is None:
+        raise ValueError("`calibration` must be training clips where `precision` is int8. Received: None")
     signature = (tf.TensorSpec((None, CLIP_SAMPLES), tf.float32, name="waveform"),)
     with onnx_graph.quiet():
         handlers = {"Erfc": (_one_minus_erf, [])}

@@ -1,7 +1,7 @@
 """A model over files: probabilities, one row a file, in their order. Needs no TensorFlow.
 
 A model is whatever has `predict_on_batch`, waveforms in, probabilities out: a Keras
-model, or an `onnx_model.OnnxModel`.
+model, or one of `runtimes`.
 """
 
 import concurrent.futures
