@@ -13,7 +13,6 @@ from kaggle_speech.engines import ENGINES
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.recipe import Augmentation, Recipe
 
-
 #: Of `export`, which is not imported here: it needs TensorFlow.
 FORMATS, PRECISIONS = ("onnx", "litert", "saved_model"), ("float32", "float16", "int8")
 
@@ -135,7 +134,7 @@ def _add_inference(add, data, overwrite, finished_run):
             "nargs": "+",
             "default": ["float32"],
             "choices": PRECISIONS,
-            "help": "each, where the format has it",
+            "help": "each that the format has",
         },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},
     )
