@@ -194,7 +194,7 @@ def probabilities(args):
     """Write what a model thinks of the test (or validation) clips; a killed command continues where it stopped."""
     data_dir = _prepared(args.data)
     file, _ = _write_probabilities(args, data_dir, args.out, args.split, args.shard)
-    print(f"probabilities of {len(file.names)} clips: {args.out}")
+    _print_file(file, args.out)
 
 
 def _prepared(data_dir):
@@ -223,13 +223,28 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
     return file, engine.facts
 
 
+def _true_labels(names):
+    """What is said in validation clips, whose names begin with the word; None for other clips."""
+    return [word_to_label(name.partition("/")[0]) for name in names] if all("/" in name for name in names) else None
+
+
+def _print_file(file, path):
+    from kaggle_speech import decoding
+
+    labels = _true_labels(file.names)
+    if labels is not None:
+        answers = decoding.most_probable(decoding.competition_probabilities(file.probabilities, file.vocabulary))
+        print(f"validation accuracy {(answers == labels).mean():.4f}")
+    print(f"probabilities of {len(file.names)} clips: {path}")
+
+
 def merge(args):
     """Make one probability file of all its shards."""
     from kaggle_speech import probability_file
 
     file = probability_file.merge_shards(args.files)
     file.write(args.out)
-    print(f"probabilities of {len(file.names)} clips: {args.out}")
+    _print_file(file, args.out)
 
 
 def blend(args):
@@ -239,13 +254,17 @@ def blend(args):
     weights = args.weights
     if args.fit:
         names, opinions = ensemble.read_opinions(args.fit)
-        labels = [word_to_label(name.partition("/")[0]) for name in names]
+        labels = _true_labels(names)
+        if labels is None:
+            raise ValueError(
+                f"{args.fit[0]}: must be of validation clips (--split val). Received: clips without a label"
+            )
         weights = ensemble.fit_weights(opinions, labels)
     file = ensemble.blend(args.files, weights)
     file.write(args.out)
     for path, weight in zip(args.files, file.settings["weights"], strict=True):
         print(f"{weight:.3f} {path}")
-    print(f"probabilities of {len(file.names)} clips: {args.out}")
+    _print_file(file, args.out)
 
 
 def pseudo(args):

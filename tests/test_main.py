@@ -131,6 +131,11 @@ def test_blend_pseudo_labels_and_training_on_them(run_dir, data_dir, tmp_path, c
     assert main(["blend", *files, *fit, "--out", path("blend.npz")]) == 0
     weights = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()[:2]]
     assert sum(weights) == pytest.approx(1, abs=0.01)
+    assert main(["blend", *files, "--fit", *files, "--out", path("x.npz")]) == 1
+    assert "must be of validation clips" in capsys.readouterr().err
+    assert main(["blend", path("mine_val.npz"), "--out", path("val.npz")]) == 0
+    accuracy = json.loads((run_dir / "metrics.json").read_text())["accuracy"]
+    assert f"validation accuracy {accuracy:.4f}" in capsys.readouterr().out
     assert main(["blend", *files, "--weights", "1", "--out", path("x.npz")]) == 1
     assert "`weights` must be 2 numbers" in capsys.readouterr().err
     assert main(["pseudo", files[1], "--min-probability", "0.2", "--max-per-label", "9", "--out", path("p.csv")]) == 0
