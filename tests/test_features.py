@@ -27,10 +27,12 @@ def assert_agrees_with_librosa(waveform):
     waveform_64 = waveform.astype("float64")
     mel = librosa.feature.melspectrogram(y=waveform_64, **LIBROSA)
     log_mel = np.asarray(features.log_mel_spectrogram(waveform, SPEC))
-    # float32 sums of loud bins leave a rounding error in those 80 dB under them.
-    np.testing.assert_allclose(log_mel.T, librosa.power_to_db(mel), atol=1e-2)
+    expected = librosa.power_to_db(mel)
+    near = expected > expected.max() - 70  # float32 sums of loud bins leave a rounding error in those 80 dB under them
+    np.testing.assert_allclose(log_mel.T[near], expected[near], atol=1e-3)
+    np.testing.assert_allclose(log_mel.T, expected, atol=5e-3)
     mfcc = np.asarray(features.mfcc(waveform, SPEC))
-    np.testing.assert_allclose(mfcc.T, librosa.feature.mfcc(y=waveform_64, **LIBROSA), atol=1e-2)
+    np.testing.assert_allclose(mfcc.T, librosa.feature.mfcc(y=waveform_64, **LIBROSA), atol=1e-3)
 
 
 def test_agreement_with_librosa(speech):

@@ -112,9 +112,9 @@ def test_accumulated_gradients_make_fewer_updates(clips_df, tmp_path):
 
 
 def test_sgd_learns_too(clips_df, tmp_path):
-    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=15, optimizer="sgd", learning_rate=0.1)
+    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, optimizer="sgd", learning_rate=0.1)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
-    assert history_df["accuracy"].max() == 1.0 and history_df["val_accuracy"].max() > 0.8
+    assert history_df["accuracy"].max() == 1.0 and history_df["val_accuracy"].max() == 1.0
 
 
 def test_class_weights_weigh(clips_df, tmp_path):
