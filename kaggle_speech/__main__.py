@@ -12,9 +12,7 @@ from kaggle_speech import commands, paths
 from kaggle_speech.engines import ENGINES
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.recipe import Augmentation, Recipe
-
-#: Of `export`, which is not imported here: it needs TensorFlow.
-FORMATS, PRECISIONS = ("onnx", "litert", "saved_model"), ("float32", "float16", "int8")
+from kaggle_speech.runtimes import FORMATS
 
 
 def _positive(number_type):
@@ -133,7 +131,7 @@ def _add_inference(add, data, overwrite, finished_run):
         precisions={
             "nargs": "+",
             "default": ["float32"],
-            "choices": PRECISIONS,
+            "choices": FORMATS["onnx"][1],
             "help": "each that the format has",
         },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},

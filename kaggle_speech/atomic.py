@@ -29,6 +29,13 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def file_fingerprint(path):
-    """Sixteen hexadecimal digits that tell one file's content from another's."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+def fingerprint(content):
+    """Sixteen hexadecimal digits that tell one content, bytes or text, from another."""
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def differences(found, wanted):
+    """Where two dicts differ: two dicts, the one's values and the other's; a name that is missing has None."""
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    return tuple({name: settings.get(name) for name in names} for settings in (found, wanted))

@@ -157,15 +157,15 @@ def publish(args):
 
 def export(args):
     """Write a trained model for other runtimes, compare each file with it, and report sizes, accuracies and speeds."""
-    from kaggle_speech import export, index, runs
+    from kaggle_speech import export, index, runs, runtimes
 
     files = [(name, precision) for name in args.formats for precision in args.precisions]
-    files = [pair for pair in files if pair[1] in export.FORMATS[pair[0]][1]]
+    files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
     model, vocabulary = runs.load_run(args.run)
     clips_df, _ = _read_index(args.data)
-    metadata = {"model": runs.model_fingerprint(args.run)} | export.figures_of(args.run)
     calibration_df = index.select_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = index.validation_clips(clips_df), Path(args.out or args.run)
+    metadata = runs.export_metadata(args.run)
     report_df = export.export_run(model, vocabulary, out_dir, "model", files, val_df, calibration_df, metadata)
     print(report_df.to_string(index=False))
     print(f"files and model_report.csv: {out_dir}")

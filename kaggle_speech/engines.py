@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 from kaggle_speech import paths
-from kaggle_speech.atomic import file_fingerprint
+from kaggle_speech.atomic import fingerprint
 from kaggle_speech.runtimes import OnnxModel
 
 ENGINES = ("onnxruntime", "keras")
@@ -47,10 +47,10 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
     if engine == "onnxruntime" or path.suffix == ".onnx" or (engine is None and is_there):
         model = OnnxModel(onnx_path, num_threads=1)  # `inference` gives each core batches of its own
         keras_path = path / "model.keras"
-        if keras_path.exists() and model.metadata["model"] != file_fingerprint(keras_path):
+        if keras_path.exists() and model.metadata.get("model") != fingerprint(keras_path.read_bytes()):
             raise ValueError(
                 f"{onnx_path}: must be exported from the model.keras beside it. Export again, or remove it. "
-                f"Received: one exported from {model.metadata['model']}"
+                f"Received: one exported from {model.metadata.get('model')}"
             )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}
         return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata)

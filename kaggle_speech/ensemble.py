@@ -16,6 +16,10 @@ def read_opinions(paths):
     Raises:
         ValueError: a file is of other clips; names it.
     """
+    return _opinions(_read_same_clips(paths))
+
+
+def _read_same_clips(paths):
     files = [read_probabilities(path) for path in paths]
     for path, file in zip(paths, files, strict=True):
         if "shard" in file.settings:
@@ -25,6 +29,10 @@ def read_opinions(paths):
                 f"{path}: must be of the clips of {paths[0]}, {len(files[0].names)} from {files[0].names[0]} on. "
                 f"Received: {len(file.names)} from {file.names[0]} on"
             )
+    return files
+
+
+def _opinions(files):
     return files[0].names, np.array([competition_probabilities(file.probabilities, file.vocabulary) for file in files])
 
 
@@ -52,10 +60,11 @@ def blend(paths, weights=None):
     Raises:
         ValueError: files of other clips, or weights that are none.
     """
-    names, opinions = read_opinions(paths)
-    weights = check_weights(weights, len(opinions))
+    files = _read_same_clips(paths)
+    names, opinions = _opinions(files)
+    weights = check_weights(weights, len(files))
     settings = {
-        "blend": [read_probabilities(path).settings for path in paths],
+        "blend": [file.settings for file in files],
         "weights": [round(float(weight), 6) for weight in weights],
     }
     mean = np.tensordot(weights, opinions, axes=1).astype("float32")

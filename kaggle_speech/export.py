@@ -6,6 +6,7 @@ the Fourier transform does not survive it.
 """
 
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -20,14 +21,8 @@ from kaggle_speech import __version__, decoding, inference, onnx_graph
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.runtimes import LiteRTModel, OnnxModel
+from kaggle_speech.runtimes import FORMATS, LiteRTModel, OnnxModel
 
-#: File endings, and the precisions there are.
-FORMATS = {
-    "onnx": (".onnx", ("float32", "float16", "int8")),
-    "litert": (".tflite", ("float32", "float16")),
-    "saved_model": ("_saved_model", ("float32",)),
-}
 #: How far a probability may be from the model's: rounding, and 16-bit weights. int8 is judged by its answers.
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 0.1, "int8": 1.0}
 #: Share of the answers that must be the model's, or a label that the model finds as likely within `SAME_MARGIN`.
@@ -70,12 +65,6 @@ def metadata_of(model, vocabulary, more=()):
     }
 
 
-def figures_of(run_dir):
-    """What an exported file says of a run's accuracy."""
-    metrics = json.loads((Path(run_dir) / "metrics.json").read_text())
-    return {name: metrics[name] for name in ("accuracy", "recall", "num_clips") if name in metrics}
-
-
 def _one_minus_erf(graph, node, name, _):
     """What tf2onnx lacks for the GELU: ONNX has no erfc."""
     one = graph.make_const(f"{name}_one", np.array(1, dtype=np.float32)).output[0]
@@ -96,6 +85,9 @@ def export_onnx(model, out_path, metadata, waveform, expected, *, precision="flo
         precision: `float32`; `float16` stores the weights in half the bytes; `int8` quantises convolutions and dense
             layers, with ranges from `calibration`.
         calibration: `(clips, samples)` of training clips, some hundred; only for int8.
+
+    Returns:
+        `(clips, labels)`; what the file answers.
 
     Raises:
         ExportError: the file does not answer as the model does.
@@ -118,42 +110,27 @@ def export_onnx(model, out_path, metadata, waveform, expected, *, precision="flo
     proto = onnx_graph.shorten_names(proto)
     entries = metadata | {"precision": precision}
     onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
-
-    def write(path):
-        onnx.save(proto, path)
-        _check(out_path, inference.predict_waveforms(OnnxModel(path), waveform), expected, precision)
-
-    _write(out_path, write)
+    return _write(out_path, lambda path: onnx.save(proto, path), OnnxModel, waveform, expected, precision)
 
 
 def export_litert(model, out_path, waveform, expected, *, precision="float32"):
-    """Write a LiteRT (TFLite) file that takes one clip at a time. Args, Raises: as `export_onnx`."""
+    """Write a LiteRT (TFLite) file that takes one clip at a time. Args, Returns, Raises: as `export_onnx`."""
     waveform_input = keras.Input(batch_shape=(1, CLIP_SAMPLES))  # recurrent layers convert for a fixed batch only
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(waveform_input, model(waveform_input)))
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-
-    def write(path):
-        with onnx_graph.quiet():
-            path.write_bytes(converter.convert())
-            runtime = LiteRTModel(path)
-        _check(out_path, inference.predict_waveforms(runtime, waveform), expected, precision)
-
-    _write(out_path, write)
+    return _write(
+        out_path, lambda path: path.write_bytes(converter.convert()), LiteRTModel, waveform, expected, precision
+    )
 
 
 def export_saved_model(model, out_dir, waveform, expected):
-    """Write a SavedModel folder, whose `serve` takes any number of clips. Args, Raises: as `export_onnx`."""
-
-    def write(folder):
-        with onnx_graph.quiet():
-            model.export(folder, verbose=False)
-        _check(out_dir, inference.predict_waveforms(SavedModel(folder), waveform), expected, "float32")
-
+    """Write a SavedModel folder, whose `serve` takes any number of clips. Args, Returns, Raises: as `export_onnx`."""
     out_dir = Path(out_dir)
     shutil.rmtree(out_dir, ignore_errors=True)
-    _write(out_dir, write)
+    export = functools.partial(model.export, verbose=False)
+    return _write(out_dir, export, SavedModel, waveform, expected, "float32")
 
 
 class SavedModel:
@@ -167,14 +144,23 @@ class SavedModel:
         return self.loaded.serve(tf.constant(waveform)).numpy()
 
 
-def _write(out_path, write):
+def _write(out_path, write, runtime_class, waveform, expected, precision):
+    """Write a file, load it and compare its answers, which are returned; only then does it take its place."""
     Path(out_path).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        replace_file(out_path, write)
-    except ExportError:
-        raise
-    except Exception as error:
-        raise ExportError(f"{out_path}: must convert and load again. Received: {error}") from error
+    found = []
+
+    def write_and_check(path):
+        try:
+            with onnx_graph.quiet():
+                write(path)
+                runtime = runtime_class(path)
+            found.append(inference.predict_waveforms(runtime, waveform))
+        except Exception as error:
+            raise ExportError(f"{out_path}: must convert and load again. Received: {error}") from error
+        _check(out_path, found[0], expected, precision)
+
+    replace_file(out_path, write_and_check)
+    return found[0]
 
 
 def export_run(model, vocabulary, out_dir, name, files, val_df, calibration_df, metadata):
@@ -212,15 +198,15 @@ def export_run(model, vocabulary, out_dir, name, files, val_df, calibration_df, 
         suffix = "" if precision == "float32" else f"_{precision}"
         path = Path(out_dir) / f"{name}{suffix}{FORMATS[file_format][0]}"
         if file_format == "onnx":
-            export_onnx(model, path, facts, waveform, expected, precision=precision, calibration=calibration)
+            options = {"precision": precision, "calibration": calibration}
+            found = export_onnx(model, path, facts, waveform, expected, **options)
             runtimes = {num_threads: OnnxModel(path, num_threads) for num_threads in (1, 2)}
         elif file_format == "litert":
-            export_litert(model, path, waveform, expected, precision=precision)
+            found = export_litert(model, path, waveform, expected, precision=precision)
             runtimes = {num_threads: LiteRTModel(path, num_threads) for num_threads in (1, 2)}
         else:
-            export_saved_model(model, path, waveform, expected)
+            found = export_saved_model(model, path, waveform, expected)
             runtimes = {2: SavedModel(path)}
-        found = inference.predict_waveforms(runtimes[2], waveform)
         size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
         row = {"file": path.name, "runtime": file_format, "precision": precision, "bytes": size}
         rows.append(row | _speed_and_accuracy(runtimes, found, expected, val_df, vocabulary))

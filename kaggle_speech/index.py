@@ -7,7 +7,6 @@ silence is cut from.
 """
 
 import concurrent.futures
-import hashlib
 import os
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kaggle_speech import paths
+from kaggle_speech.atomic import fingerprint
 from kaggle_speech.audio import AudioError, audio_length, list_wavs
 from kaggle_speech.labels import (
     BACKGROUND_NOISE_DIR,
@@ -267,4 +267,4 @@ def data_fingerprint(clips_df):
         f"{word}/{Path(path).name} {split} {Path(path).stat().st_size}"
         for path, word, split in zip(clips_df["path"], clips_df["word"], clips_df["split"], strict=True)
     )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return fingerprint("\n".join(lines))

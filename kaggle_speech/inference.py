@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.atomic import replace_file
+from kaggle_speech.atomic import differences, replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
 from kaggle_speech.probability_file import ProbabilityFile, names_fingerprint, read_probabilities
 from kaggle_speech.progress import progress_bar
@@ -209,9 +209,8 @@ def _write_parts(predict, paths, rows, parts_dir, progress):
 
 
 def _check_settings(path, found, wanted):
-    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
-    if names:
-        there, here = ({name: settings.get(name) for name in names} for settings in (found, wanted))
+    there, here = differences(found, wanted)
+    if there:
         raise ValueError(
             f"{path}: must be of the same model, clips and transforms. Choose another file, or overwrite this one. "
             f"It is of {there}. Received: {here}"

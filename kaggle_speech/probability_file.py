@@ -4,14 +4,13 @@ An `.npz` with `names`, `probabilities`, `vocabulary` and, as JSON, `settings`. 
 """
 
 import dataclasses
-import hashlib
 import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.atomic import replace_file
+from kaggle_speech.atomic import differences, fingerprint, replace_file
 
 KEYS = {"names", "probabilities", "vocabulary", "settings"}
 
@@ -80,7 +79,7 @@ def read_probabilities(path):
 
 def names_fingerprint(names):
     """Sixteen hexadecimal digits that tell one list of file names from another."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    return fingerprint("\n".join(names))
 
 
 def merge_shards(paths):
@@ -102,8 +101,8 @@ def merge_shards(paths):
         if not shards:
             first_path, first, first_origin = path, file, origin
         if origin != first_origin:
-            other = {name: origin.get(name) for name in first_origin if origin.get(name) != first_origin[name]}
-            raise ValueError(f"{path}: must be a shard of the same whole as {first_path}. Received: other {other}")
+            wanted, other = differences(first_origin, origin)
+            raise ValueError(f"{path}: must be a shard of the same whole as {first_path}, {wanted}. Received: {other}")
         if number in shards:
             raise ValueError(f"{path}: each shard must be there once. Received: {number} of {num_shards} twice")
         shards[number] = file

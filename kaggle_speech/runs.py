@@ -14,7 +14,7 @@ import keras
 
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models, paths  # noqa: F401
-from kaggle_speech.atomic import file_fingerprint, replace_file
+from kaggle_speech.atomic import differences, fingerprint, replace_file
 
 
 def library_versions():
@@ -45,9 +45,8 @@ def is_finished(run_dir, vocabulary, settings):
 def _difference(found, wanted):
     """The settings in which two runs differ, as a sentence."""
     found, wanted = ({"labels": len(run["vocabulary"])} | run["settings"] for run in (found, wanted))
-    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
-    there, here = ({name: settings.get(name) for name in names} for settings in (found, wanted))
-    return f"It was begun with {there}. Received: {here}" if names else "Its settings are the same"
+    there, here = differences(found, wanted)
+    return f"It was begun with {there}. Received: {here}" if there else "Its settings are the same"
 
 
 def start_run(run_dir, vocabulary, settings, *, overwrite=False):
@@ -153,13 +152,20 @@ def _model_path(run_dir):
     return path
 
 
+def export_metadata(run_dir):
+    """What a file that is exported from a finished run says of its origin and accuracy, a dict."""
+    metrics = read_json(Path(run_dir) / "metrics.json")
+    figures = {name: metrics[name] for name in ("accuracy", "recall", "num_clips") if name in metrics}
+    return {"model": model_fingerprint(run_dir), **figures}
+
+
 def model_fingerprint(run_dir):
     """Sixteen hexadecimal digits that tell one trained model from another.
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
     """
-    return file_fingerprint(_model_path(run_dir))
+    return fingerprint(_model_path(run_dir).read_bytes())
 
 
 def load_run(run_dir=paths.PRETRAINED_DIR):

@@ -8,6 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+#: File endings of the formats there are, and the precisions of each.
+FORMATS = {
+    "onnx": (".onnx", ("float32", "float16", "int8")),
+    "litert": (".tflite", ("float32", "float16")),
+    "saved_model": ("_saved_model", ("float32",)),
+}
+
 
 class OnnxModel:
     """A file from `export.export_onnx`.

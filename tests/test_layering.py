@@ -22,7 +22,7 @@ ALLOWED = {
     "espeak": [],
     "sample": ["labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
-    "index": ["labels", "paths", "audio", "noise", "progress"],
+    "index": ["atomic", "labels", "paths", "audio", "noise", "progress"],
     "vocoder": [],
     "recipe": ["labels"],
     "augment": ["audio", "vocoder", "recipe"],
@@ -35,7 +35,7 @@ ALLOWED = {
         f"models.{name}": ["features", "models.blocks"]
         for name in ("cnn", "vgg", "cnn_bigru", "efficientnet", "tc_resnet", "bc_resnet", "ds_cnn")
     },
-    "models.complexity": [],
+    "models.complexity": ["atomic"],
     "models.__init__": [
         *("models.cnn", "models.vgg", "models.cnn_bigru", "models.efficientnet", "models.tc_resnet"),
         *("models.bc_resnet", "models.ds_cnn", "models.complexity"),

@@ -1,11 +1,12 @@
 """What a model is, and what it costs: a fingerprint of its layers; multiplications and additions for one clip."""
 
-import hashlib
 import json
 import math
 
 import keras
 from keras import layers
+
+from kaggle_speech.atomic import fingerprint
 
 
 def _gru_macs(layer, input_shape):
@@ -67,4 +68,4 @@ def architecture_fingerprint(model):
             return [describe(part) for part in layer.layers]
         return [type(layer).__name__, without_names(layer.get_config())]
 
-    return hashlib.sha256(json.dumps(describe(model), sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return fingerprint(json.dumps(describe(model), sort_keys=True, default=str))
