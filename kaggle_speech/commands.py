@@ -12,9 +12,6 @@ from kaggle_speech import paths
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
 from kaggle_speech.recipe import Augmentation, Recipe, without_each
 
-#: Bad clips that are printed; a run lists all of them in bad_clips.csv.
-MAX_LISTED = 20
-
 
 def sample(args):
     """Render a small competition-shaped data set with a speech synthesiser, offline."""
@@ -46,14 +43,13 @@ def prepare(args):
 
 def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
     """The readable clips of a folder and the others, which are listed on standard error."""
-    from kaggle_speech import archives, index
+    from kaggle_speech import audio, index
 
-    data_dir = archives.prepare_data(data_dir)
-    print(f"data: {data_dir}", file=sys.stderr)
+    data_dir = _prepared(data_dir)
     clips_df, bad_df = index.check_clips(index.index_clips(data_dir, vocabulary))
     if len(bad_df):
-        errors = [*bad_df["error"][:MAX_LISTED], *(["..."] if len(bad_df) > MAX_LISTED else [])]
-        print(f"{len(bad_df)} clips cannot be read and are left out:", *errors, sep="\n  ", file=sys.stderr)
+        print(f"{len(bad_df)} clips cannot be read and are left out:", file=sys.stderr)
+        print(f"  {audio.first_lines(bad_df['error'])}", file=sys.stderr)
     return clips_df, bad_df
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_speech.atomic import differences, replace_file
-from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, first_lines, read_clips
 from kaggle_speech.probability_file import ProbabilityFile, names_fingerprint, read_probabilities
 from kaggle_speech.progress import progress_bar
 
@@ -200,10 +200,9 @@ def _write_parts(predict, paths, rows, parts_dir, progress):
             if not part_errors:
                 replace_file(part_paths[-1], lambda path, found=found: np.save(path, np.concatenate(found)))
     if errors:
-        listed = "\n  ".join([*errors[:20], *(["..."] if len(errors) > 20 else [])])
         raise UnreadableClipsError(
             f"{len(errors)} clips must be readable to have an answer; what is finished is in {parts_dir}, and the same "
-            f"command continues there. Received:\n  {listed}"
+            f"command continues there. Received:\n  {first_lines(errors)}"
         )
     return part_paths
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kaggle_speech.ensemble import check_weights
 from kaggle_speech.labels import COMPETITION_LABELS
 
 COLUMNS = ("fname", "label")
@@ -100,10 +101,11 @@ def blend_submissions(paths, weights=None):
 
     Raises:
         SubmissionError: a file is no submission, or they answer other clips.
+        ValueError: weights that are none.
     """
     first_df = check_submission(paths[0])
     votes = np.zeros((len(first_df), len(COMPETITION_LABELS)))
-    for path, weight in zip(paths, weights or [1.0] * len(paths), strict=True):
+    for path, weight in zip(paths, check_weights(weights, len(paths)), strict=True):
         answers = check_submission(path, paths[0]).set_index("fname")["label"][first_df["fname"]]
         columns = pd.Index(COMPETITION_LABELS).get_indexer(answers)
         votes[np.arange(len(votes)), columns] += weight

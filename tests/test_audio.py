@@ -175,3 +175,9 @@ def test_of_many_clips_the_bad_ones_are_named(tmp_path):
     rules = ("No such file", "must not be empty", "truncated", "must have 16000 samples a second. Received: 44100")
     for path, rule, error in zip(paths[1:], rules, errors, strict=True):
         assert path.name in error and rule in error
+
+
+def test_many_errors_are_counted_not_listed():
+    errors = [f"{number}.wav: bad" for number in range(23)]
+    assert audio.first_lines(errors[:20]).split("\n  ") == errors[:20]
+    assert audio.first_lines(errors).split("\n  ") == [*errors[:20], "and 3 more"]

@@ -58,7 +58,7 @@ ALLOWED = {
         *("inference", "decoding", "evaluation", "probability_file"),
     ],
     "plots": ["audio", "labels"],
-    "submission": ["labels"],
+    "submission": ["labels", "ensemble"],
 }
 MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "runtimes", "export"}
 MODULES = {

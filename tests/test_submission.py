@@ -92,3 +92,6 @@ def test_votes_are_counted_and_other_clips_refused(tmp_path):
     write_submission(["other.wav"], ["yes"], tmp_path / "d.csv")
     with pytest.raises(SubmissionError, match=r"d.csv: must answer every name"):
         blend_submissions([*paths, tmp_path / "d.csv"])
+    for weights in ([1, 1], [1, 1, -1], [0, 0, 0]):
+        with pytest.raises(ValueError, match="`weights` must be 3 numbers from 0 up, one for each file, and not all 0"):
+            blend_submissions(paths, weights)
