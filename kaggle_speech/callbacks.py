@@ -11,8 +11,6 @@ from kaggle_speech.atomic import replace_file
 from kaggle_speech.progress import progress_bar
 
 MONITOR = "val_loss"
-#: Share of the newest epoch in the running average of the weights: it reaches back about five epochs.
-AVERAGE_SHARE = 0.2
 
 
 def read_history(run_dir):
@@ -24,14 +22,15 @@ def read_history(run_dir):
 class KeepBest(keras.callbacks.Callback):
     """Average the weights, judge the average, write history.csv and best.weights.h5, stop when nothing improves.
 
-    The average runs over epochs and includes the statistics of batch normalisations: single epochs differ by half a
-    point of accuracy by chance, and a few hundred clips cannot tell which of them is better. What is best, and since
-    when, is always read off the history: a resumed run needs nothing else but the last average.
+    The average reaches back about `average_epochs` and includes the statistics of batch normalisations: single epochs
+    differ by half a point of accuracy by chance, and a few hundred clips cannot tell which of them is better. What is
+    best, and since when, is always read off the history: a resumed run needs nothing else but the last average.
     """
 
-    def __init__(self, run_dir, tune_ds, patience, first_epoch):
+    def __init__(self, run_dir, tune_ds, patience, average_epochs, first_epoch):
         super().__init__()
         self.run_dir, self.tune_ds, self.patience, self.first_epoch = run_dir, tune_ds, patience, first_epoch
+        self.average_epochs = average_epochs
         self.rows = read_history(run_dir).to_dict("records")[:first_epoch]
         self.average = None
 
@@ -49,7 +48,7 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         weights = self.model.get_weights()
         old = self.average or weights
-        share = max(AVERAGE_SHARE, 1 / (epoch + 1))  # at first the plain mean, or the start would linger
+        share = 1 / min(self.average_epochs, epoch + 1)  # at first the plain mean, or the start would linger
         self.average = [before + share * (now - before) for before, now in zip(old, weights, strict=True)]
         self.model.set_weights(self.average)
         tuned = self.model.evaluate(self.tune_ds, verbose=0, return_dict=True)

@@ -18,7 +18,7 @@ from kaggle_speech.recipe import NUM_FAST_CLIPS
 #: Fields of a recipe that are arguments of `training.compile_and_fit`.
 FIT_OPTIONS = (
     *("num_epochs", "learning_rate", "optimizer", "weight_decay", "schedule", "restart_epochs"),
-    *("label_smoothing", "clip_norm", "accumulation_steps", "patience"),
+    *("label_smoothing", "clip_norm", "accumulation_steps", "average_epochs", "patience"),
 )
 
 

@@ -7,16 +7,17 @@ import dataclasses
 
 from kaggle_speech.labels import VOCABULARIES
 
-#: Epochs and learning rate that suit each model (a key of `models.BUILDERS`) on 10,000 clips.
+#: What suits each model (a key of `models.BUILDERS`) on 10,000 clips, and what suits those that say nothing else.
 USUAL = {
-    "cnn": (30, 2e-3),
-    "vgg": (10, 5e-4),
-    "cnn_bigru": (20, 1e-3),
-    "efficientnet": (15, 4e-3),
-    "tc_resnet": (100, 4e-3),
-    "bc_resnet": (60, 4e-3),
-    "ds_cnn": (60, 4e-3),
+    "cnn": {"num_epochs": 30, "learning_rate": 2e-3},
+    "vgg": {"num_epochs": 10, "learning_rate": 5e-4},
+    "cnn_bigru": {"num_epochs": 20, "learning_rate": 1e-3},
+    "efficientnet": {"num_epochs": 30, "learning_rate": 3e-3, "batch_size": 32, "average_epochs": 2.0},
+    "tc_resnet": {"num_epochs": 100, "learning_rate": 4e-3},
+    "bc_resnet": {"num_epochs": 60, "learning_rate": 4e-3},
+    "ds_cnn": {"num_epochs": 60, "learning_rate": 4e-3},
 }
+COMMON = {"batch_size": 64, "average_epochs": 5.0}
 #: Keras' dtype policies that `Recipe.precision` may name.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 #: Clips of the fast mode.
@@ -27,8 +28,9 @@ def _option(default, text):
     return dataclasses.field(default=default, metadata={"help": text})
 
 
-def _usual(position):
-    return ", ".join(f"{name} {values[position]}" for name, values in USUAL.items())
+def _usual(name):
+    common = [str(COMMON[name])] if name in COMMON else []
+    return ", ".join(common + [f"{model} {values[name]}" for model, values in USUAL.items() if name in values])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Augmentation:
 class Recipe:
     """The arguments of a training; each has a default that helps on real clips.
 
-    Args: see the fields. `num_epochs` and `learning_rate` of None are the model's own (`USUAL`).
+    Args: see the fields. None is what is usual for the model (`USUAL`, `COMMON`).
 
     Raises:
         ValueError: no such model, vocabulary, precision, or share.
@@ -80,16 +82,19 @@ class Recipe:
 
     model: str = _option("tc_resnet", "architecture, options after commas: tc_resnet,num_layers=14")
     num_classes: int = _option(12, f"size of the vocabulary to train on: {', '.join(map(str, VOCABULARIES))}")
-    num_epochs: int | None = _option(None, f"passes over the training clips; {_usual(0)}")
-    batch_size: int = _option(64, "clips a step")
+    num_epochs: int | None = _option(None, f"passes over the training clips; {_usual('num_epochs')}")
+    batch_size: int | None = _option(None, f"clips a step; {_usual('batch_size')}")
     optimizer: str = _option("adamw", "adamw or sgd")
-    learning_rate: float | None = _option(None, f"highest of the schedule; {_usual(1)}")
+    learning_rate: float | None = _option(None, f"highest of the schedule; {_usual('learning_rate')}")
     schedule: str = _option("cosine", "cosine (with warm-up) or cosine_restarts")
     restart_epochs: int = _option(10, "epochs to the first restart; each one takes twice as long as the one before")
     weight_decay: float = _option(0.01, "of the optimizer")
     label_smoothing: float = _option(0.1, "probability spread over the other labels")
     clip_norm: float = _option(1.0, "limit on the norm of each weight's gradient")
     accumulation_steps: int = _option(1, "batches whose mean gradient makes one update")
+    average_epochs: float | None = _option(
+        None, f"epochs that the running average of the weights reaches back; {_usual('average_epochs')}; 1: no average"
+    )
     patience: int = _option(30, "stop after so many epochs without a lower loss on the tune speakers")
     unknown_fraction: float = _option(2.5, "`unknown` clips per clip of an average word")
     silence_fraction: float = _option(2.0, "`silence` clips per clip of an average word")
@@ -114,12 +119,14 @@ class Recipe:
             )
         if self.precision not in PRECISIONS:
             raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={self.precision!r}")
-        for name_of, usual in zip(("num_epochs", "learning_rate"), USUAL[name], strict=True):
+        for name_of, usual in {**COMMON, **USUAL[name]}.items():
             if getattr(self, name_of) is None:
                 object.__setattr__(self, name_of, usual)
         for name_of in ("num_epochs", "batch_size", "learning_rate", "accumulation_steps", "patience"):
             if not getattr(self, name_of) > 0:
                 raise ValueError(f"`{name_of}` must be above 0. Received: {name_of}={getattr(self, name_of)!r}")
+        if not self.average_epochs >= 1:
+            raise ValueError(f"`average_epochs` must be >= 1. Received: average_epochs={self.average_epochs!r}")
         for name_of in ("mixup_fraction", "teacher_share", "label_smoothing"):
             if not 0 <= getattr(self, name_of) <= 1:
                 raise ValueError(f"`{name_of}` must be in [0, 1]. Received: {name_of}={getattr(self, name_of)!r}")

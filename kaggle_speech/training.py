@@ -96,6 +96,7 @@ def compile_and_fit(
     clip_norm=1.0,
     accumulation_steps=1,
     class_weights=None,
+    average_epochs=5.0,
     patience=30,
 ):
     """Train a model and give it its best weights, averaged over epochs. A killed run continues where it stopped.
@@ -118,6 +119,8 @@ def compile_and_fit(
         clip_norm: limit on the norm of each weight's gradient.
         accumulation_steps: batches whose mean gradient makes one update.
         class_weights: weight of each class in the loss, in the order of the outputs; None for equal weights.
+        average_epochs: how far back the running average of the weights reaches; 1 for no average. A network that still
+            changes much from epoch to epoch is worse for it.
         patience: stop after so many epochs without a lower loss.
 
     Returns:
@@ -139,7 +142,8 @@ def compile_and_fit(
         **{"num_epochs": num_epochs, "learning_rate": learning_rate, "optimizer": optimizer},
         **{"weight_decay": weight_decay, "schedule": schedule, "warmup_fraction": warmup_fraction},
         **{"restart_epochs": restart_epochs, "label_smoothing": label_smoothing, "clip_norm": clip_norm},
-        **{"accumulation_steps": accumulation_steps, "class_weights": class_weights, "patience": patience},
+        **{"accumulation_steps": accumulation_steps, "class_weights": class_weights},
+        **{"average_epochs": average_epochs, "patience": patience},
     }
     _check_same_fit(run_dir, fit)
     updates_per_epoch = max(1, steps_per_epoch // accumulation_steps)
@@ -153,7 +157,7 @@ def compile_and_fit(
     model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
 
     first_epoch = _finished_epochs(run_dir / "backup")
-    keep_best = KeepBest(run_dir, tune_ds, patience, first_epoch)
+    keep_best = KeepBest(run_dir, tune_ds, patience, average_epochs, first_epoch)
     if first_epoch < num_epochs and not keep_best.is_over:
         for _ in range(first_epoch):  # the passes that were made before the run was killed
             next(iter(train_ds))

@@ -5,14 +5,16 @@ import dataclasses
 import pytest
 
 from kaggle_speech.labels import VOCABULARIES
-from kaggle_speech.recipe import USUAL, Augmentation, Recipe, without_each
+from kaggle_speech.recipe import COMMON, USUAL, Augmentation, Recipe, without_each
 
 
 @pytest.mark.parametrize("model", USUAL)
-def test_epochs_and_rate_are_the_models_own(model):
-    recipe = Recipe(model=f"{model},dropout_rate=0.2")
-    assert (recipe.num_epochs, recipe.learning_rate) == USUAL[model]
-    assert Recipe(model=model, num_epochs=3, learning_rate=0.1).num_epochs == 3
+def test_what_is_not_given_is_the_models_own(model):
+    recipe = dataclasses.asdict(Recipe(model=f"{model},dropout_rate=0.2"))
+    assert {"num_epochs", "learning_rate"} <= {*USUAL[model]}
+    assert recipe.items() >= {**COMMON, **USUAL[model]}.items()
+    given = {"num_epochs": 3, "learning_rate": 0.1, "batch_size": 5, "average_epochs": 1.5}
+    assert dataclasses.asdict(Recipe(model=model, **given)).items() >= given.items()
 
 
 def test_vocabulary_is_that_of_the_classes():
@@ -41,6 +43,7 @@ def test_an_ablation_switches_off_one_part_at_a_time():
         ({"model": "resnet"}, r"`model` must be one of \['bc_resnet', .*Received: 'resnet'"),
         ({"num_classes": 10}, r"`num_classes` must be one of \[12, 31, 32, 35\]. Received: num_classes=10"),
         ({"num_epochs": 0}, "`num_epochs` must be above 0. Received: num_epochs=0"),
+        ({"average_epochs": 0.5}, "`average_epochs` must be >= 1. Received: average_epochs=0.5"),
         ({"learning_rate": -1.0}, "`learning_rate` must be above 0. Received: learning_rate=-1.0"),
         ({"mixup_fraction": 1.5}, r"`mixup_fraction` must be in \[0, 1\]. Received: mixup_fraction=1.5"),
     ],

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from kaggle_speech import dataset, training
 from kaggle_speech.audio import write_wav
 from kaggle_speech.augment import Augmentation
+from kaggle_speech.callbacks import KeepBest, read_history
 from kaggle_speech.models import build_model
 
 VOCABULARY = ("low", "high")
@@ -115,6 +117,21 @@ def test_sgd_learns_too(clips_df, tmp_path):
     model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, optimizer="sgd", learning_rate=0.1)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert history_df["accuracy"].max() == 1.0 and history_df["val_accuracy"].max() == 1.0
+
+
+@pytest.mark.parametrize(("average_epochs", "expected"), [(1, [1, 2, 3, 10]), (2, [1, 1.5, 2.25, 6.125])])
+def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(loss="mse", metrics=["accuracy"])
+    tune_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
+    keep_best = KeepBest(tmp_path, tune_ds, 10, average_epochs, 0)
+    keep_best.set_model(model)
+    for epoch, weight in enumerate([1.0, 2.0, 3.0, 10.0]):
+        model.set_weights([np.array([[weight]])])
+        keep_best.on_epoch_begin(epoch)
+        keep_best.on_epoch_end(epoch, {})
+        assert model.get_weights() == [[[weight]]]  # training goes on from its own weights
+    np.testing.assert_allclose(read_history(tmp_path)["val_loss"] ** 0.5, expected)
 
 
 def test_class_weights_weigh(clips_df, tmp_path):
