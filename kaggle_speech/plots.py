@@ -95,7 +95,11 @@ def plot_roc(curves, ax=None):
 def plot_stream_curve(curve_df, ax=None, *, min_hit_rate=None, max_alarms_per_hour=None):
     """Hit rate against false alarms per hour, over thresholds; a dot at the default one, and limits where given.
 
-    Args: from `stream_evaluation.stream_evaluate`; no alarms are drawn at half of one in the time that was counted.
+    Where there were no alarms, half of one in the time that was counted is drawn.
+
+    Args:
+        curve_df: from `stream_evaluation.stream_evaluate`.
+        min_hit_rate, max_alarms_per_hour: drawn as dashed lines, those of MLPerf Tiny.
     """
     ax = ax or plt.gca()
     colors = sns.color_palette("colorblind")
@@ -115,6 +119,6 @@ def plot_stream_curve(curve_df, ax=None, *, min_hit_rate=None, max_alarms_per_ho
         ax.axhline(100 * min_hit_rate, color="gray", linewidth=0.8, linestyle="--")
     if max_alarms_per_hour is not None:
         ax.axvline(max_alarms_per_hour, color="gray", linewidth=0.8, linestyle="--", label="limits of MLPerf Tiny")
-    ax.set(xscale="log", xlabel="false alarms per hour", ylabel="commands that are heard, %", ylim=(None, 100))
-    ax.legend(fontsize="small")
+    ax.set(xscale="log", xlabel="false alarms per hour", ylabel="commands that are heard, %", ylim=(40, 100))
+    ax.legend(fontsize="small", loc="lower right")
     return ax

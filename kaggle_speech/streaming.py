@@ -116,8 +116,8 @@ class Trigger:
         min_gap_ms: between two detections.
         min_hops: 1 or more; the beginning of one word is often that of another.
         release: share of the threshold, 0 to 1.
-        rejection: None, or a function of probabilities `(1, len(vocabulary))` that gives a label and a confidence;
-            a label that is no event, such as `unknown`, is not reported.
+        rejection: None, or what has `apply`: from probabilities `(1, len(vocabulary))` and a vocabulary to labels
+            and confidences, `(1,)` each; a label that is no event, such as `unknown`, is not reported.
 
     Raises:
         ValueError: the threshold is out of range, or a label to report is not in the vocabulary.
@@ -167,7 +167,7 @@ class Trigger:
             return None
         label, confidence = self.vocabulary[index], probabilities[index]
         if self.rejection is not None:
-            label, confidence = self.rejection(probabilities[None])
+            (label,), (confidence,) = self.rejection.apply(probabilities[None], self.vocabulary)
             if label not in self.events:
                 return None
         self._reported, self._last_s = index, time_s
