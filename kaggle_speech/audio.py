@@ -3,6 +3,7 @@
 A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 """
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -90,6 +91,25 @@ def _check_riff(path):
     raise AudioError(f"{path}: a WAV file must have a data chunk. Received: {size} bytes without one")
 
 
+@contextlib.contextmanager
+def open_audio(path):
+    """An audio file of any format, open for reading: a `soundfile.SoundFile`.
+
+    Raises:
+        AudioError: empty, truncated or no audio; names the file.
+        OSError: the file is missing or may not be read.
+    """
+    import soundfile
+
+    path = Path(path)
+    _check_riff(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
+
+
 def read_audio(path, duration_s=None):
     """The waveform of an audio file, whatever its format.
 
@@ -103,22 +123,13 @@ def read_audio(path, duration_s=None):
         path: the file.
         duration_s: read at most so many seconds from the start; None reads all.
 
-    Raises:
-        AudioError: empty, truncated or no audio; names the file.
-        OSError: the file is missing or may not be read.
+    Raises: as `open_audio`; AudioError also where there are no samples, or NaN.
     """
-    import soundfile
-
-    path = Path(path)
-    _check_riff(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            sample_rate = file.samplerate
-            # A little more than asked for: the resampler's filter looks ahead.
-            frames = -1 if duration_s is None else int((duration_s + 0.05) * sample_rate)
-            waveform = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
+    with open_audio(path) as file:
+        sample_rate = file.samplerate
+        # A little more than asked for: the resampler's filter looks ahead.
+        frames = -1 if duration_s is None else int((duration_s + 0.05) * sample_rate)
+        waveform = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
     if len(waveform) == 0:
         raise AudioError(f"{path}: an audio file must hold samples. Received: none")
     if not np.isfinite(waveform).all():

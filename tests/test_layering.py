@@ -8,7 +8,7 @@ import pytest
 import kaggle_speech
 
 PACKAGE_DIR = Path(kaggle_speech.__file__).parent
-#: module -> what it may import from the package. `commands` and `__main__` may import everything.
+#: module -> what it may import from the package. `commands`, `live_commands` and `__main__` may import everything.
 ALLOWED = {
     "__init__": [],
     "labels": [],
@@ -50,6 +50,11 @@ ALLOWED = {
     "runtimes": [],
     "engines": ["atomic", "paths", "runtimes", "runs"],
     "ensemble": ["labels", "decoding", "probability_file"],
+    "sources": ["audio"],
+    "streaming": ["audio", "labels"],
+    "live": [],
+    "streams": ["audio", "labels"],
+    "stream_evaluation": ["progress", "streaming", "streams"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
     "evaluation": ["labels"],
@@ -77,7 +82,7 @@ def imported(path):
 
 
 def test_every_module_has_its_place():
-    assert set(MODULES) == {*ALLOWED, "commands", "__main__"}
+    assert set(MODULES) == {*ALLOWED, "commands", "live_commands", "__main__"}
 
 
 @pytest.mark.parametrize("module", ALLOWED)
