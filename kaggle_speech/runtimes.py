@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kaggle_speech.atomic import fingerprint
+
 #: File endings of the formats there are, and the precisions of each.
 FORMATS = {
     "onnx": (".onnx", ("float32", "float16", "int8")),
@@ -22,25 +24,30 @@ class OnnxModel:
     Args:
         path: the `.onnx` file.
         num_threads: of the processor; None for as many as it has.
+        embedding: whether to give embeddings as well; needs the package onnx.
 
     Attributes:
         metadata: dict, what the file says of itself: vocabulary, sample rate, features, licence, ...
         vocabulary: labels in the order of the outputs.
+        fingerprint: of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is no ONNX model, or none of this package's; names it.
     """
 
-    def __init__(self, path, num_threads=None):
+    def __init__(self, path, num_threads=None, *, embedding=False):
         import onnxruntime
 
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: must be an ONNX file. Received: none")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
+        content = Path(path).read_bytes()
+        self.fingerprint = fingerprint(content)
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            content = _with_embedding(content) if embedding else content
+            self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own classes have no common base
             raise ValueError(f"{path}: must be an ONNX model. Received: {error}") from error
         found = self.session.get_modelmeta().custom_metadata_map
@@ -49,11 +56,33 @@ class OnnxModel:
         self.metadata = {name: json.loads(value) for name, value in found.items()}
         self.vocabulary = tuple(self.metadata["vocabulary"])
         self.input_name = self.session.get_inputs()[0].name
+        self.output_names = [output.name for output in self.session.get_outputs()]
 
     def predict_on_batch(self, waveform):
         """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
-        (probabilities,) = self.session.run(None, {self.input_name: np.asarray(waveform, dtype="float32")})
-        return probabilities
+        return self._run(self.output_names[:1], waveform)[0]
+
+    def predict_with_embedding(self, waveform):
+        """What `predict_on_batch` gives, and the input of the last layer.
+
+        Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))`, `(batch, features)` float32.
+        """
+        probabilities, embedding = self._run(self.output_names, waveform)
+        return probabilities, embedding
+
+    def _run(self, output_names, waveform):
+        return self.session.run(output_names, {self.input_name: np.asarray(waveform, dtype="float32")})
+
+
+def _with_embedding(content):
+    """The bytes of an ONNX file whose second output is the input of its last dense layer."""
+    import onnx
+
+    proto = onnx.load_from_string(content)
+    last_dense = [node for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
+    value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
+    proto.graph.output.append(value)
+    return proto.SerializeToString()
 
 
 class LiteRTModel:
