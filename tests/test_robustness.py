@@ -49,9 +49,9 @@ def recordings(tmp_path, rng):
 
 
 def snr_db(waveform, power):
-    """Of a clip of one tone: the power near its frequency over the rest, corrected for the hiss there."""
+    """Of a clip of one tone: the power near its frequency over the rest."""
     peak = power[:, 500:6001:500].argmax(axis=1)
-    tone = np.array([row[500 * n + 470 : 500 * n + 531].sum() for row, n in zip(power, peak + 1, strict=True)])
+    tone = np.array([row[500 * n + 470 : 500 * n + 531].sum() for row, n in zip(power, peak, strict=True)])
     rest = power.sum(axis=1) - tone
     return 10 * np.log10(tone / rest)
 
@@ -88,7 +88,7 @@ def test_a_model_that_hears_early_words_falls_where_they_are_late(clips_df):
 
 
 def test_intervals_are_over_speakers_and_the_seed_decides(clips_df, recordings):
-    model = Judge(lambda waveform, power: snr_db(waveform, power) > 5, "silence")
+    model = Judge(lambda waveform, power: waveform[:, 0] > 0, "silence")  # as the noise has it
     arguments = (model, COMPETITION_LABELS, clips_df, recordings)
     first_df, second_df, other_df = (
         robustness.robustness(*arguments, snrs_db=(5,), shifts_ms=(), seed=seed, progress=False) for seed in (1, 1, 2)
