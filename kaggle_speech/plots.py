@@ -189,5 +189,5 @@ def plot_fates(robustness_df, kind, ax=None):
     ax.margins(x=0)
     ax.grid(alpha=0.4)
     ax.set(xlabel=xlabel, ylabel="commands, %", xticks=all_df["value"])
-    ax.legend(fontsize="small", loc="upper left")
+    ax.legend(fontsize="small", loc="upper center")
     return ax

@@ -75,8 +75,8 @@ FIGURES = {
         lambda found, ax: plots.plot_robustness(found.robustness_df, "snr_db", ax, _spoken_accuracy(found)),
         "The black line is the share of spoken clips answered right with background noise behind them, its band the "
         "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
-        "small differences between them say nothing. At 0 dB noise and clip are equally loud. The noise is of parts "
-        "of the recordings that no training heard.",
+        "small differences between them say nothing. At 0 dB noise and clip are equally loud. The noise is of the "
+        "second halves of the recordings; training hears the first ones, so that noises of other kinds may cost more.",
     ),
     "fates_snr": (
         (7, 4),

@@ -1,7 +1,7 @@
 """How the answers hold when it gets noisy, and when the word comes early or late. NumPy only.
 
-The noise is of the recordings' second halves, which no training heard; each clip keeps its piece of one recording
-over all ratios, so that a curve shows the ratio and not the draw.
+The noise is of the recordings' second halves; training hears the first ones, so that noises of other kinds may cost
+more. Each clip keeps its piece of one recording over all ratios: a curve shows the ratio and not the draw.
 """
 
 import numpy as np
