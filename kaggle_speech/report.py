@@ -217,7 +217,7 @@ def _sections(found, pictures):
 def _worst_clips(found):
     text = (
         "The clips whose own label got the lowest probability, worst first. Listen: some are cut off or mislabelled, "
-        "and no model should get them right. Time runs right, high pitch is up, bright is loud."
+        "and no model could get those right. Time runs right, high pitch is up, bright is loud."
     )
     players = [
         html_page.clip_player(audio.read_clip(clip.path), html_page.png_bytes(_draw_clip(clip)), _clip_caption(clip))
