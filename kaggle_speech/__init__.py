@@ -10,7 +10,8 @@ A clip flows one way, and every stage is a module of its own:
 `labels` holds the vocabularies and the splits' hash, `paths` finds the data,
 `downloads` fetches it, `recipe` says all that a training depends on, `training` fits
 (its `callbacks` keep the best), `runs` keeps what a training made, `experiment` goes
-from recipes to runs and tables, `convert` writes features to disk for other tools,
+from recipes to runs and tables, `assessment` gathers all that is known of a model (its
+`robustness`, too) and `report` makes a page of it (`html_page`), `convert` writes features to disk for other tools,
 `export` writes models for other runtimes, `runtimes` and `engines` run them, and
 `python -m kaggle_speech --help` is the door (`commands`, `live_commands`).
 Sound that does not end flows from `sources` through `streaming`, which finds the

@@ -106,7 +106,6 @@ def build_parser():
     options_but_model = {name: options for name, options in _recipe_arguments().items() if name != "model"}
     add(commands.compare, models=architectures, **table, **options_but_model)
     add(commands.ablate, **table, **_recipe_arguments())
-    add(commands.evaluate, run=finished_run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
     add(commands.publish, run=finished_run, out={"required": True, "help": "folder to make"})
     model = {
         "run": {"type": Path, "default": paths.PRETRAINED_DIR, "help": "folder of a finished `train`"},
@@ -149,6 +148,14 @@ def _add_inference(add, data, overwrite, finished_run, model):
     pass_over_clips = {**model, "data": data, "transforms": transforms, "overwrite": overwrite}
     files = {"nargs": "+", "help": "probability files of the same clips"}
     out = {"required": True, "help": "file to write"}
+    add(
+        commands.evaluate,
+        **model,
+        data=data,
+        out={"help": "folder to write to; RUN/evaluation"},
+        against={"type": Path, "help": "folder of another run, or an exported file, to compare with"},
+        seed=seed,
+    )
     add(
         commands.export,
         run=finished_run,

@@ -40,18 +40,22 @@ def wav_header(num_samples, sample_rate=SAMPLE_RATE):
     )
 
 
-def write_wav(path, waveform, sample_rate=SAMPLE_RATE):
-    """Write a mono 16-bit PCM WAV.
+def wav_bytes(waveform, sample_rate=SAMPLE_RATE):
+    """A mono 16-bit PCM WAV.
 
     Args:
-        path: file to write.
         waveform: `(samples,)`, float in [-1, 1] (louder is clipped) or int16.
         sample_rate: Hz.
     """
     waveform = np.asarray(waveform)
     if waveform.dtype != np.int16:
         waveform = np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype("<i2")
-    Path(path).write_bytes(wav_header(len(waveform), sample_rate) + waveform.tobytes())
+    return wav_header(len(waveform), sample_rate) + waveform.tobytes()
+
+
+def write_wav(path, waveform, sample_rate=SAMPLE_RATE):
+    """Write a mono 16-bit PCM WAV. Args: the file to write, then as in `wav_bytes`."""
+    Path(path).write_bytes(wav_bytes(waveform, sample_rate))
 
 
 def fit_length(waveform, num_samples=CLIP_SAMPLES):

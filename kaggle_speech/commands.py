@@ -103,22 +103,12 @@ def _compare(args, recipes):
     print(f"a row a run: {args.out}")
 
 
-def _draw_validation(val_df, probabilities, out_dir):
-    """Confusion matrix and worst clips."""
-    import matplotlib.pyplot as plt
-
-    from kaggle_speech import decoding, evaluation, plots
-
-    confusion_df = evaluation.confusion_matrix(val_df["label"], decoding.most_probable(probabilities))
-    confusion_df.to_csv(out_dir / "confusion.csv")
-    _, ax = plt.subplots(figsize=(7, 7))
-    plots.plot_confusion(confusion_df, ax).figure.savefig(out_dir / "confusion.png", bbox_inches="tight")
-    evaluation.worst_clips(val_df, probabilities).to_csv(out_dir / "worst_clips.csv", index=False)
-
-
 def _print_metrics(metrics):
+    interval = ""
+    if "accuracy_interval" in metrics:
+        interval = " ({:.4f} to {:.4f})".format(*metrics["accuracy_interval"])
     print(
-        f"validation accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"validation accuracy {metrics['accuracy']:.4f}{interval}, macro F1 {metrics['macro_f1']:.4f}, "
         f"{metrics['num_clips']} clips of {metrics['num_labels']} labels"
     )
     print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
@@ -128,19 +118,19 @@ def _print_metrics(metrics):
 
 
 def evaluate(args):
-    """Score a trained model on the validation speakers: metrics, confusion matrix, worst clips."""
-    from kaggle_speech import experiment, index, runs
+    """Score a model on the validation speakers, also in noise and shifted: a folder with numbers and a page to read."""
+    from kaggle_speech import assessment, engines, report
 
-    model, vocabulary = runs.load_run(args.run)
-    clips_df, _ = _read_index(args.data)
-    out_dir = Path(args.out or args.run / "evaluation")
-    out_dir.mkdir(parents=True, exist_ok=True)
-    val_df = index.validation_clips(clips_df)
-    metrics, probabilities = experiment.validate(model, vocabulary, val_df)
-    _draw_validation(val_df, probabilities, out_dir)
-    runs.write_json(out_dir / "metrics.json", metrics)
-    _print_metrics(metrics)
-    print(f"metrics, confusion matrix and worst clips: {out_dir}")
+    path = args.onnx or args.run
+    engine = engines.load_engine(path, args.engine)
+    against = engines.load_engine(args.against) if args.against else None
+    out_dir = Path(args.out or paths.evaluation_dir(path))
+    found = assessment.assess(engine, _read_index(args.data)[0], against=against, seed=args.seed)
+    page_path = report.write_report(found, out_dir, path.stem)
+    _print_metrics(found.metrics)
+    if args.against:
+        print(f"against {args.against}: {report.comparison_text(found.metrics['comparison'])}")
+    print(f"open in a browser: {page_path}")
 
 
 def publish(args):

@@ -48,30 +48,70 @@ def parse_transform(text):
     return lambda waveform: np.pad(waveform, ((0, 0), (before, after)))[:, after : after + waveform.shape[1]]
 
 
+def condition_changes(transforms):
+    """What `predict_conditions` does to a batch for each transform. Args: as for `parse_transform`."""
+    changes = [parse_transform(text) for text in transforms]
+    return [lambda waveform, _, change=change: change(waveform) for change in changes]
+
+
 def _num_cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
-    """Probabilities batch by batch, the mean over what changes make of it. Each core reads and answers its own batches.
+    """Probabilities batch by batch, of what each change makes of it. Each core reads and answers its own batches.
 
+    Shape: yields `(changes, batch, classes)`. A change gets the waveforms and the slice of `paths` that they are.
     Messages on files that cannot be read are added to `errors`. Strict: other sample rates are errors, and a batch that
     is not full is filled up, since the last bits of an answer depend on the size of the batch.
     """
 
-    def answer(batch):
+    def answer(rows):
+        batch = paths[rows]
         waveform, batch_errors = read_clips(batch, resample=not is_strict)
         if is_strict and len(batch) < batch_size:
             waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
-        found = [np.asarray(model.predict_on_batch(change(waveform)))[: len(batch)] for change in changes]
-        return np.mean(found, axis=0), batch_errors
+        found = [np.asarray(model.predict_on_batch(change(waveform, rows)))[: len(batch)] for change in changes]
+        return np.array(found), batch_errors
 
-    batches = [paths[first : first + batch_size] for first in range(0, len(paths), batch_size)]
+    batches = [slice(first, min(first + batch_size, len(paths))) for first in range(0, len(paths), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(_num_cores()) as pool:
         for probabilities, batch_errors in pool.map(answer, batches):
             errors.extend(batch_errors)
             yield probabilities
+
+
+def predict_conditions(model, clips_df, changes, batch_size=32, progress=True, description="predicting"):
+    """The probabilities of every clip of a frame under several conditions; each file is read once.
+
+    Shape: -> `(len(changes), len(clips_df), num_classes)` float32.
+
+    Args:
+        model: waveform in, probabilities out.
+        clips_df: frame with a `path` column (labels are not looked at).
+        changes: functions of `(batch, samples)` waveforms and of the slice of rows that they are, to the waveforms that
+            the model is to hear.
+        batch_size: clips at a time; changes speed and memory, not the result.
+        progress: show a progress bar.
+        description: beside the bar.
+
+    Raises:
+        AudioError: a file cannot be read; names it (`index.check_clips` finds them before).
+        ValueError: the frame is empty.
+    """
+    if clips_df.empty:
+        raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    errors, found = [], []
+    with progress_bar(total=len(clips_df), desc=description, unit="clip", progress=progress) as bar:
+        for probabilities in _predict(
+            model, list(clips_df["path"]), changes=changes, batch_size=batch_size, errors=errors
+        ):
+            if errors:
+                raise AudioError("\n".join(errors))
+            found.append(probabilities)
+            bar.update(probabilities.shape[1])
+    return np.concatenate(found, axis=1)
 
 
 def predict_probabilities(model, clips_df, batch_size=32, progress=True, transforms=("as_is",)):
@@ -80,28 +120,14 @@ def predict_probabilities(model, clips_df, batch_size=32, progress=True, transfo
     Shape: -> `(len(clips_df), num_classes)` float32, row by row.
 
     Args:
-        model: waveform in, probabilities out.
-        clips_df: frame with a `path` column (labels are not looked at).
-        batch_size: clips at a time; changes speed and memory, not the result.
-        progress: show a progress bar.
+        model, clips_df, batch_size, progress: as in `predict_conditions`.
         transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
 
     Raises:
         AudioError: a file cannot be read; names it (`index.check_clips` finds them before).
         ValueError: the frame is empty, or a transform is none.
     """
-    if clips_df.empty:
-        raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
-    changes, errors, found = [parse_transform(text) for text in transforms], [], []
-    with progress_bar(total=len(clips_df), desc="predicting", unit="clip", progress=progress) as bar:
-        for probabilities in _predict(
-            model, list(clips_df["path"]), changes=changes, batch_size=batch_size, errors=errors
-        ):
-            if errors:
-                raise AudioError("\n".join(errors))
-            found.append(probabilities)
-            bar.update(len(probabilities))
-    return np.concatenate(found)
+    return predict_conditions(model, clips_df, condition_changes(transforms), batch_size, progress).mean(axis=0)
 
 
 def predict_waveforms(model, waveform, batch_size=64):
@@ -155,8 +181,7 @@ def predict_to_file(
         ValueError: `out_path`, or what a killed call left there, is of another model, folder, shard or transforms.
         OSError: the disk is full, for instance. What was finished is kept.
     """
-    out_path, names = Path(out_path), list(clips_df["fname"])
-    changes = [parse_transform(text) for text in transforms]
+    out_path, names, changes = Path(out_path), list(clips_df["fname"]), condition_changes(transforms)
     settings = {**settings, "vocabulary": list(vocabulary), "transforms": list(transforms)}
     settings |= {"clips": names_fingerprint(names), "num_clips": len(names)}
     rows = slice(0, len(names))
@@ -194,8 +219,8 @@ def _write_parts(predict, paths, rows, parts_dir, progress):
                 bar.update(len(part))
                 continue
             for probabilities in predict(part, errors=part_errors):
-                found.append(probabilities)
-                bar.update(len(probabilities))
+                found.append(probabilities.mean(axis=0))
+                bar.update(len(found[-1]))
             errors += part_errors
             if not part_errors:
                 replace_file(part_paths[-1], lambda path, found=found: np.save(path, np.concatenate(found)))

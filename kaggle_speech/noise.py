@@ -87,6 +87,19 @@ def silence_clip(regions, rng, region_index=None):
     return np.clip(clip, -1, 1)
 
 
+def mix_at_snr(waveform, noise, snr_db):
+    """Add noise at a signal-to-noise ratio, in mean power over the whole clip, as training does.
+
+    Digital silence, in clip or noise, has no ratio: the clip stays as it is. What is too loud is clipped.
+
+    Shape: `(batch, samples)`, `(batch, samples)`, dB -> `(batch, samples)` float32.
+    """
+    signal_power, noise_power = (np.mean(np.square(sound), axis=1) for sound in (waveform, noise))
+    noise_power *= 10 ** (snr_db / 10)
+    scale = np.sqrt(np.divide(signal_power, noise_power, out=np.zeros_like(signal_power), where=noise_power > 0))
+    return np.clip(waveform + scale[:, None] * noise, -1, 1, dtype="float32")
+
+
 def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
     """Cut silence clips into WAV files; the same arguments find the files of an earlier call.
 

@@ -84,6 +84,18 @@ def extraction_dir(data_dir):
     return project_dir() / "data" / f"{COMPETITION}-{hashlib.sha1(str(source_dir).encode()).hexdigest()[:8]}"
 
 
+def evaluation_dir(model_path):
+    """Where the evaluation of a model goes: into the folder of its run, or beside an exported file.
+
+    Nothing goes into the package: the evaluations of its own models are among the runs.
+    """
+    model_path, own_dir = Path(model_path), PRETRAINED_DIR.parent.resolve()
+    if model_path.resolve().is_relative_to(own_dir):
+        return output_dir() / "runs" / f"evaluation_{model_path.resolve().relative_to(own_dir).parts[0]}"
+    is_file = model_path.suffix == ".onnx"
+    return model_path.with_name(f"{model_path.stem}_evaluation") if is_file else model_path / "evaluation"
+
+
 def cache_dir():
     """The folder for what can be made again, such as silence clips: not saved by a Kaggle kernel, ignored by git."""
     return KAGGLE_DIR / "temp" / "kaggle_speech" if is_kaggle_kernel() else output_dir() / "runs" / "cache"

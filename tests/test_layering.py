@@ -63,7 +63,11 @@ ALLOWED = {
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
         *("inference", "decoding", "evaluation", "probability_file"),
     ],
+    "robustness": ["audio", "labels", "noise", "inference", "decoding", "evaluation"],
+    "assessment": ["labels", "index", "inference", "decoding", "evaluation", "robustness", "runs"],
     "plots": ["audio", "labels"],
+    "html_page": ["audio"],
+    "report": ["audio", "labels", "features", "plots", "html_page", "runs", "progress"],
     "submission": ["labels", "ensemble"],
 }
 MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "runtimes", "export"}

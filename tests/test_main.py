@@ -63,6 +63,20 @@ def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, cap
     assert confusion_df.to_numpy().sum() == trained["num_clips"]
     assert (tmp_path / "confusion.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "worst_clips.csv")) == 10
+    assert "<h1>" in (tmp_path / "report.html").read_text()
+
+
+def test_evaluate_takes_an_exported_file_and_another_run(run_dir, data_dir, tmp_path, capsys):
+    onnx_path = tmp_path / "net.onnx"
+    shutil.copyfile(paths.PRETRAINED_DIR.with_name("tc_resnet") / "model.onnx", onnx_path)
+    arguments = ["--onnx", onnx_path, "--data", data_dir, "--against", run_dir, "--seed", "5"]
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    metrics = json.loads((tmp_path / "net_evaluation" / "metrics.json").read_text())
+    assert metrics["settings"]["engine"] == "onnxruntime" and metrics["settings"]["seed"] == 5
+    other = json.loads((run_dir / "metrics.json").read_text())
+    assert metrics["comparison"]["other_accuracy"] == pytest.approx(other["accuracy"])
+    assert metrics["comparison"]["other_recall"] == pytest.approx(other["recall"])
+    assert f"against {run_dir}: This model answers" in capsys.readouterr().out
 
 
 def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
@@ -220,6 +234,7 @@ def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
         (["train", "--data", "{data}", "--out", "{empty}/run", "--model", "vgg,size=3"], "argument 'size'"),
         (["train", "--data", "{data}", "--out", "{empty}/run", "--epochs", "0"], "`num_epochs` must be above 0"),
         (["evaluate", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
+        (["evaluate", "--data", "{data}", "--against", "{empty}"], "must hold a trained model"),
         (["submit", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
         (["predict", "--run", "{empty}", "{data}/nowhere.wav"], "nowhere.wav"),
         (["predict", "--onnx", "{empty}/none.onnx", "{data}/nowhere.wav"], "nowhere.wav"),

@@ -155,3 +155,11 @@ def test_project_dir_is_the_checkout_else_the_current_folder(machine, monkeypatc
     monkeypatch.setattr(paths, "__file__", str(machine / "site-packages/kaggle_speech/paths.py"))
     monkeypatch.chdir(machine)
     assert paths.project_dir() == machine
+
+
+def test_evaluations_go_to_the_run_or_beside_the_file_but_never_into_the_package(machine):
+    assert paths.evaluation_dir("runs/a") == Path("runs/a/evaluation")
+    assert paths.evaluation_dir("runs/a/model_int8.onnx") == Path("runs/a/model_int8_evaluation")
+    own = paths.output_dir() / "runs" / "evaluation_bc_resnet"
+    assert paths.evaluation_dir(paths.PRETRAINED_DIR) == own
+    assert paths.evaluation_dir(paths.PRETRAINED_DIR / "model.onnx") == own

@@ -65,3 +65,69 @@ def test_confusion_is_in_percent_of_the_row(ax):
     counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
     plots.plot_confusion(counts_df, ax)
     assert [text.get_text() for text in ax.texts] == ["75", "25", "", ""]
+
+
+def test_confusion_in_clips(ax):
+    counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
+    plots.plot_confusion(counts_df, ax, counts=True)
+    assert [text.get_text() for text in ax.texts] == ["3", "1", "", ""]
+
+
+@pytest.mark.parametrize(("boost", "lowest"), [(0.0, 0.0), (2.0, 0.6)])
+def test_curves_are_zoomed_in_where_they_are_high(ax, rng, boost, lowest):
+    said = rng.choice(["yes", "no"], 40)
+    probabilities = rng.dirichlet(np.ones(12), 40)
+    probabilities[:, :2] += boost * (said[:, None] == np.array(["yes", "no"]))
+    curves = evaluation.one_vs_rest_precision_recall(said, probabilities)
+    plots.plot_precision_recall(curves, ax)
+    assert ax.get_ylim()[0] == ax.get_xlim()[0] == lowest and len(ax.lines) == 2
+    recall, precision = ax.lines[0].get_data()
+    worst = min(curves.values(), key=lambda curve: curve["average_precision"])
+    np.testing.assert_array_equal([recall, precision], [worst["recall"], worst["precision"]])
+    plots.plot_roc(evaluation.one_vs_rest_roc(said, probabilities), ax)
+    assert ax.get_ylim()[0] == lowest
+
+
+def test_intervals_are_bars_in_percent(ax):
+    index = pd.Index(["yes", "no"], name="label")
+    frame = pd.DataFrame({"accuracy": [0.9, 0.5], "low": [0.8, 0.3], "high": [1.0, 0.6], "num_clips": [10, 8]}, index)
+    plots.plot_intervals(frame, ax)
+    (bars,) = ax.collections
+    np.testing.assert_allclose(bars.get_segments(), [[[80, 0], [100, 0]], [[30, 1], [60, 1]]])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [90, 50])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["yes (10)", "no (8)"]
+
+
+@pytest.fixture
+def robustness_df():
+    rows = [
+        ("snr_db", 10, "all", 0.8, 0.7, 0.9, 0.05, 0.15),
+        ("snr_db", 0, "all", 0.5, 0.4, 0.6, 0.3, 0.2),
+        ("snr_db", 10, "rain", 0.8, 0.7, 0.9, 0.05, 0.15),
+        ("snr_db", 0, "rain", 0.4, 0.4, 0.6, 0.3, 0.3),
+        ("shift_ms", -100, "", 0.6, 0.5, 0.7, 0.2, 0.2),
+        ("shift_ms", 0, "", 0.9, 0.8, 1.0, 0.1, 0.0),
+    ]
+    return pd.DataFrame(rows, columns=["kind", "value", "noise", "accuracy", "low", "high", "missed", "confused"])
+
+
+def test_noise_gets_worse_to_the_right(ax, robustness_df):
+    plots.plot_robustness(robustness_df, "snr_db", ax, reference=0.95)
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["right answers"].get_data(), [[10, 0], [80, 50]])
+    np.testing.assert_allclose(lines["rain"].get_ydata(), [80, 40])
+    np.testing.assert_allclose(lines["as recorded"].get_ydata(), 95)
+    assert ax.get_xlim()[0] > ax.get_xlim()[1]
+
+
+def test_shifts_go_from_early_to_late(ax, robustness_df):
+    plots.plot_robustness(robustness_df, "shift_ms", ax)
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_data(), [[-100, 0], [60, 90]])
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
+
+def test_errors_are_stacked(ax, robustness_df):
+    plots.plot_fates(robustness_df, "snr_db", ax)
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
+    np.testing.assert_allclose(tops, [20, 50])

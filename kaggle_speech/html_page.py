@@ -1,0 +1,110 @@
+"""A page that needs nothing but itself: pictures and sounds are inside, and there is no script. Standard library."""
+
+import base64
+import html
+import io
+import typing
+
+from kaggle_speech.audio import wav_bytes
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8882; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+nav ul { columns: 2; padding-left: 1.2rem; }
+figure { margin: 1rem 0; } figcaption { margin-top: .4rem; }
+img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } td { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }
+.clips figure { margin: 0; padding: .6rem; background: var(--soft); border-radius: 6px; }
+audio { width: 100%; }
+"""
+
+
+class Section(typing.NamedTuple):
+    """A heading and what stands under it.
+
+    Attributes:
+        title: text.
+        content: HTML, from the functions below.
+    """
+
+    title: str
+    content: str
+
+
+def data_uri(content, media_type):
+    """Bytes as the address of themselves."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def paragraph(text):
+    """Text as HTML."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def png_bytes(figure):
+    """A matplotlib figure as a PNG."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", bbox_inches="tight", dpi=100)
+    return content.getvalue()
+
+
+def picture(png, caption, name):
+    """A picture and how to read it.
+
+    Args:
+        png: its bytes.
+        caption: text under it.
+        name: text for those who do not see it.
+    """
+    image = f'<img src="{data_uri(png, "image/png")}" alt="{html.escape(name)}">'
+    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def clip_player(waveform, png, caption):
+    """A clip to see and to hear. Args: `(samples,)`, the bytes of its picture, text."""
+    player = f'<audio controls preload="none" src="{data_uri(wav_bytes(waveform), "audio/wav")}"></audio>'
+    image = f'<img src="{data_uri(png, "image/png")}" alt="{html.escape(f"spectrogram: {caption}")}">'
+    return f"<figure>{image}{player}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def clip_players(players):
+    """Clips side by side. Args: from `clip_player`."""
+    return f'<div class="clips">{"".join(players)}</div>'
+
+
+def table(frame, *, index=True):
+    """A pandas DataFrame as a table; what is in it is text, never HTML."""
+    frame = frame.rename_axis(index=None, columns=frame.index.name)  # else the name has a line of its own
+    return f'<div class="wide">{frame.to_html(index=index, border=0, escape=True, na_rep="")}</div>'
+
+
+def folded(summary, content):
+    """Something long that opens when it is clicked. Args: text, HTML."""
+    return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
+
+
+def page(title, introduction, sections):
+    """The whole page.
+
+    Args:
+        title: text.
+        introduction: HTML under it.
+        sections: list of `Section`.
+    """
+    links, parts = [], []
+    for number, section in enumerate(sections, start=1):
+        heading = html.escape(section.title)
+        links.append(f'<li><a href="#part{number}">{heading}</a></li>')
+        parts.append(f'<section id="part{number}"><h2>{heading}</h2>{section.content}</section>')
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
+        f"<body><h1>{html.escape(title)}</h1>{introduction}<nav><ul>{''.join(links)}</ul></nav>\n"
+        + "\n".join(parts)
+        + "</body></html>\n"
+    )
