@@ -112,7 +112,7 @@ def build_parser():
         "onnx": {"type": Path, "help": "exported file instead of a run; needs no TensorFlow"},
         "engine": {"choices": ENGINES, "help": "what runs the model; the quicker one that is there"},
     }
-    _add_inference(add, data, overwrite, finished_run, model)
+    _add_inference(add, data, overwrite, seed, finished_run, model)
     _add_live(add, data, seed, model)
     return parser
 
@@ -142,7 +142,7 @@ def _add_live(add, data, seed, model):
     )
 
 
-def _add_inference(add, data, overwrite, finished_run, model):
+def _add_inference(add, data, overwrite, seed, finished_run, model):
     """The commands that need a trained model, or what it made."""
     transforms = {"nargs": "+", "default": ["as_is"], "help": "average over as_is, shift_ms=NUMBER, gain=NUMBER"}
     pass_over_clips = {**model, "data": data, "transforms": transforms, "overwrite": overwrite}
