@@ -87,7 +87,7 @@ def fit_temperature(opinion, labels):
     labels = np.asarray(labels)
     rows = np.flatnonzero(np.isin(labels, [word_to_label(word) for word in opinion.vocabulary]))
     if not len(rows):
-        raise ValueError(f"`labels` must hold labels of the model. Received: {sorted(set(labels))}")
+        raise ValueError(f"`labels` must hold labels of the model. Received: {sorted(map(str, {*labels}))}")
     opinion, columns = opinion.of_clips(rows), [COMPETITION_LABELS.index(label) for label in labels[rows]]
 
     def mean_loss(log_temperature):
@@ -158,7 +158,7 @@ def open_set_curves(scores, labels, best_commands):
     scores, labels, best_commands = (np.asarray(column)[rows] for column in (scores, labels, best_commands))
     is_known = labels != UNKNOWN
     if is_known.all() or not is_known.any():
-        raise ValueError(f"`labels` must hold commands and `unknown`. Received: {sorted({*labels})}")
+        raise ValueError(f"`labels` must hold commands and `unknown`. Received: {sorted(map(str, {*labels}))}")
     accepted_unknown, accepted_known, _ = metrics.roc_curve(is_known, scores, drop_intermediate=False)
     det_x, det_y, _ = metrics.det_curve(is_known, scores)
     is_wrong = is_known & (labels != best_commands)  # such a clip is in no curve, but lowers its end
