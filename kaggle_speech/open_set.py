@@ -51,6 +51,10 @@ class Opinion:
         """Probabilities over the twelve labels. Shape: -> `(clips, 12)`."""
         return competition_probabilities(temper(self.probabilities, temperature), self.vocabulary)
 
+    def best_commands(self):
+        """The most probable of the commands. Shape: -> `(clips,)` str."""
+        return most_probable(self.values()[:, : len(COMMANDS)], COMMANDS)
+
     def score(self, name, temperature=1.0):
         """How sure the model is that it hears a command. Shape: -> `(clips,)`.
 
@@ -269,13 +273,13 @@ def score_table(opinion, clips_df, scores=None, false_accept_rate=None, left_out
         pandas DataFrame with the columns `score`; `auroc, fpr_at_95_tpr, oscr_area` (see `open_set_curves`), over all
         clips at the temperature that suits them; and, of the cross-fitted answers, `accuracy` over the twelve labels on
         the clips that accuracies are quoted by, `unknown_recall`, the share of clips of unknown words answered
-        `unknown`, `left_out_recall`, the same for the words left out, and `commands_lost`, the share of the commands
-        answered `unknown`.
+        `unknown`, and `commands_lost`, the share of the commands answered `unknown`. With words left out, recall and
+        area under the curve for them alone, too: `left_out_recall, left_out_auroc`.
     """
     true_labels, is_quoted = clips_df["label"].to_numpy(), clips_df["is_quoted"].to_numpy()
     is_left_out = clips_df["word"].isin(left_out_words).to_numpy()
     is_known, is_unknown = np.isin(true_labels, COMMANDS), true_labels == UNKNOWN
-    best_commands = most_probable(opinion.values()[:, : len(COMMANDS)], COMMANDS)
+    best_commands = opinion.best_commands()
     temperature = fit_temperature(opinion.of_clips(is_quoted), true_labels[is_quoted])
     rows = []
     for score in scores or (NO_THRESHOLD, *opinion.scores):
@@ -286,6 +290,8 @@ def score_table(opinion, clips_df, scores=None, false_accept_rate=None, left_out
         row |= {"oscr_area": curves["oscr"]["area"], "accuracy": (answers == true_labels)[is_quoted].mean()}
         row |= {"unknown_recall": (answers == UNKNOWN)[is_unknown & ~is_left_out].mean()}
         if is_left_out.any():
+            of = is_known | is_left_out
+            row |= {"left_out_auroc": open_set_curves(values[of], true_labels[of], best_commands[of])["auroc"]}
             row |= {"left_out_recall": (answers == UNKNOWN)[is_left_out].mean()}
         rows.append(row | {"commands_lost": (answers == UNKNOWN)[is_known].mean()})
     return pd.DataFrame(rows)
