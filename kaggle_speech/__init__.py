@@ -6,6 +6,7 @@ A clip flows one way, and every stage is a module of its own:
     audio       dataset             features    models     inference        decoding   submission
     archives    index, noise        (inside the .keras     ensemble         evaluation
     sample      augment, vocoder     and .onnx file)       probability_file plots
+                                                                            rejection, open_set
 
 `labels` holds the vocabularies and the splits' hash, `paths` finds the data,
 `downloads` fetches it, `recipe` says all that a training depends on, `training` fits

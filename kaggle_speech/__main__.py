@@ -13,6 +13,7 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.engines import ENGINES
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.recipe import Augmentation, Recipe
+from kaggle_speech.rejection import SCORES
 from kaggle_speech.runtimes import FORMATS
 
 
@@ -170,7 +171,23 @@ def _add_inference(add, data, overwrite, seed, finished_run, model):
         },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},
     )
-    add(commands.predict, **model, files={"nargs": "+", "help": "audio files; the first second of each counts"})
+    add(
+        commands.threshold,
+        run=finished_run,
+        data=data,
+        score={"choices": SCORES, "default": "probability", "help": "how sure the model is of a command"},
+        false_accept_rate={
+            "type": float,
+            "help": "share of the unknown words that may be taken for a command, 0 to 1; what gives the best accuracy",
+        },
+    )
+    least_score = {
+        "type": _threshold,
+        "metavar": "NUMBER|none",
+        "help": "score under which a command becomes `unknown`; what `threshold` has chosen for the run, if anything",
+    }
+    audio_files = {"nargs": "+", "help": "audio files; the first second of each counts"}
+    add(commands.predict, **model, threshold=least_score, files=audio_files)
     add(
         commands.probabilities,
         **pass_over_clips,
@@ -198,6 +215,7 @@ def _add_inference(add, data, overwrite, seed, finished_run, model):
         **pass_over_clips,
         out={"help": "CSV to write; submissions/<run>.csv"},
         probabilities={"type": Path, "help": "probability file instead of a model"},
+        threshold=least_score,
         match_label_mix={"action": "store_true", "help": "as many answers of each label (a risk: see `ensemble`)"},
     )
     add(commands.diff, before={"required": True, "help": "CSV"}, after={"required": True, "help": "CSV"})
@@ -209,6 +227,11 @@ def _shard(text):
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise argparse.ArgumentTypeError(f"must be K/N with K from 1 to N. Received: {text}")
     return int(found[1]), int(found[2])
+
+
+def _threshold(text):
+    """A number; `none` is one under every score."""
+    return float("-inf") if text == "none" else float(text)
 
 
 def main(arguments=None):

@@ -11,6 +11,7 @@ from pathlib import Path
 from kaggle_speech import paths
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
 from kaggle_speech.recipe import Augmentation, Recipe, without_each
+from kaggle_speech.rejection import Rejection, copy_rejection, write_rejection
 
 
 def sample(args):
@@ -153,13 +154,26 @@ def export(args):
     val_df, out_dir = index.validation_clips(clips_df), Path(args.out or args.run)
     metadata = runs.export_metadata(args.run)
     report_df = export.export_run(model, vocabulary, out_dir, "model", files, val_df, calibration_df, metadata)
+    copy_rejection(args.run, metadata["model"], out_dir, metadata["model"])
     print(report_df.to_string(index=False))
     print(f"files and model_report.csv: {out_dir}")
 
 
+def threshold(args):
+    """Choose on validation clips under which score a command becomes `unknown`, and keep it beside the model."""
+    from kaggle_speech import engines, index, inference, open_set
+
+    engine = engines.load_engine(args.run)
+    clips_df = index.open_set_clips(_read_index(args.data)[0])
+    opinion = open_set.Opinion(inference.predict_probabilities(engine.model, clips_df), engine.vocabulary)
+    print(open_set.score_table(opinion, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
+    found = open_set.choose_rejection(opinion, clips_df, args.score, args.false_accept_rate)
+    print(f"{found}: {write_rejection(found, args.run, engine.settings['model'])}")
+
+
 def predict(args):
     """Say which of the twelve labels is spoken in audio files, and with what confidence."""
-    from kaggle_speech import audio, decoding, engines, inference
+    from kaggle_speech import audio, engines, inference
 
     bad = []
     engine = None
@@ -170,8 +184,9 @@ def predict(args):
             continue
         engine = engine or engines.load_engine(args.onnx or args.run, args.engine)
         probabilities = inference.predict_waveforms(engine.model, waveform)
-        probabilities = decoding.competition_probabilities(probabilities, engine.vocabulary)
-        print(f"{path}\t{decoding.most_probable(probabilities)[0]}\t{probabilities.max():.3f}")
+        rejection = engine.rejection.with_threshold(args.threshold)
+        labels, confidences = rejection.apply(probabilities, engine.vocabulary)
+        print(f"{path}\t{labels[0]}\t{confidences[0]:.3f}")
     if bad:
         raise ValueError("\n".join(bad))
 
@@ -192,7 +207,7 @@ def _prepared(data_dir):
 
 
 def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
-    """The probability file of a model, and what is known of the model."""
+    """The probability file of a model, and the model's engine."""
     from kaggle_speech import engines, index, inference
 
     if split == "test":
@@ -206,7 +221,7 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
     engine = engines.load_engine(args.onnx or args.run, args.engine)
     options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
     file = inference.predict_to_file(engine.model, engine.vocabulary, clips_df, out_path, engine.settings, **options)
-    return file, engine.facts
+    return file, engine
 
 
 def _true_labels(names):
@@ -269,21 +284,25 @@ def submit(args):
     """Answer the test clips: a checked CSV, a JSON of how it was made, and the probabilities."""
     from kaggle_speech import decoding, ensemble, probability_file, submission
 
-    data_dir, facts = _prepared(args.data), {}
+    data_dir, facts, rejection = _prepared(args.data), {}, Rejection()
     name = Path(args.probabilities or args.onnx or args.run)
     out_path = Path(args.out or paths.output_dir() / "submissions" / f"{name.stem}.csv")
     if args.probabilities:
         file = probability_file.read_probabilities(args.probabilities)
     else:
-        file, facts = _write_probabilities(args, data_dir, out_path.with_suffix(".npz"))
-    values = decoding.competition_probabilities(file.probabilities, file.vocabulary)
+        file, engine = _write_probabilities(args, data_dir, out_path.with_suffix(".npz"))
+        facts, rejection = engine.facts, engine.rejection
+    rejection, values, vocabulary = rejection.with_threshold(args.threshold), file.probabilities, file.vocabulary
     if args.match_label_mix:
-        values = ensemble.match_label_mix(values)
-    answers, sample_path = decoding.most_probable(values), data_dir / "sample_submission.csv"
+        if rejection.threshold > Rejection().threshold:
+            raise ValueError("`--match-label-mix` says how many are `unknown`: it must come with `--threshold none`")
+        values = ensemble.match_label_mix(decoding.competition_probabilities(values, vocabulary))
+        vocabulary = COMPETITION_LABELS
+    (answers, _), sample_path = rejection.apply(values, vocabulary), data_dir / "sample_submission.csv"
     if not sample_path.exists():
         print(f"{sample_path} is missing: the names of the clips could not be checked", file=sys.stderr)
         sample_path = None
-    how = {"probabilities": file.settings, "match_label_mix": args.match_label_mix}
+    how = {"probabilities": file.settings, "match_label_mix": args.match_label_mix, "rejection": str(rejection)}
     submission.write_submission(file.names, answers, out_path, sample_path, settings=facts | how)
     print(f"checked submission of {len(answers)} clips: {out_path}")
 

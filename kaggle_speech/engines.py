@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kaggle_speech import paths
 from kaggle_speech.atomic import fingerprint
+from kaggle_speech.rejection import Rejection, read_rejection
 from kaggle_speech.runtimes import OnnxModel
 
 ENGINES = ("onnxruntime", "keras")
@@ -19,12 +20,14 @@ class Engine(typing.NamedTuple):
         vocabulary: labels in the order of its outputs.
         settings: JSON-able; tells the model and the engine from others.
         facts: what the model's folder or file says of its training, for the JSON beside a submission.
+        rejection: how its probabilities become answers: the `rejection.json` beside it, else nothing is rejected.
     """
 
     model: typing.Any
     vocabulary: tuple
     settings: dict
     facts: dict
+    rejection: Rejection = Rejection()
 
 
 def load_engine(path=paths.PRETRAINED_DIR, engine=None):
@@ -37,7 +40,7 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
     Raises:
         FileNotFoundError: the folder holds no finished run, or no file for the engine.
         ValueError: `engine` is none of these, or the exported file is not one of this package, or of another model than
-            the one beside it.
+            the one beside it, or `rejection.json` is.
     """
     if engine not in (None, *ENGINES):
         raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
@@ -53,9 +56,11 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
                 f"Received: one exported from {model.metadata.get('model')}"
             )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}
-        return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata)
+        rejection = read_rejection(onnx_path.parent, settings["model"])
+        return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata, rejection)
     from kaggle_speech import runs
 
     model, vocabulary = runs.load_run(path)
     settings = {"model": runs.model_fingerprint(path), "precision": "float32", "engine": "keras"}
-    return Engine(model, vocabulary, settings, runs.read_json(path / "metrics.json"))
+    rejection = read_rejection(path, settings["model"])
+    return Engine(model, vocabulary, settings, runs.read_json(path / "metrics.json"), rejection)

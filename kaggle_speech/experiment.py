@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
-from kaggle_speech import dataset, decoding, evaluation, index, inference, models, runs, training
+from kaggle_speech import dataset, decoding, evaluation, index, inference, models, open_set, runs, training
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.noise import background_noise
@@ -146,6 +147,13 @@ def validate(model, vocabulary, val_df):
     """Metrics over the competition's labels, and the probabilities they come from, `(len(val_df), 12)`."""
     probabilities = predict_competition(model, vocabulary, val_df)
     return evaluation.classification_metrics(val_df["label"], decoding.most_probable(probabilities)), probabilities
+
+
+def open_set_opinion(run_dir, clips_df):
+    """What the model of a run thinks of clips, its logits, too: an `open_set.Opinion`."""
+    model, vocabulary = runs.load_run(run_dir)
+    logits = inference.predict_probabilities(models.logits_model(model), clips_df)
+    return open_set.Opinion(softmax(logits, axis=1), vocabulary, logits)
 
 
 def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=False):

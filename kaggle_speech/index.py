@@ -261,6 +261,23 @@ def validation_clips(clips_df, cache_dir=None):
     return select_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, seed=0, cache_dir=cache_dir)
 
 
+def open_set_clips(clips_df, cache_dir=None):
+    """`validation_clips`, and after them all other validation clips of words that are no command.
+
+    Those among the former are too few to tell how often such words are recognised as none.
+
+    Args: as `select_clips`.
+
+    Returns:
+        pandas DataFrame with the columns of `select_clips` and `is_quoted`, whether a clip is of `validation_clips`.
+    """
+    val_df = validation_clips(clips_df, cache_dir)
+    labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
+    is_other = (clips_df["split"] == "val") & (labelled_df["label"] == UNKNOWN)
+    other_df = labelled_df[is_other & ~clips_df["path"].isin(val_df["path"])]
+    return pd.concat([val_df.assign(is_quoted=True), other_df.assign(is_quoted=False)], ignore_index=True)
+
+
 def data_fingerprint(clips_df):
     """A short hash of which clips there are, wherever their folder is: names, splits and file sizes."""
     lines = sorted(

@@ -22,8 +22,9 @@ WORDS_V1 = (
 #: The thirty-five words of Speech Commands v0.02.
 WORDS_V2 = (*WORDS_V1, "backward", "follow", "forward", "learn", "visual")
 
-#: What a model can be trained to tell apart, by number of classes.
+#: What a model can be trained to tell apart, by number of classes; with 11 it hears no word but the commands.
 VOCABULARIES = {
+    11: (*COMMANDS, SILENCE),
     12: COMPETITION_LABELS,
     31: (*WORDS_V1, SILENCE),
     32: (*WORDS_V1, SILENCE, UNKNOWN),

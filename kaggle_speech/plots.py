@@ -3,9 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from scipy.stats import norm
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.labels import COMPETITION_LABELS, SILENCE, UNKNOWN
 
 
 def plot_waveform(waveform, ax=None, title=""):
@@ -222,4 +223,72 @@ def plot_fates(robustness_df, kind, ax=None):
     ax.grid(alpha=0.4)
     ax.set(xlabel=xlabel, ylabel="commands, %", xticks=all_df["value"])
     ax.legend(fontsize="small", loc="upper center")
+    return ax
+
+
+def plot_scores(scores, labels, ax=None, threshold=None, num_bins=30):
+    """How surely commands and unknown words are taken for commands: a histogram of each, in percent of its clips.
+
+    Shape: `(clips,)` scores (`open_set.Opinion.score`), `(clips,)` labels of the twelve; silence is left out.
+    """
+    ax = ax or plt.gca()
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    kinds = {"commands": ~np.isin(labels, (SILENCE, UNKNOWN)), "unknown words": labels == UNKNOWN}
+    edges = np.linspace(scores.min(), scores.max(), num_bins + 1)
+    for color, (name, rows) in zip(sns.color_palette("colorblind"), kinds.items(), strict=False):
+        weights = np.full(rows.sum(), 100 / max(rows.sum(), 1))
+        ax.hist(scores[rows], edges, weights=weights, color=color, alpha=0.6, label=f"{rows.sum()} {name}")
+    if threshold is not None:
+        ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
+    ax.set(xlabel="score", ylabel="% of the clips", yscale="symlog")
+    ax.set_yticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", frameon=False)
+    return ax
+
+
+def plot_oscr(curves, ax=None):
+    """Commands that are accepted and right against unknown words that are accepted. Args: dict of `oscr` curves."""
+    ax = ax or plt.gca()
+    for style, (name, curve) in zip(line_styles(len(curves)), curves.items(), strict=True):
+        rates = np.maximum(curve["false_positive_rate"], 1e-4), curve["correct_rate"]
+        ax.step(*rates, where="post", label=f"{name} {curve['area']:.4f}", **style)
+    ax.set(xscale="log", xlim=(4e-3, 1), xlabel="unknown words accepted", ylabel="commands accepted and right")
+    ax.legend(title="area under the curve", fontsize="small")
+    return ax
+
+
+def plot_det(curves, ax=None):
+    """Commands lost against unknown words accepted, on normal deviates: two bell curves are a straight line.
+
+    Args: dict of `det` curves.
+    """
+    ax = ax or plt.gca()
+    ticks = np.array([0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])
+    for style, (name, curve) in zip(line_styles(len(curves)), curves.items(), strict=True):
+        rates = (curve[rate] for rate in ("false_positive_rate", "false_negative_rate"))
+        rates = (norm.ppf(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in rates)
+        ax.step(*rates, where="post", label=name, **style)
+    limits = norm.ppf([0.003, 0.97])
+    ax.set(xlim=limits, ylim=limits, xlabel="unknown words accepted, %", ylabel="commands lost, %")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks(norm.ppf(ticks), [f"{100 * tick:g}" for tick in ticks])
+    ax.legend(fontsize="small")
+    return ax
+
+
+def plot_reliability(bins, ax=None):
+    """How often answers of some confidence are right; on the diagonal as often as they say.
+
+    The larger a dot, the more clips.
+
+    Args: dict of `open_set.reliability_bins`.
+    """
+    ax = ax or plt.gca()
+    ax.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    for style, (name, bins_df) in zip(line_styles(len(bins)), bins.items(), strict=True):
+        ax.plot(bins_df["confidence"], bins_df["accuracy"], label=name, **style)
+        sizes = 200 * bins_df["num_clips"] / bins_df["num_clips"].sum()
+        ax.scatter(bins_df["confidence"], bins_df["accuracy"], 8 + sizes, color=style["color"])
+    ax.set(xlabel="confidence of the answer", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.03))
+    ax.legend()
     return ax

@@ -1,7 +1,8 @@
 """The folder of a training run: what it takes to use its model, and to train it again.
 
 `run.json` (vocabulary, settings, versions), `model.keras`, `history.csv`,
-`metrics.json`, and `bad_clips.csv` where clips could not be read.
+`metrics.json`, `bad_clips.csv` where clips could not be read, and `rejection.json`
+where a threshold was chosen (see `rejection`).
 """
 
 import importlib
@@ -15,6 +16,7 @@ import keras
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models, paths  # noqa: F401
 from kaggle_speech.atomic import differences, fingerprint, replace_file
+from kaggle_speech.rejection import copy_rejection
 
 
 def library_versions():
@@ -113,8 +115,9 @@ def publish_run(run_dir, out_dir):
 
     Args:
         run_dir: folder of a finished run.
-        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`. What `export` wrote for the run
-            does not go there: the model is saved anew, without its optimizer, and is to be exported from there.
+        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`, and `rejection.json` where the
+            run has it. What `export` wrote for the run does not go there: the model is saved anew, without its
+            optimizer, and is to be exported from there.
 
     Raises:
         FileNotFoundError: the run is not finished.
@@ -125,6 +128,7 @@ def publish_run(run_dir, out_dir):
     replace_file(out_dir / "model.keras", model.save)  # without the optimizer: `load_run` left it out
     for name in ("run.json", "metrics.json"):
         shutil.copyfile(run_dir / name, out_dir / name)
+    copy_rejection(run_dir, model_fingerprint(run_dir), out_dir, model_fingerprint(out_dir))
     metrics = read_json(run_dir / "metrics.json")
     settings = metrics["settings"]
     figures = {name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips", "training_minutes")}

@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from kaggle_speech import evaluation, plots
+from kaggle_speech import evaluation, open_set, plots
 
 
 @pytest.fixture
@@ -131,3 +132,36 @@ def test_errors_are_stacked(ax, robustness_df):
     plots.plot_fates(robustness_df, "snr_db", ax)
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
     np.testing.assert_allclose(tops, [20, 50])
+
+
+def test_scores_are_in_percent_of_each_kind(ax):
+    labels = np.array(["yes", "no", "go", "go", "unknown", "unknown", "silence"])
+    plots.plot_scores([0.9, 0.8, 0.9, 0.1, 0.1, 0.2, 0.5], labels, ax, threshold=0.3, num_bins=2)
+    assert [bar.get_height() for bar in ax.patches] == [25, 75, 100, 0]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["4 commands", "2 unknown words", "threshold 0.3"]
+    assert list(ax.lines[0].get_xdata()) == [0.3, 0.3]
+
+
+def test_open_set_curves_are_those_that_are_given(ax, rng):
+    labels = np.repeat(["yes", "unknown"], 50)
+    curves = open_set.open_set_curves(rng.random(100) + (labels == "yes"), labels, np.full(100, "yes"))
+    plots.plot_oscr({"a": curves["oscr"], "b": curves["oscr"]}, ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == [f"{name} {curves['oscr']['area']:.4f}" for name in "ab"]
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), curves["oscr"]["correct_rate"])
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+    ax.clear()
+    plots.plot_det({"a": curves["det"]}, ax)
+    for drawn, rate in zip(ax.lines[0].get_data(), ("false_positive_rate", "false_negative_rate"), strict=True):
+        np.testing.assert_allclose(norm.cdf(drawn), np.clip(curves["det"][rate], 1e-4, 1 - 1e-4))
+    ticks = dict(zip(ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()], strict=True))
+    assert ticks[norm.ppf(0.2)] == "20"
+
+
+def test_reliability_has_a_dot_for_each_bin(ax):
+    bins_df = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 1.0], "num_clips": [10, 90]})
+    plots.plot_reliability({"a": bins_df}, ax)
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0.3, 0.2], [0.9, 1.0]])
+    few, many = ax.collections[0].get_sizes()
+    assert many > few

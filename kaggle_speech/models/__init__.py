@@ -10,6 +10,7 @@ import keras
 import pandas as pd
 
 from kaggle_speech.models.bc_resnet import build_bc_resnet
+from kaggle_speech.models.blocks import logits_model  # noqa: F401
 from kaggle_speech.models.cnn import build_cnn
 from kaggle_speech.models.cnn_bigru import build_cnn_bigru
 from kaggle_speech.models.complexity import architecture_fingerprint, num_macs  # noqa: F401
