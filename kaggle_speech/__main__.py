@@ -113,17 +113,26 @@ def build_parser():
         "onnx": {"type": Path, "help": "exported file instead of a run; needs no TensorFlow"},
         "engine": {"choices": ENGINES, "help": "what runs the model; the quicker one that is there"},
     }
-    _add_inference(add, data, overwrite, seed, finished_run, model)
-    _add_live(add, data, seed, model)
+    words = {"type": Path, "help": "file of `enroll`: answer with its words, too"}
+    _add_inference(add, data, overwrite, seed, finished_run, model, words)
+    _add_live(add, data, seed, model, words)
     return parser
 
 
-def _add_live(add, data, seed, model):
+def _add_live(add, data, seed, model, words):
     """The commands that hear streams."""
     threshold = {"type": float, "help": "that a smoothed probability must reach, 0.10 to 0.95; the recogniser's own"}
     add(
+        live_commands.enroll,
+        **{name: model[name] for name in ("run", "onnx")},
+        word={"required": True, "help": "how it is called"},
+        words={"type": Path, "required": True, "help": "file to write, or to add the word to"},
+        files={"nargs": "+", "help": "recordings of the word, three to ten; the first second of each counts"},
+    )
+    add(
         live_commands.listen,
         **model,
+        words=words,
         file={"nargs": "?", "help": "audio file, or - for raw 16-bit samples from standard input"},
         microphone={"nargs": "?", "const": "", "default": None, "metavar": "DEVICE", "help": "its number or name"},
         threshold=threshold,
@@ -143,7 +152,7 @@ def _add_live(add, data, seed, model):
     )
 
 
-def _add_inference(add, data, overwrite, seed, finished_run, model):
+def _add_inference(add, data, overwrite, seed, finished_run, model, words):
     """The commands that need a trained model, or what it made."""
     transforms = {"nargs": "+", "default": ["as_is"], "help": "average over as_is, shift_ms=NUMBER, gain=NUMBER"}
     pass_over_clips = {**model, "data": data, "transforms": transforms, "overwrite": overwrite}
@@ -187,7 +196,7 @@ def _add_inference(add, data, overwrite, seed, finished_run, model):
         "help": "score under which a command becomes `unknown`; what `threshold` has chosen for the run, if anything",
     }
     audio_files = {"nargs": "+", "help": "audio files; the first second of each counts"}
-    add(commands.predict, **model, threshold=least_score, files=audio_files)
+    add(commands.predict, **model, words=words, threshold=least_score, files=audio_files)
     add(
         commands.probabilities,
         **pass_over_clips,

@@ -182,7 +182,7 @@ def predict(args):
         bad += errors
         if errors:
             continue
-        engine = engine or engines.load_engine(args.onnx or args.run, args.engine)
+        engine = engine or engines.load_engine(args.onnx or args.run, args.engine, args.words)
         probabilities = inference.predict_waveforms(engine.model, waveform)
         rejection = engine.rejection.with_threshold(args.threshold)
         labels, confidences = rejection.apply(probabilities, engine.vocabulary)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kaggle_speech import paths
 from kaggle_speech.atomic import fingerprint
+from kaggle_speech.enroll import PersonalAnswers, PersonalModel, read_words
 from kaggle_speech.rejection import Rejection, read_rejection
 from kaggle_speech.runtimes import OnnxModel
 
@@ -21,21 +22,24 @@ class Engine(typing.NamedTuple):
         settings: JSON-able; tells the model and the engine from others.
         facts: what the model's folder or file says of its training, for the JSON beside a submission.
         rejection: how its probabilities become answers: the `rejection.json` beside it, else nothing is rejected.
+        words: enrolled ones, the last of the vocabulary.
     """
 
     model: typing.Any
     vocabulary: tuple
     settings: dict
     facts: dict
-    rejection: Rejection = Rejection()
+    rejection: Rejection | PersonalAnswers = Rejection()
+    words: tuple = ()
 
 
-def load_engine(path=paths.PRETRAINED_DIR, engine=None):
+def load_engine(path=paths.PRETRAINED_DIR, engine=None, words_path=None):
     """The model of a run or of an exported file.
 
     Args:
         path: folder of a finished run, maybe with a `model.onnx` beside its `model.keras`; or an `.onnx` file.
         engine: `onnxruntime` (quicker, and imports no TensorFlow), `keras`, or None for the first that there is.
+        words_path: file of enrolled words (`enroll`), which only onnxruntime can hear.
 
     Raises:
         FileNotFoundError: the folder holds no finished run, or no file for the engine.
@@ -44,11 +48,13 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
     """
     if engine not in (None, *ENGINES):
         raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
-    path = Path(path)
-    onnx_path = path if path.suffix == ".onnx" else path / "model.onnx"
+    if words_path is not None and engine == "keras":
+        raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
+    path, onnx_path = Path(path), _onnx_path(path)
     is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
-    if engine == "onnxruntime" or path.suffix == ".onnx" or (engine is None and is_there):
-        model = OnnxModel(onnx_path, num_threads=1)  # `inference` gives each core batches of its own
+    if engine == "onnxruntime" or path.suffix == ".onnx" or words_path is not None or (engine is None and is_there):
+        # `inference` gives each core batches of its own.
+        model = OnnxModel(onnx_path, num_threads=1, embedding=words_path is not None)
         keras_path = path / "model.keras"
         if keras_path.exists() and model.metadata.get("model") != fingerprint(keras_path.read_bytes()):
             raise ValueError(
@@ -57,10 +63,27 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None):
             )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}
         rejection = read_rejection(onnx_path.parent, settings["model"])
-        return Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata, rejection)
+        found = Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata, rejection)
+        return found if words_path is None else _with_words(found, read_words(words_path))
     from kaggle_speech import runs
 
     model, vocabulary = runs.load_run(path)
     settings = {"model": runs.model_fingerprint(path), "precision": "float32", "engine": "keras"}
     rejection = read_rejection(path, settings["model"])
     return Engine(model, vocabulary, settings, runs.read_json(path / "metrics.json"), rejection)
+
+
+def load_embedder(path=paths.PRETRAINED_DIR):
+    """The exported model of a run, giving embeddings, too; for `enroll.enroll`. Args, Raises: as `load_engine`."""
+    return OnnxModel(_onnx_path(path), num_threads=1, embedding=True)
+
+
+def _onnx_path(path):
+    return Path(path) if Path(path).suffix == ".onnx" else Path(path) / "model.onnx"
+
+
+def _with_words(engine, words):
+    """The same that also answers with enrolled words."""
+    model = PersonalModel(engine.model, words)
+    answers = PersonalAnswers(words, engine.rejection)
+    return engine._replace(model=model, vocabulary=model.vocabulary, rejection=answers, words=words.words)

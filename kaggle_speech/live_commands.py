@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
+from kaggle_speech.labels import COMMANDS
 
-def _load_recogniser(args):
+
+def _load_recogniser(args, words_path=None):
     from kaggle_speech import engines
     from kaggle_speech.streaming import StreamingRecogniser
 
-    engine = engines.load_engine(args.onnx or args.run, args.engine)
+    engine = engines.load_engine(args.onnx or args.run, args.engine, words_path)
     options = {} if args.threshold is None else {"threshold": args.threshold}
+    options |= {"events": (*COMMANDS, *engine.words), "rejection": engine.rejection}
     return StreamingRecogniser(engine.model, engine.vocabulary, **options)
 
 
@@ -25,6 +28,19 @@ def _source(args):
     return sources.FileSource(args.file, real_time=args.real_time)
 
 
+def enroll(args):
+    """Add a word of one's own to a file of words, from a few recordings of it; for `predict` and `listen`."""
+    from kaggle_speech import audio, engines, enroll
+
+    waveform, errors = audio.read_clips(args.files)
+    if errors:
+        raise ValueError("\n".join(errors))
+    words = enroll.read_words(args.words) if args.words.exists() else None
+    words = enroll.enroll(engines.load_embedder(args.onnx or args.run), args.word, waveform, words)
+    words.write(args.words)
+    print(f"{', '.join(words.words)}: {args.words}")
+
+
 def listen(args):
     """Print the commands in a file, in raw sound on standard input (-) or from a microphone, as they are heard."""
     from kaggle_speech.live import LiveRecogniser
@@ -32,7 +48,7 @@ def listen(args):
     def show(detection):
         print(f"{detection.time_s:.2f}\t{detection.label}\t{detection.confidence:.3f}", flush=True)
 
-    live = LiveRecogniser(_load_recogniser(args), _source(args), on_detection=show)
+    live = LiveRecogniser(_load_recogniser(args, args.words), _source(args), on_detection=show)
     live.start()
     try:
         while not live.wait(0.5):

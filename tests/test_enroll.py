@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from kaggle_speech import enroll, paths
-from kaggle_speech.enroll import PersonalModel, PersonalWords, read_words
+from kaggle_speech.__main__ import main
+from kaggle_speech.audio import write_wav
+from kaggle_speech.enroll import PersonalAnswers, PersonalModel, PersonalWords, read_words
 from kaggle_speech.inference import predict_waveforms
 from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.rejection import Rejection
 from kaggle_speech.runtimes import OnnxModel
 
 MODEL_PATH = paths.PRETRAINED_DIR / "model.onnx"
@@ -74,6 +77,36 @@ def test_real_and_sample_speech_is_told_apart(speech):
     assert list(similarity.argmax(axis=1)) == [0, 1, 2, 3]
     assert (similarity.diagonal() > 0.9).all()
     assert predict_waveforms(PersonalModel(model, words), speech).shape == (4, 16)
+
+
+def test_answers_are_the_word_or_what_the_model_says_without_it(words, speech):
+    answers = PersonalAnswers(words, Rejection(threshold=0.6))
+    vocabulary = ("yes", "no", "sesame")
+    probabilities = np.array([[0.2, 0.1, 0.7], [0.5, 0.1, 0.4], [0.3, 0.3, 0.4]])
+    labels, confidences = answers.apply(probabilities, vocabulary)
+    assert list(labels) == ["sesame", "yes", "unknown"]
+    np.testing.assert_allclose(confidences, [0.7, 0.5 / 0.6, 0.5])
+    assert list(answers.with_threshold(-np.inf).apply(probabilities, vocabulary)[0]) == ["sesame", "yes", "yes"]
+
+
+def test_through_the_door(speech, tmp_path, capsys):
+    """Three versions of a clip are enrolled, a fourth one is heard; other clips are not taken for it."""
+    for number, waveform in enumerate([speech[0], 0.6 * speech[0], np.roll(speech[0], 400), np.roll(speech[0], -300)]):
+        write_wav(tmp_path / f"{number}.wav", waveform)
+    write_wav(tmp_path / "other.wav", speech[2])
+    recordings, words_path = [str(tmp_path / f"{number}.wav") for number in range(3)], str(tmp_path / "words.json")
+    assert main(["enroll", "--word", "sesame", "--words", words_path, *recordings]) == 0
+    files = [str(tmp_path / "3.wav"), str(tmp_path / "other.wav")]
+    assert main(["predict", "--words", words_path, *files]) == 0
+    heard, other = capsys.readouterr().out.splitlines()[-2:]
+    assert heard.split("\t")[1] == "sesame" and other.split("\t")[1] in COMPETITION_LABELS
+    assert main(["enroll", "--word", "yes", "--words", words_path, *recordings]) == 1
+    assert main(["enroll", "--word", "open", "--words", words_path, str(tmp_path / "none.wav")]) == 1
+    assert main(["predict", "--words", words_path, "--engine", "keras", *files]) == 1
+    errors = capsys.readouterr().err
+    for text in ("`words` must differ", "none.wav", "`engine` must be onnxruntime where enrolled words"):
+        assert text in errors
+    assert read_words(words_path).words == ("sesame",)
 
 
 def test_a_word_enrolled_again_is_replaced(words):

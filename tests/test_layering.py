@@ -51,7 +51,7 @@ ALLOWED = {
     "inference": ["atomic", "audio", "probability_file", "progress"],
     "runtimes": ["atomic"],
     "enroll": ["atomic", "labels"],
-    "engines": ["atomic", "paths", "runtimes", "runs", "rejection"],
+    "engines": ["atomic", "paths", "runtimes", "runs", "rejection", "enroll"],
     "ensemble": ["labels", "decoding", "probability_file"],
     "sources": ["audio"],
     "streaming": ["audio", "labels"],
