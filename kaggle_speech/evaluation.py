@@ -52,16 +52,22 @@ def one_vs_rest_roc(true_labels, probabilities, labels=COMPETITION_LABELS):
     Labels without a clip are left out.
     """
     curves = {}
-    for column, label in enumerate(labels):
+    for label, is_label, scores in _one_vs_rest(true_labels, probabilities, labels):
+        false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_label, scores)
+        curves[label] = {
+            "false_positive_rate": false_positive_rate,
+            "true_positive_rate": true_positive_rate,
+            "auc": float(metrics.auc(false_positive_rate, true_positive_rate)),
+        }
+    return curves
+
+
+def _one_vs_rest(true_labels, probabilities, labels):
+    """Each label of which there are clips, and others: its name, which clips are of it, and its probabilities."""
+    for label, scores in zip(labels, np.transpose(probabilities), strict=True):
         is_label = np.asarray(true_labels) == label
         if is_label.any() and not is_label.all():
-            false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_label, probabilities[:, column])
-            curves[label] = {
-                "false_positive_rate": false_positive_rate,
-                "true_positive_rate": true_positive_rate,
-                "auc": float(metrics.auc(false_positive_rate, true_positive_rate)),
-            }
-    return curves
+            yield label, is_label, scores
 
 
 def one_vs_rest_precision_recall(true_labels, probabilities, labels=COMPETITION_LABELS):
@@ -73,12 +79,10 @@ def one_vs_rest_precision_recall(true_labels, probabilities, labels=COMPETITION_
     Labels without a clip are left out.
     """
     curves = {}
-    for column, label in enumerate(labels):
-        is_label = np.asarray(true_labels) == label
-        if is_label.any() and not is_label.all():
-            precision, recall, _ = metrics.precision_recall_curve(is_label, probabilities[:, column])
-            average = metrics.average_precision_score(is_label, probabilities[:, column])
-            curves[label] = {"precision": precision, "recall": recall, "average_precision": float(average)}
+    for label, is_label, scores in _one_vs_rest(true_labels, probabilities, labels):
+        precision, recall, _ = metrics.precision_recall_curve(is_label, scores)
+        average = metrics.average_precision_score(is_label, scores)
+        curves[label] = {"precision": precision, "recall": recall, "average_precision": float(average)}
     return curves
 
 
