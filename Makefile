@@ -6,6 +6,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= -c constraints.txt
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+TRAINING := $(sort $(wildcard notebooks/0[1-7]_*.ipynb))
 
 .PHONY: run notebooks test setup clean
 .DEFAULT_GOAL := run
@@ -24,8 +25,11 @@ run: setup
 	@data="$$($(BIN)/python -m kaggle_speech prepare --or-sample)" && export KAGGLE_SPEECH_DATA="$$data" && \
 	echo "data: $$data" && \
 	out="$${KAGGLE_SPEECH_OUTPUT:-.}" && \
-	$(BIN)/python -m jupyter nbconvert --execute --to html --output-dir "$$out/runs/notebooks" \
-		--HTMLExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor $(NOTEBOOKS) && \
+	convert() { \
+		printf '%s\n' "$$@" | xargs -n 1 -P 2 $(BIN)/python -m jupyter nbconvert --execute --to html \
+		--output-dir "$$out/runs/notebooks" \
+		--HTMLExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor; } && \
+	convert $(TRAINING) && convert $(filter-out $(TRAINING),$(NOTEBOOKS)) && \
 	echo "submission: $$out/submissions/10_ensemble.csv (checked), its settings in 10_ensemble.json beside it" && \
 	echo "figures:    $$out/runs/figures/*.png" && \
 	echo "notebooks:  $$out/runs/notebooks/*.html"
