@@ -136,6 +136,13 @@ def _add_inference(add, data, overwrite, finished_run):
         },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},
     )
+    add(
+        commands.live,
+        **model,
+        file={"type": Path, "help": "audio file to play instead of a microphone"},
+        threshold={"type": float, "help": "what a word's probability must reach, 0.1 to 0.95; the slider's start"},
+        picture={"type": Path, "help": "PNG of the window after the file's last word, made without a screen"},
+    )
     add(commands.predict, **model, files={"nargs": "+", "help": "audio files; the first second of each counts"})
     add(
         commands.probabilities,

@@ -309,3 +309,25 @@ def diff(args):
     changes_df = submission.compare_submissions(args.before, args.after)
     print(changes_df.to_string())
     print(f"{changes_df['left'].sum()} of {changes_df['before'].sum()} answers changed")
+
+
+def live(args):
+    """Hear commands as they are said, from a microphone or a file, in a window."""
+    from kaggle_speech import app, engines
+    from kaggle_speech.streaming import StreamingRecogniser
+
+    if args.picture and not args.file:
+        raise ValueError("`--picture` must come with `--file`, which is played for it. Received: no file")
+    app.require_qt()
+    if not args.picture:
+        app.require_display()
+    from kaggle_speech.app import launch
+
+    engine = engines.load_engine(args.onnx or args.run, args.engine)
+    options = {} if args.threshold is None else {"threshold": args.threshold}
+    recogniser = StreamingRecogniser(engine.model, engine.vocabulary, **options)
+    if args.picture:
+        launch.save_picture(recogniser, args.file, args.picture)
+        print(args.picture)
+    else:
+        launch.open_window(recogniser, args.file)
