@@ -16,8 +16,9 @@ from recipes to runs and tables, `assessment` gathers all that is known of a mod
 `export` writes models for other runtimes, `runtimes` and `engines` run them, and
 `python -m kaggle_speech --help` is the door (`commands`, `live_commands`).
 Sound that does not end flows from `sources` through `streaming`, which finds the
-commands in it; `live` gives each a thread, `streams` builds long ones of real clips,
-and `stream_evaluation` counts what was heard of them; `enroll` adds words of one's own.
+commands in it; `live` gives each a thread, `app` shows it in a window, `streams` builds
+long ones of real clips, and `stream_evaluation` counts what was heard of them; `enroll` adds
+words of one's own.
 Importing the package imports none of them, and not TensorFlow either:
 `from kaggle_speech import dataset, features`.
 """

@@ -141,6 +141,14 @@ def _add_live(add, data, seed, model, words):
         num_channels={"type": _positive(int), "default": 1, "help": "of standard input"},
     )
     add(
+        live_commands.live,
+        **model,
+        words=words,
+        file={"type": Path, "help": "audio file to play instead of a microphone"},
+        threshold=threshold,
+        picture={"type": Path, "help": "PNG of the window after the file's last word, made without a screen"},
+    )
+    add(
         live_commands.stream_evaluate,
         **model,
         data=data,

@@ -61,6 +61,19 @@ def listen(args):
         print(f"{live.num_dropped} chunks were dropped: the model is too slow here", file=sys.stderr)
 
 
+def live(args):
+    """Hear commands as they are said, from a microphone or a file, in a window."""
+    from kaggle_speech import app
+
+    app.require_qt()
+    app.require_screen(args.file, args.picture)
+    from kaggle_speech.app import launch
+
+    launch.run(_load_recogniser(args, args.words), args.file, args.picture)
+    if args.picture:
+        print(args.picture)
+
+
 def stream_evaluate(args):
     """Score the live recogniser on long streams of validation clips over noise: words heard, false alarms, latency."""
     import matplotlib.pyplot as plt

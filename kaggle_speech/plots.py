@@ -292,3 +292,23 @@ def plot_reliability(bins, ax=None):
     ax.set(xlabel="confidence of the answer", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.03))
     ax.legend()
     return ax
+
+
+def plot_detections(probabilities, vocabulary, detections, duration_s, ax=None):
+    """Probabilities over time, a row a label, and a triangle where a label was detected.
+
+    Shape: `(hops, len(vocabulary))`.
+
+    Args:
+        vocabulary: labels, in the order of the probabilities.
+        detections: list of `streaming.Detection`.
+        duration_s: of all hops.
+    """
+    ax = ax or plt.gca()
+    rows = {label: number + 0.5 for number, label in enumerate(vocabulary)}
+    options = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
+    ax.imshow(np.asarray(probabilities).T, extent=(0, duration_s, len(rows), 0), **options)
+    times_s, heights = [found.time_s for found in detections], [rows[found.label] for found in detections]
+    ax.plot(times_s, heights, "<", color="white", markeredgecolor="black", markersize=9, linestyle="")
+    ax.set(yticks=list(rows.values()), yticklabels=list(rows), xlabel="s", xlim=(0, duration_s))
+    return ax

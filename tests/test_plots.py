@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from kaggle_speech import evaluation, open_set, plots
+from kaggle_speech.streaming import Detection
 
 
 @pytest.fixture
@@ -165,3 +166,12 @@ def test_reliability_has_a_dot_for_each_bin(ax):
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0.3, 0.2], [0.9, 1.0]])
     few, many = ax.collections[0].get_sizes()
     assert many > few
+
+
+def test_detections_are_marked_at_their_time_in_their_row(ax, rng):
+    probabilities = rng.random((40, 3))
+    plots.plot_detections(probabilities, ("yes", "no", "up"), [Detection(1.5, "no", 0.9)], 4.0, ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), probabilities.T)
+    assert ax.images[0].get_extent() == [0, 4.0, 3, 0] and ax.get_xlim() == (0, 4)
+    (x,), (y,) = ax.lines[0].get_data()
+    assert (x, ax.get_yticklabels()[int(y)].get_text()) == (1.5, "no")
