@@ -104,7 +104,8 @@ def fit_temperature(opinion, labels):
 def choose_threshold(scores, labels, answers, false_accept_rate=None):
     """The threshold of best accuracy over the twelve labels, or the lowest one for a rate of false accepts.
 
-    Shape: `(clips,)` each -> float, between two scores. The lowest score, which rejects nothing, where that is best.
+    Shape: `(clips,)` each -> float, between two scores. The lowest score, which rejects nothing, where that is best or
+        no answer is a command.
 
     Args:
         scores: higher = surer of a command.
@@ -114,15 +115,13 @@ def choose_threshold(scores, labels, answers, false_accept_rate=None):
             accuracy.
 
     Raises:
-        ValueError: the rate is no share, no answer is a command, or a rate is wanted and there is no unknown word.
+        ValueError: the rate is no share, or there is one and no unknown word.
     """
     scores, labels, answers = map(np.asarray, (scores, labels, answers))
     is_command = np.isin(answers, COMMANDS)
     num_unknown = (labels == UNKNOWN).sum()
-    if not is_command.any():
-        raise ValueError("`answers` must hold a command. Received: none")
+    steps = np.unique(scores[is_command] if is_command.any() else scores)
     scores, labels, answers = scores[is_command], labels[is_command], answers[is_command]
-    steps = np.unique(scores)
     thresholds = np.array([steps[0], *(steps[:-1] + steps[1:]) / 2, np.nextafter(steps[-1], np.inf)])
     order = np.argsort(scores)
     num_rejected = np.searchsorted(scores[order], thresholds)

@@ -189,8 +189,8 @@ def test_thresholds_against_trying_all(known_only, clips_df, score):
     is_known = labels != UNKNOWN
     with pytest.raises(ValueError, match=r"there must be clips of unknown words. Received: 0.1, 0 clips"):
         open_set.choose_threshold(scores[is_known], labels[is_known], answers[is_known], 0.1)
-    with pytest.raises(ValueError, match="`answers` must hold a command"):
-        open_set.choose_threshold(scores, labels, np.full(NUM_CLIPS, SILENCE))
+    for rate in (None, 0):
+        assert open_set.choose_threshold(scores, labels, np.full(NUM_CLIPS, SILENCE), rate) == scores.min()
 
 
 def test_where_nothing_is_unknown_nothing_is_rejected(rng):
