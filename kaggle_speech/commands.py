@@ -313,21 +313,13 @@ def diff(args):
 
 def live(args):
     """Hear commands as they are said, from a microphone or a file, in a window."""
-    from kaggle_speech import app, engines
-    from kaggle_speech.streaming import StreamingRecogniser
+    from kaggle_speech import app, engines, streaming
 
-    if args.picture and not args.file:
-        raise ValueError("`--picture` must come with `--file`, which is played for it. Received: no file")
     app.require_qt()
-    if not args.picture:
-        app.require_display()
+    app.require_screen(args.file, args.picture)
     from kaggle_speech.app import launch
 
     engine = engines.load_engine(args.onnx or args.run, args.engine)
     options = {} if args.threshold is None else {"threshold": args.threshold}
-    recogniser = StreamingRecogniser(engine.model, engine.vocabulary, **options)
-    if args.picture:
-        launch.save_picture(recogniser, args.file, args.picture)
-        print(args.picture)
-    else:
-        launch.open_window(recogniser, args.file)
+    recogniser = streaming.StreamingRecogniser(engine.model, engine.vocabulary, **options)
+    launch.run(recogniser, args.file, args.picture)

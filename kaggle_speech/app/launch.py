@@ -3,6 +3,7 @@
 import os
 import signal
 
+from PIL import Image
 from PySide6 import QtCore, QtWidgets
 
 from kaggle_speech.app import theme
@@ -19,6 +20,14 @@ def application():
     return found
 
 
+def run(recogniser, path=None, picture_path=None):
+    """`open_window`, or `save_picture` where there is a path for it."""
+    if picture_path is None:
+        open_window(recogniser, path)
+    else:
+        save_picture(recogniser, path, picture_path)
+
+
 def open_window(recogniser, path=None):
     """Show the window until it is closed. Args: as `LiveWindow`; a file is played at once."""
     running, window = application(), LiveWindow(recogniser, path)
@@ -33,7 +42,7 @@ def open_window(recogniser, path=None):
 
 
 def save_picture(recogniser, path, picture_path):
-    """Play a file to its end in a window that nobody sees, and save how it looked after the last word.
+    """Play a file to its end in a window that nobody sees, and save how it looked after the last word, in 256 colours.
 
     Args:
         recogniser: `streaming.StreamingRecogniser`.
@@ -64,3 +73,6 @@ def save_picture(recogniser, path, picture_path):
         grab()
     if not pictures[0].save(str(picture_path)):
         raise OSError(f"{picture_path}: must be a PNG that can be written. Received: a picture that could not be")
+    with Image.open(picture_path) as picture:
+        few = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(picture_path, "PNG", optimize=True)

@@ -34,12 +34,13 @@ class DetectionLog(QtWidgets.QTableWidget):
         super().__init__(0, 4)
         self.rows = []
         self.setAccessibleName("log of detections")
-        self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Sure"])
+        self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Confidence"])
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)  # the tab key goes on to the next control
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
+        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(28)
         header = self.horizontalHeader()

@@ -13,7 +13,7 @@ from kaggle_speech.streaming import BUFFER_SAMPLES
 
 SPEC = FeatureSpec(frame_length=512, fft_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
 #: Colours span so many dB below the loudest of the strip, which counts as no quieter than the floor (dB).
-RANGE_DB, MIN_TOP_DB = 60.0, -45.0
+RANGE_DB, MIN_TOP_DB = 60.0, -40.0
 #: Waveforms quieter than this peak are not blown up to full height.
 MIN_PEAK = 0.05
 DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
@@ -88,12 +88,11 @@ class SoundStrip(QtWidgets.QWidget):
 
     def _draw_waveform(self, painter, area):
         painter.setPen(QtGui.QPen(QtGui.QColor(theme.BORDER), 1))
-        painter.drawLine(
-            QtCore.QPointF(area.left(), area.center().y()), QtCore.QPointF(area.right(), area.center().y())
-        )
+        middle = area.center().y()
+        painter.drawLine(QtCore.QPointF(area.left(), middle), QtCore.QPointF(area.right(), middle))
         num_columns = max(2, int(area.width()))
         scale = area.height() / 2 / max(MIN_PEAK, float(np.abs(self.waveform).max()))
-        ends = area.center().y() - scale * envelope(self.waveform, num_columns)
+        ends = middle - scale * envelope(self.waveform, num_columns)
         painter.setPen(QtGui.QPen(QtGui.QColor(theme.BLUE), 1))
         columns = enumerate(ends.tolist(), start=int(area.left()))
         painter.drawLines([QtCore.QLineF(x + 0.5, low + 0.5, x + 0.5, high - 0.5) for x, (low, high) in columns])
@@ -111,7 +110,7 @@ class SoundStrip(QtWidgets.QWidget):
             painter.drawText(QtCore.QRectF(0, y - 1 if share > 0.95 else y - 8, MARGIN - 8, 16), _RIGHT, text)
         for seconds in range(int(DURATION_S) + 1):
             x = area.left() + area.width() * seconds / DURATION_S
-            text = f"−{DURATION_S - seconds:.0f} s" if seconds < DURATION_S else "now"
+            text = f"\N{MINUS SIGN}{DURATION_S - seconds:.0f} s" if seconds < DURATION_S else "now"
             left = x - 20 if 0 < seconds < DURATION_S else x if seconds == 0 else x - 40
             side = _RIGHT if seconds == DURATION_S else _LEFT if seconds == 0 else _CENTER
             painter.drawText(QtCore.QRectF(left, area.bottom() + 4, 40, 16), side, text)

@@ -30,22 +30,22 @@ QPushButton#start {{
     background: {BLUE}; color: #06121b; border-color: {BLUE}; font-weight: 600; min-width: 74px; }}
 QPushButton#start:focus {{ border: 2px solid {TEXT}; padding: 6px 13px; }}
 QPushButton#start[running="true"] {{ background: {RAISED}; color: {TEXT}; border-color: {MUTED}; }}
-QComboBox::drop-down {{ border: 0; width: 24px; }}
-QComboBox::down-arrow {{ image: none; width: 0; height: 0; }}
 QComboBox QAbstractItemView {{
     background: {RAISED}; border: 1px solid {BORDER}; padding: 4px; outline: 0; selection-background-color: #2f5d7c; }}
+QComboBox::drop-down {{ border: 0; width: 30px; }}
+QComboBox::down-arrow {{ image: none; }}
 QSlider {{ min-height: 24px; }}
 QSlider::groove:horizontal {{ background: {BORDER}; height: 4px; border-radius: 2px; }}
 QSlider::sub-page:horizontal {{ background: {TEXT}; height: 4px; border-radius: 2px; }}
 QSlider::handle:horizontal {{
     background: {TEXT}; border: 2px solid {SURFACE}; width: 14px; height: 14px; margin: -7px 0; border-radius: 9px; }}
-QSlider:focus::handle:horizontal {{ border: 2px solid {BLUE}; }}
+QSlider::handle:horizontal:focus {{ border: 2px solid {BLUE}; }}
 QTableWidget {{
     background: {SURFACE}; alternate-background-color: #1c232d; border: 0; outline: 0; gridline-color: transparent;
     selection-background-color: {BORDER}; selection-color: {TEXT}; }}
 QTableWidget::item {{ padding: 0 8px; }}
 QHeaderView::section {{
-    background: {SURFACE}; color: {MUTED}; border: 0; border-bottom: 1px solid {BORDER}; padding: 5px 8px; }}
+    background: {SURFACE}; color: {MUTED}; border: 0; border-bottom: 1px solid {BORDER}; padding: 5px 11px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {BORDER}; border-radius: 4px; min-height: 24px; }}
 QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{

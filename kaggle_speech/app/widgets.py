@@ -7,6 +7,8 @@ from kaggle_speech.labels import COMMANDS
 
 #: Milliseconds that the word's panel glows after a detection, and that the word stays bright.
 FLASH_MS, BRIGHT_MS = 900, 2500
+#: What stands in the word's place before there is one.
+READY = "ready"
 
 
 def percent(share):
@@ -14,22 +16,21 @@ def percent(share):
     return f"{100 * share:.0f} %"
 
 
-def label_of(text="", role=None, name=None):
-    """A label in one of the roles of `theme.STYLE`, with a name for screen readers."""
-    label = QtWidgets.QLabel(text)
+def label_of(text="", role=None, meaning=""):
+    """A label in one of the roles of `theme.STYLE`; screen readers say its text, and what it means."""
+    label = QtWidgets.QLabel(text, accessibleDescription=meaning)
     label.setProperty("role", role)
-    label.setAccessibleName(name or text)
     return label
 
 
-def card_of(*rows, spacing=10):
-    """Widgets and layouts, one below the other, on a surface with rounded corners."""
+def card_of(heading, content, spacing=12):
+    """A surface with rounded corners: a row of `row_of`, and below it a widget that takes the room there is."""
     card = QtWidgets.QFrame(objectName="card")
     column = QtWidgets.QVBoxLayout(card)
     column.setContentsMargins(18, 14, 18, 16)
     column.setSpacing(spacing)
-    for row in rows:
-        (column.addLayout if isinstance(row, QtWidgets.QLayout) else column.addWidget)(row)
+    column.addLayout(heading)
+    column.addWidget(content, 1)
     return card
 
 
@@ -45,52 +46,67 @@ def row_of(*parts, spacing=10):
     return row
 
 
-class Meter(QtWidgets.QProgressBar):
-    """A thin bar with a mark at the threshold; to a screen reader, a progress bar.
+class Meter(QtWidgets.QWidget):
+    """A thin bar with a mark at the threshold.
 
     Args:
         name: what it shows, for screen readers.
         colors: below the threshold, and at it or above.
+        height: pixels.
+
+    Attributes:
+        share: length of the bar, 0 to 1.
+        threshold: where the mark is, 0 to 1; None for no mark.
     """
 
-    def __init__(self, name, colors=(theme.BLUE, theme.ORANGE), height=10):
-        super().__init__(minimum=0, maximum=1000, textVisible=False)
-        self.setAccessibleName(name)
+    def __init__(self, name, colors=(theme.BLUE, theme.ORANGE), height=12):
+        super().__init__(accessibleName=name)
         self.setFixedHeight(height)
-        self.colors, self.threshold = colors, None
+        self.colors, self.share, self.threshold = colors, 0.0, None
 
     def show_share(self, share, threshold=None):
-        """Set the bar, 0 to 1, and the mark; None for no mark."""
-        if self.threshold != threshold:
-            self.threshold = threshold
+        """Set the bar and the mark."""
+        share = min(max(float(share), 0.0), 1.0)
+        if (share, threshold) != (self.share, self.threshold):
+            self.share, self.threshold = share, threshold
             self.update()
-        self.setValue(round(1000 * min(max(share, 0.0), 1.0)))
 
     @property
     def is_above(self):
         """Whether the bar reaches the mark."""
-        return self.threshold is not None and self.value() >= 1000 * self.threshold
+        return self.threshold is not None and self.share >= self.threshold
 
     def paintEvent(self, event):  # noqa: N802
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
-        inner = QtCore.QRectF(self.rect()).adjusted(0, 2, 0, -2)
-        radius = inner.height() / 2
+        bar = QtCore.QRectF(self.rect()).adjusted(0, 2, 0, -2)
+        radius = bar.height() / 2
         painter.setBrush(QtGui.QColor(theme.BORDER))
-        painter.drawRoundedRect(inner, radius, radius)
-        width = inner.width() * self.value() / 1000
-        if width >= 1:
+        painter.drawRoundedRect(bar, radius, radius)
+        if self.share > 0:
+            painter.save()
             path = QtGui.QPainterPath()
-            path.addRoundedRect(inner, radius, radius)
+            path.addRoundedRect(bar, radius, radius)
             painter.setClipPath(path)
             painter.setBrush(QtGui.QColor(self.colors[self.is_above]))
-            painter.drawRoundedRect(QtCore.QRectF(inner.left(), inner.top(), width, inner.height()), radius, radius)
-            painter.setClipping(False)
+            painter.drawRoundedRect(bar.adjusted(0, 0, (self.share - 1) * bar.width(), 0), radius, radius)
+            painter.restore()
         if self.threshold is not None:
             painter.setBrush(QtGui.QColor(theme.TEXT))
-            x = min(inner.width() * self.threshold, inner.width() - 2)
-            painter.drawRect(QtCore.QRectF(x, 0, 2, self.height()))
+            painter.drawRect(QtCore.QRectF(min(bar.width() * self.threshold, bar.width() - 2), 0, 2, self.height()))
+
+
+class Chooser(QtWidgets.QComboBox):
+    """A drop-down list with an arrow in the colours of the window, which a style sheet cannot draw."""
+
+    def paintEvent(self, event):  # noqa: N802
+        super().paintEvent(event)
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        painter.setPen(QtGui.QPen(QtGui.QColor(theme.MUTED), 1.6))
+        x, y = self.width() - 18, self.height() / 2
+        painter.drawPolyline([QtCore.QPointF(x + dx, y + dy) for dx, dy in ((-4, -2), (0, 2), (4, -2))])
 
 
 class ClassGrid(QtWidgets.QWidget):
@@ -114,7 +130,7 @@ class ClassGrid(QtWidgets.QWidget):
             is_command = label in COMMANDS
             colors = (theme.BLUE, theme.ORANGE) if is_command else (theme.MUTED, theme.MUTED)
             meter, name = Meter(label, colors), label_of(label, None if is_command else "muted")
-            value = label_of("0 %", "muted", f"{label}, percent")
+            value = label_of("0 %", "muted", f"probability of {label}")
             value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
             value.setMinimumWidth(value.fontMetrics().horizontalAdvance("100 %") + 8)
             column, row = 4 * (index // num_rows), index % num_rows
@@ -130,7 +146,7 @@ class ClassGrid(QtWidgets.QWidget):
     def show_probabilities(self, probabilities):
         """Set all bars. Shape: `(len(vocabulary),)`."""
         for share, meter, name, value in zip(probabilities, self.meters, self.names, self.values, strict=True):
-            meter.show_share(float(share), self.threshold)
+            meter.show_share(share, self.threshold)
             value.setText(percent(share))
             font = name.font()
             if font.bold() != meter.is_above:
@@ -140,22 +156,27 @@ class ClassGrid(QtWidgets.QWidget):
     def show_threshold(self, threshold):
         """Move the marks. Shape: 0 to 1."""
         self.threshold = threshold
-        self.show_probabilities([meter.value() / 1000 for meter in self.meters])
+        self.show_probabilities([meter.share for meter in self.meters])
 
 
 class WordPanel(QtWidgets.QFrame):
-    """The last word that was heard, as large as fits; glows when it is heard and dims afterwards."""
+    """The last word that was heard, as large as fits; glows when it is heard and dims afterwards.
 
-    def __init__(self):
+    Args:
+        words: those that may be heard; all are shown in the size that the widest allows.
+    """
+
+    def __init__(self, words):
         super().__init__(objectName="card")
         self.setMinimumHeight(180)
+        self.words = (*words, READY)
         self.heading = label_of("HEARD", "heading")
-        self.word = label_of(name="word heard last")
+        self.word = label_of(meaning="the word heard last")
         self.word.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self.word.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Ignored)
-        self.confidence = label_of(role="muted", name="confidence")
+        self.confidence = label_of(meaning="how sure, and when")
         self.confidence.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
-        self.meter = Meter("confidence, as a bar", (theme.ORANGE, theme.ORANGE), 10)
+        self.meter = Meter("confidence, as a bar", (theme.ORANGE, theme.ORANGE))
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(18, 14, 18, 18)
         column.addWidget(self.heading)
@@ -167,12 +188,12 @@ class WordPanel(QtWidgets.QFrame):
         self.glow.valueChanged.connect(self.update)
         self.dim = QtCore.QTimer(self, singleShot=True, interval=BRIGHT_MS)
         self.dim.timeout.connect(lambda: self._set_color(theme.MUTED))
-        self.show_hint("ready", "Press the space bar, then say a command")
+        self.show_hint("Press the space bar, then say a command")
 
-    def show_hint(self, word, text):
+    def show_hint(self, text):
         """Say what to do, where nothing has been heard yet."""
         self.dim.stop()
-        self.word.setText(word)
+        self.word.setText(READY)
         self.confidence.setText(text)
         self.meter.show_share(0.0)
         self._set_color(theme.MUTED)
@@ -192,13 +213,13 @@ class WordPanel(QtWidgets.QFrame):
         self._fit()
 
     def _fit(self):
-        """The largest size at which the word has room, set as a style since the application's style decides on fonts."""
+        """Set the size as a style: the style of the application decides on fonts."""
         font, room = QtGui.QFont(self.font()), self.word.size()
         font.setWeight(QtGui.QFont.Weight.Bold)
         font.setPixelSize(100)
-        bounds = QtGui.QFontMetrics(font).boundingRect("unknown" if len(self.word.text()) < 7 else self.word.text())
-        size = min(0.86 * room.width() / max(1, bounds.width()), 0.62 * room.height() / 100, 0.96)
-        self.word.setStyleSheet(f"color: {self._color}; font-size: {max(20, round(100 * size))}px; font-weight: 700;")
+        widest = max(QtGui.QFontMetrics(font).horizontalAdvance(word) for word in self.words)
+        size = max(20, round(100 * min(0.9 * room.width() / widest, 0.7 * room.height() / 100)))
+        self.word.setStyleSheet(f"color: {self._color}; font-size: {size}px; font-weight: 700;")
 
     def resizeEvent(self, event):  # noqa: N802
         super().resizeEvent(event)

@@ -11,7 +11,7 @@ from kaggle_speech import live, sources
 from kaggle_speech.app import theme
 from kaggle_speech.app.log import DetectionLog
 from kaggle_speech.app.strip import SoundStrip
-from kaggle_speech.app.widgets import ClassGrid, Meter, WordPanel, card_of, label_of, percent, row_of
+from kaggle_speech.app.widgets import Chooser, ClassGrid, Meter, WordPanel, card_of, label_of, percent, row_of
 from kaggle_speech.streaming import MAX_THRESHOLD, MIN_LEVEL_DBFS, MIN_THRESHOLD
 
 REFRESH_MS = 50
@@ -75,7 +75,8 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def _build(self):
         self._build_controls()
-        self.word, self.strip, self.log = WordPanel(), SoundStrip(), DetectionLog()
+        self.strip, self.log = SoundStrip(), DetectionLog()
+        self.word = WordPanel(self.recogniser.trigger.events)
         self.grid = ClassGrid(self.recogniser.vocabulary, self.recogniser.threshold)
         save = Button("Save CSV …", "Save the log (Ctrl+S)", self.save_log)
         clear = Button("Clear", "Empty the log (Ctrl+L)", self.clear_log)
@@ -91,7 +92,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         body.addWidget(self.word, 0, 0)
         body.addWidget(card_of(threshold, self.grid), 0, 1)
         body.addWidget(card_of(row_of(label_of("LOG", "heading"), None, clear, save), self.log), 1, 0)
-        body.addWidget(card_of(label_of("LAST THREE SECONDS", "heading"), self.strip), 1, 1)
+        body.addWidget(card_of(row_of(label_of("LAST THREE SECONDS", "heading"), None), self.strip), 1, 1)
         for index, (row_stretch, column_stretch) in enumerate([(10, 9), (11, 14)]):
             body.setRowStretch(index, row_stretch)
             body.setColumnStretch(index, column_stretch)
@@ -105,6 +106,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         column.addLayout(body, 1)
         self.setCentralWidget(page)
         self._build_status()
+        self.setMinimumSize(900, 620)
         self.resize(1120, 720)
         for key, action in {
             "Space": self.toggle,
@@ -115,7 +117,7 @@ class LiveWindow(QtWidgets.QMainWindow):
             QtGui.QShortcut(QtGui.QKeySequence(key), self, activated=action)
 
     def _build_controls(self):
-        self.source_box = QtWidgets.QComboBox(minimumWidth=230, accessibleName="microphone or file", enabled=False)
+        self.source_box = Chooser(minimumWidth=230, accessibleName="microphone or file", enabled=False)
         self.source_box.setPlaceholderText("No microphone")
         self.source_box.currentIndexChanged.connect(self._change_source)
         self.open_button = Button("Open a file …", "Play an audio file instead (Ctrl+O)", self.open_file)
@@ -124,12 +126,13 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.slider.setRange(round(100 * MIN_THRESHOLD), round(100 * MAX_THRESHOLD))
         self.slider.setMinimumWidth(150)
         self.slider.setToolTip("What a word's probability must reach (arrow keys)")
-        self.threshold_value = label_of(name="threshold")
+        self.threshold_value = label_of(meaning="threshold")
         self.threshold_value.setMinimumWidth(46)
+        self.threshold_value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
         self.slider.setValue(round(100 * self.recogniser.threshold))
         self.threshold_value.setText(percent(self.recogniser.threshold))
         self.slider.valueChanged.connect(self.set_threshold)
-        self.banner, self.message = QtWidgets.QFrame(objectName="banner"), label_of(name="message")
+        self.banner, self.message = QtWidgets.QFrame(objectName="banner"), label_of(meaning="message")
         self.message.setWordWrap(True)
         row = QtWidgets.QHBoxLayout(self.banner)
         row.setContentsMargins(16, 10, 16, 10)
@@ -137,20 +140,21 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.banner.hide()
 
     def _build_status(self):
-        self.status, self.device = label_of("Stopped", name="state"), label_of(role="muted", name="device")
+        self.status, self.device = label_of(meaning="state"), label_of(role="muted", meaning="microphone or file")
         self.level_meter = Meter("level", (theme.BLUE, theme.BLUE), 8)
         self.level_meter.setFixedWidth(90)
         self.level, self.rate, self.dropped = (
-            label_of(role="muted", name=name) for name in ("level in dBFS", "inferences per second", "dropped chunks")
+            label_of(role="muted", meaning=text) for text in ("level", "how often the model is asked", "lost sound")
         )
         bar = QtWidgets.QWidget(accessibleName="status")
         bar.setLayout(row_of(self.status, self.device, None, self.level_meter, self.level, self.rate, self.dropped))
         bar.layout().setContentsMargins(18, 4, 18, 4)
         bar.layout().setSpacing(18)
-        for label, text in ((self.level, "−100 dBFS"), (self.rate, "00 inferences/s")):
+        for label, text in ((self.level, "-100 dBFS"), (self.rate, "00 inferences/s")):
             label.setMinimumWidth(label.fontMetrics().horizontalAdvance(text) + 6)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(bar, 1)
+        self._set_running(False)
         self._show_figures()
 
     # --- sources ------------------------------------------------------------------------------------------------
@@ -159,7 +163,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         try:
             devices = sources.input_devices()
         except sources.SourceError as error:
-            return self.show_message(f"{NO_MICROPHONE} ({error})")
+            return self.show_message(f"{NO_MICROPHONE}\n({error})")
         for index, name in devices:
             self.add_source(name, lambda index=index: sources.MicrophoneSource(index))
         if devices:
@@ -175,7 +179,7 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def add_file(self, path):
         """Offer an audio file, and choose it."""
-        self.add_source(Path(path).name, lambda: sources.FileSource(path))
+        self.add_source(Path(path).name, lambda: sources.FileSource(path, real_time=True))
         self.source_box.setCurrentIndex(len(self._makers) - 1)
 
     def open_file(self):
@@ -220,7 +224,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         self._asked.clear()
         self._set_running(True)
         if not self.log.rows:
-            self.word.show_hint("…", "Listening: " + " ".join(sorted(self.recogniser.trigger.events)))
+            self.word.show_hint("Say a command")
 
     def stop(self):
         """Stop hearing, and wait until the threads are gone."""
@@ -279,7 +283,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         )
         self.rate.setText(f"{count / seconds if seconds else 0:.0f} inferences/s")
         level = MIN_LEVEL_DBFS if state is None else state.level_dbfs
-        self.level.setText(f"{level:.0f} dBFS".replace("-", "−"))
+        self.level.setText(f"{level:.0f} dBFS".replace("-", "\N{MINUS SIGN}"))
         self.level_meter.show_share(1 - level / MIN_LEVEL_DBFS)
         self.device.setText(self.live.source.name if self.live else self.source_box.currentText())
         self.dropped.setText(f"{self.live.num_dropped if self.live else 0} chunks dropped")
