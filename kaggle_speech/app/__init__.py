@@ -1,7 +1,8 @@
 """The live window: what a microphone or a file says, as it is said. Needs PySide6 (the extra `live`).
 
-`theme` holds colours and style, `widgets` the big word and the bars, `strip` the sound,
-`log` the table of what was heard, `window` puts them together. Importing this imports no Qt.
+`palette` holds the colours, `theme` the style, `widgets` the big word and the bars, `strip` the sound,
+`log` the table of what was heard; `window` puts them together, `launch` opens it. `panel` is the
+same in small for a notebook cell, with ipywidgets. Importing this imports neither.
 """
 
 import importlib.util

@@ -34,7 +34,7 @@ class DetectionLog(QtWidgets.QTableWidget):
         super().__init__(0, 4)
         self.rows = []
         self.setAccessibleName("log of detections")
-        self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Confidence"])
+        self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Sure"])
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)  # the tab key goes on to the next control

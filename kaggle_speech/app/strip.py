@@ -3,10 +3,11 @@
 import functools
 
 import numpy as np
+import scipy.sparse
 from numpy.lib.stride_tricks import sliding_window_view
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from kaggle_speech.app import theme
+from kaggle_speech.app import palette
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.filters import FeatureSpec, hann_window, hz_to_mel, mel_matrix
 from kaggle_speech.streaming import BUFFER_SAMPLES
@@ -26,11 +27,18 @@ def log_mel_levels(waveform, spec=SPEC):
     Shape: `(samples,)` -> `(frames, spec.num_mel_bins)` float32 in [0, 1].
     """
     frames = sliding_window_view(waveform, spec.frame_length)[:: spec.frame_step]
-    window = hann_window(spec.frame_length, spec.frame_length).astype("float32")
-    power = np.square(np.abs(np.fft.rfft(frames * window, spec.fft_length))).astype("float32")
-    decibels = 10 * np.log10(np.maximum(power @ mel_matrix(spec), 1e-10))
+    window, filters = _weights(spec)
+    power = np.square(np.abs(np.fft.rfft(frames * window, spec.fft_length)))
+    decibels = 10 * np.log10(np.maximum(power @ filters, 1e-10))
     top = max(float(decibels.max()), MIN_TOP_DB)
     return np.clip((decibels - top) / RANGE_DB + 1, 0, 1).astype("float32")
+
+
+@functools.cache
+def _weights(spec):
+    """Window and mel filters. The filters are sparse, which is quicker and wakes no BLAS threads, that would spin."""
+    window = hann_window(spec.frame_length, spec.frame_length).astype("float32")
+    return window, scipy.sparse.csr_array(mel_matrix(spec))
 
 
 def envelope(waveform, num_columns):
@@ -87,13 +95,13 @@ class SoundStrip(QtWidgets.QWidget):
         self._draw_detections(painter, QtCore.QRectF(MARGIN, 0, width, bottom))
 
     def _draw_waveform(self, painter, area):
-        painter.setPen(QtGui.QPen(QtGui.QColor(theme.BORDER), 1))
+        painter.setPen(QtGui.QPen(QtGui.QColor(palette.BORDER), 1))
         middle = area.center().y()
         painter.drawLine(QtCore.QPointF(area.left(), middle), QtCore.QPointF(area.right(), middle))
         num_columns = max(2, int(area.width()))
         scale = area.height() / 2 / max(MIN_PEAK, float(np.abs(self.waveform).max()))
         ends = middle - scale * envelope(self.waveform, num_columns)
-        painter.setPen(QtGui.QPen(QtGui.QColor(theme.BLUE), 1))
+        painter.setPen(QtGui.QPen(QtGui.QColor(palette.BLUE), 1))
         columns = enumerate(ends.tolist(), start=int(area.left()))
         painter.drawLines([QtCore.QLineF(x + 0.5, low + 0.5, x + 0.5, high - 0.5) for x, (low, high) in columns])
 
@@ -101,7 +109,7 @@ class SoundStrip(QtWidgets.QWidget):
         font = painter.font()
         font.setPixelSize(11)
         painter.setFont(font)
-        painter.setPen(QtGui.QColor(theme.MUTED))
+        painter.setPen(QtGui.QColor(palette.MUTED))
         edges = hz_to_mel([SPEC.lower_edge_hz, SPEC.upper_edge_hz])
         for frequency_hz in (500, 2000, 8000):
             share = (hz_to_mel(frequency_hz) - edges[0]) / (edges[1] - edges[0])
@@ -122,7 +130,7 @@ class SoundStrip(QtWidgets.QWidget):
         painter.setFont(font)
         for found in self.detections:
             x = area.right() - area.width() * (self.time_s - found.time_s) / DURATION_S
-            painter.setPen(QtGui.QPen(QtGui.QColor(theme.ORANGE), 1.5))
+            painter.setPen(QtGui.QPen(QtGui.QColor(palette.ORANGE), 1.5))
             painter.drawLine(QtCore.QPointF(x, area.top() + 16), QtCore.QPointF(x, area.bottom()))
             width = painter.fontMetrics().horizontalAdvance(found.label)
             left = min(max(x - width / 2, area.left()), area.right() - width)

@@ -1,12 +1,9 @@
-"""Colours, type and style of the window: dark, and told apart without red and green."""
+"""Colours, type and style of the window."""
 
 from PySide6 import QtGui
 
-BACKGROUND, SURFACE, RAISED, BORDER = "#0f1319", "#171c25", "#222a36", "#2e3846"
-TEXT, MUTED = "#f1f4f8", "#a3b0c0"
-#: Okabe and Ito's sky blue and orange, which everybody tells apart: below the threshold, and heard.
-BLUE, ORANGE = "#56b4e9", "#f5a623"
-ERROR, ERROR_SURFACE = "#ffb59e", "#3b1f18"
+from kaggle_speech.app.palette import BACKGROUND, BLUE, BORDER, ERROR, ERROR_SURFACE, MUTED, RAISED, SURFACE, TEXT
+
 FONTS = ("Inter", "Segoe UI", "SF Pro Text", "Helvetica Neue", "Noto Sans", "Ubuntu", "DejaVu Sans")
 SPACING, RADIUS = 14, 10
 
@@ -68,7 +65,7 @@ def dress(application):
     font = QtGui.QFont()
     font.setFamilies(FONTS)
     application.setFont(font)
-    palette, roles = QtGui.QPalette(), QtGui.QPalette.ColorRole
+    colors, roles = QtGui.QPalette(), QtGui.QPalette.ColorRole
     for role, color in (
         (roles.Window, BACKGROUND),
         (roles.Base, SURFACE),
@@ -82,6 +79,6 @@ def dress(application):
         (roles.ToolTipBase, RAISED),
         (roles.ToolTipText, TEXT),
     ):
-        palette.setColor(role, QtGui.QColor(color))
-    application.setPalette(palette)
+        colors.setColor(role, QtGui.QColor(color))
+    application.setPalette(colors)
     application.setStyleSheet(STYLE)

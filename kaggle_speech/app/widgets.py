@@ -2,7 +2,7 @@
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from kaggle_speech.app import theme
+from kaggle_speech.app import palette, theme
 from kaggle_speech.labels import COMMANDS
 
 #: Milliseconds that the word's panel glows after a detection, and that the word stays bright.
@@ -59,7 +59,7 @@ class Meter(QtWidgets.QWidget):
         threshold: where the mark is, 0 to 1; None for no mark.
     """
 
-    def __init__(self, name, colors=(theme.BLUE, theme.ORANGE), height=12):
+    def __init__(self, name, colors=(palette.BLUE, palette.ORANGE), height=12):
         super().__init__(accessibleName=name)
         self.setFixedHeight(height)
         self.colors, self.share, self.threshold = colors, 0.0, None
@@ -82,7 +82,7 @@ class Meter(QtWidgets.QWidget):
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
         bar = QtCore.QRectF(self.rect()).adjusted(0, 2, 0, -2)
         radius = bar.height() / 2
-        painter.setBrush(QtGui.QColor(theme.BORDER))
+        painter.setBrush(QtGui.QColor(palette.BORDER))
         painter.drawRoundedRect(bar, radius, radius)
         if self.share > 0:
             painter.save()
@@ -93,7 +93,7 @@ class Meter(QtWidgets.QWidget):
             painter.drawRoundedRect(bar.adjusted(0, 0, (self.share - 1) * bar.width(), 0), radius, radius)
             painter.restore()
         if self.threshold is not None:
-            painter.setBrush(QtGui.QColor(theme.TEXT))
+            painter.setBrush(QtGui.QColor(palette.TEXT))
             painter.drawRect(QtCore.QRectF(min(bar.width() * self.threshold, bar.width() - 2), 0, 2, self.height()))
 
 
@@ -104,7 +104,7 @@ class Chooser(QtWidgets.QComboBox):
         super().paintEvent(event)
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        painter.setPen(QtGui.QPen(QtGui.QColor(theme.MUTED), 1.6))
+        painter.setPen(QtGui.QPen(QtGui.QColor(palette.MUTED), 1.6))
         x, y = self.width() - 18, self.height() / 2
         painter.drawPolyline([QtCore.QPointF(x + dx, y + dy) for dx, dy in ((-4, -2), (0, 2), (4, -2))])
 
@@ -128,7 +128,7 @@ class ClassGrid(QtWidgets.QWidget):
         num_rows = -(-len(vocabulary) // num_columns)
         for index, label in enumerate(vocabulary):
             is_command = label in COMMANDS
-            colors = (theme.BLUE, theme.ORANGE) if is_command else (theme.MUTED, theme.MUTED)
+            colors = (palette.BLUE, palette.ORANGE) if is_command else (palette.MUTED, palette.MUTED)
             meter, name = Meter(label, colors), label_of(label, None if is_command else "muted")
             value = label_of("0 %", "muted", f"probability of {label}")
             value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
@@ -176,7 +176,7 @@ class WordPanel(QtWidgets.QFrame):
         self.word.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Ignored)
         self.confidence = label_of(meaning="how sure, and when")
         self.confidence.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
-        self.meter = Meter("confidence, as a bar", (theme.ORANGE, theme.ORANGE))
+        self.meter = Meter("confidence, as a bar", (palette.ORANGE, palette.ORANGE))
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(18, 14, 18, 18)
         column.addWidget(self.heading)
@@ -187,7 +187,7 @@ class WordPanel(QtWidgets.QFrame):
         self.glow.setEasingCurve(QtCore.QEasingCurve.Type.OutQuad)
         self.glow.valueChanged.connect(self.update)
         self.dim = QtCore.QTimer(self, singleShot=True, interval=BRIGHT_MS)
-        self.dim.timeout.connect(lambda: self._set_color(theme.MUTED))
+        self.dim.timeout.connect(lambda: self._set_color(palette.MUTED))
         self.show_hint("Press the space bar, then say a command")
 
     def show_hint(self, text):
@@ -196,14 +196,14 @@ class WordPanel(QtWidgets.QFrame):
         self.word.setText(READY)
         self.confidence.setText(text)
         self.meter.show_share(0.0)
-        self._set_color(theme.MUTED)
+        self._set_color(palette.MUTED)
 
     def show_detection(self, detection):
         """Show a `Detection` and glow."""
         self.word.setText(detection.label)
         self.confidence.setText(f"{percent(detection.confidence)} sure, at {detection.time_s:.1f} s")
         self.meter.show_share(detection.confidence)
-        self._set_color(theme.TEXT)
+        self._set_color(palette.TEXT)
         self.glow.stop()
         self.glow.start()
         self.dim.start()
@@ -229,6 +229,6 @@ class WordPanel(QtWidgets.QFrame):
         share = self.glow.currentValue() if self.glow.state() == QtCore.QAbstractAnimation.State.Running else 0.0
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        painter.setPen(QtGui.QPen(theme.blend(theme.BORDER, theme.ORANGE, share), 1 + share))
-        painter.setBrush(theme.blend(theme.SURFACE, theme.ORANGE, 0.28 * share))
+        painter.setPen(QtGui.QPen(theme.blend(palette.BORDER, palette.ORANGE, share), 1 + share))
+        painter.setBrush(theme.blend(palette.SURFACE, palette.ORANGE, 0.28 * share))
         painter.drawRoundedRect(QtCore.QRectF(self.rect()).adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from kaggle_speech import live, sources
-from kaggle_speech.app import theme
+from kaggle_speech.app import palette, theme
 from kaggle_speech.app.log import DetectionLog
 from kaggle_speech.app.strip import SoundStrip
 from kaggle_speech.app.widgets import Chooser, ClassGrid, Meter, WordPanel, card_of, label_of, percent, row_of
@@ -141,7 +141,7 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def _build_status(self):
         self.status, self.device = label_of(meaning="state"), label_of(role="muted", meaning="microphone or file")
-        self.level_meter = Meter("level", (theme.BLUE, theme.BLUE), 8)
+        self.level_meter = Meter("level", (palette.BLUE, palette.BLUE), 8)
         self.level_meter.setFixedWidth(90)
         self.level, self.rate, self.dropped = (
             label_of(role="muted", meaning=text) for text in ("level", "how often the model is asked", "lost sound")
@@ -269,7 +269,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.start_button.setProperty("running", is_running)
         self.start_button.style().polish(self.start_button)
         self.status.setText("● Listening" if is_running else "■ Stopped")
-        self.status.setStyleSheet(f"color: {theme.BLUE if is_running else theme.MUTED}; font-weight: 600;")
+        self.status.setStyleSheet(f"color: {palette.BLUE if is_running else palette.MUTED}; font-weight: 600;")
 
     def _show_figures(self):
         """The status bar."""
