@@ -12,7 +12,10 @@ A clip flows one way, and every stage is a module of its own:
 (its `callbacks` keep the best), `runs` keeps what a training made, `experiment` goes
 from recipes to runs and tables, `convert` writes features to disk for other tools,
 `export` writes models for other runtimes, `runtimes` and `engines` run them, and
-`python -m kaggle_speech --help` is the door (`commands`).
+`python -m kaggle_speech --help` is the door (`commands`, `live_commands`).
+Sound that does not end flows from `sources` through `streaming`, which finds the
+commands in it; `live` gives each a thread, `app` shows it in a window, `streams` builds
+long ones of real clips, and `stream_evaluation` counts what was heard of them.
 Importing the package imports none of them, and not TensorFlow either:
 `from kaggle_speech import dataset, features`.
 """

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from kaggle_speech import __doc__ as package_doc
-from kaggle_speech import commands, paths
+from kaggle_speech import commands, live_commands, paths
+from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.engines import ENGINES
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.recipe import Augmentation, Recipe
@@ -52,7 +53,7 @@ def build_parser():
 
     def add(function, **arguments):
         command = subparsers.add_parser(
-            function.__name__,
+            function.__name__.replace("_", "-"),
             help=function.__doc__,
             description=function.__doc__,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -107,17 +108,50 @@ def build_parser():
     add(commands.ablate, **table, **_recipe_arguments())
     add(commands.evaluate, run=finished_run, data=data, out={"help": "folder of the figures; RUN/evaluation"})
     add(commands.publish, run=finished_run, out={"required": True, "help": "folder to make"})
-    _add_inference(add, data, overwrite, finished_run)
-    return parser
-
-
-def _add_inference(add, data, overwrite, finished_run):
-    """The commands that need a trained model, or what it made."""
     model = {
         "run": {"type": Path, "default": paths.PRETRAINED_DIR, "help": "folder of a finished `train`"},
         "onnx": {"type": Path, "help": "exported file instead of a run; needs no TensorFlow"},
         "engine": {"choices": ENGINES, "help": "what runs the model; the quicker one that is there"},
     }
+    _add_inference(add, data, overwrite, finished_run, model)
+    _add_live(add, data, seed, model)
+    return parser
+
+
+def _add_live(add, data, seed, model):
+    """The commands that hear streams."""
+    threshold = {"type": float, "help": "that a smoothed probability must reach, 0.10 to 0.95; the recogniser's own"}
+    add(
+        live_commands.listen,
+        **model,
+        file={"nargs": "?", "help": "audio file, or - for raw 16-bit samples from standard input"},
+        microphone={"nargs": "?", "const": "", "default": None, "metavar": "DEVICE", "help": "its number or name"},
+        threshold=threshold,
+        real_time={"action": "store_true", "help": "play a file at the speed at which it sounds"},
+        sample_rate={"type": _positive(int), "default": SAMPLE_RATE, "help": "of standard input, Hz"},
+        num_channels={"type": _positive(int), "default": 1, "help": "of standard input"},
+    )
+    add(
+        live_commands.live,
+        **model,
+        file={"type": Path, "help": "audio file to play instead of a microphone"},
+        threshold=threshold,
+        picture={"type": Path, "help": "PNG of the window after the file's last word, made without a screen"},
+    )
+    add(
+        live_commands.stream_evaluate,
+        **model,
+        data=data,
+        snr_db={"nargs": "+", "type": float, "default": [20.0, 10.0], "help": "of words over noise"},
+        hours={"type": _positive(float), "default": 1.0, "help": "of stream with words, and of noise alone, at each"},
+        threshold=threshold,
+        seed=seed,
+        out={"required": True, "help": "folder of the table and the figure"},
+    )
+
+
+def _add_inference(add, data, overwrite, finished_run, model):
+    """The commands that need a trained model, or what it made."""
     transforms = {"nargs": "+", "default": ["as_is"], "help": "average over as_is, shift_ms=NUMBER, gain=NUMBER"}
     pass_over_clips = {**model, "data": data, "transforms": transforms, "overwrite": overwrite}
     files = {"nargs": "+", "help": "probability files of the same clips"}
@@ -135,13 +169,6 @@ def _add_inference(add, data, overwrite, finished_run):
             "help": "each that the format has",
         },
         num_calibration={"type": _positive(int), "default": 256, "help": "training clips that int8 takes ranges from"},
-    )
-    add(
-        commands.live,
-        **model,
-        file={"type": Path, "help": "audio file to play instead of a microphone"},
-        threshold={"type": float, "help": "what a word's probability must reach, 0.1 to 0.95; the slider's start"},
-        picture={"type": Path, "help": "PNG of the window after the file's last word, made without a screen"},
     )
     add(commands.predict, **model, files={"nargs": "+", "help": "audio files; the first second of each counts"})
     add(

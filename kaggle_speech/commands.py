@@ -309,17 +309,3 @@ def diff(args):
     changes_df = submission.compare_submissions(args.before, args.after)
     print(changes_df.to_string())
     print(f"{changes_df['left'].sum()} of {changes_df['before'].sum()} answers changed")
-
-
-def live(args):
-    """Hear commands as they are said, from a microphone or a file, in a window."""
-    from kaggle_speech import app, engines, streaming
-
-    app.require_qt()
-    app.require_screen(args.file, args.picture)
-    from kaggle_speech.app import launch
-
-    engine = engines.load_engine(args.onnx or args.run, args.engine)
-    options = {} if args.threshold is None else {"threshold": args.threshold}
-    recogniser = streaming.StreamingRecogniser(engine.model, engine.vocabulary, **options)
-    launch.run(recogniser, args.file, args.picture)

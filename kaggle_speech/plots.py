@@ -90,3 +90,55 @@ def plot_roc(curves, ax=None):
     )
     ax.legend(title="area under the curve", fontsize="small")
     return ax
+
+
+def plot_stream_curve(curve_df, ax=None, *, min_hit_rate=None, max_alarms_per_hour=None):
+    """Hit rate against false alarms per hour, over thresholds; a dot at the default one, and limits where given.
+
+    Where there were no alarms, half of one in the time that was counted is drawn.
+
+    Args:
+        curve_df: from `stream_evaluation.stream_evaluate`.
+        min_hit_rate, max_alarms_per_hour: drawn as dashed lines, those of MLPerf Tiny.
+    """
+    ax = ax or plt.gca()
+    colors = sns.color_palette("colorblind")
+    kinds = {
+        "unknown_alarms_per_hour": ("other words", "-", "hours"),
+        "noise_alarms_per_hour": ("noise", ":", "noise_hours"),
+    }
+    for color, (snr_db, of_ratio_df) in zip(colors, curve_df.groupby("snr_db", sort=False), strict=False):
+        for column, (name, style, hours) in kinds.items():
+            alarms = of_ratio_df[column].clip(lower=0.5 / of_ratio_df[hours])
+            ax.plot(
+                alarms, 100 * of_ratio_df["hit_rate"], style, color=color, label=f"{snr_db:g} dB, alarms from {name}"
+            )
+            chosen = of_ratio_df["is_default"]
+            ax.plot(alarms[chosen], 100 * of_ratio_df["hit_rate"][chosen], "o", color=color)
+    if min_hit_rate is not None:
+        ax.axhline(100 * min_hit_rate, color="gray", linewidth=0.8, linestyle="--")
+    if max_alarms_per_hour is not None:
+        ax.axvline(max_alarms_per_hour, color="gray", linewidth=0.8, linestyle="--", label="limits of MLPerf Tiny")
+    ax.set(xscale="log", xlabel="false alarms per hour", ylabel="commands that are heard, %", ylim=(40, 100))
+    ax.legend(fontsize="small", loc="lower right")
+    return ax
+
+
+def plot_detections(probabilities, vocabulary, detections, duration_s, ax=None):
+    """Probabilities over time, a row a label, and a triangle where a label was detected.
+
+    Shape: `(hops, len(vocabulary))`.
+
+    Args:
+        vocabulary: labels, in the order of the probabilities.
+        detections: list of `streaming.Detection`.
+        duration_s: of all hops.
+    """
+    ax = ax or plt.gca()
+    rows = {label: number + 0.5 for number, label in enumerate(vocabulary)}
+    options = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
+    ax.imshow(np.asarray(probabilities).T, extent=(0, duration_s, len(rows), 0), **options)
+    times_s, heights = [found.time_s for found in detections], [rows[found.label] for found in detections]
+    ax.plot(times_s, heights, "<", color="white", markeredgecolor="black", markersize=9, linestyle="")
+    ax.set(yticks=list(rows.values()), yticklabels=list(rows), xlabel="s", xlim=(0, duration_s))
+    return ax

@@ -105,27 +105,34 @@ class VoiceActivity:
 class Trigger:
     """Smoothed probabilities to detections: each word once.
 
-    A label is reported when it is the most probable one and at the threshold or above. The same label can be reported
-    again when it has fallen below `release` times the threshold, any label after `min_gap_ms`.
+    A label is reported when it was the most probable one, at the threshold or above, at `min_hops` hops in a row. The
+    same label can be reported again when it has fallen below `release` times the threshold, any label after
+    `min_gap_ms`.
 
     Args:
         vocabulary: labels in the order of the probabilities.
         events: labels to report; the others are only competitors.
         threshold: 0.10 to 0.95; may be changed at any time.
         min_gap_ms: between two detections.
+        min_hops: 1 or more; the beginning of one word is often that of another.
         release: share of the threshold, 0 to 1.
-        rejection: None, or a function of probabilities `(1, len(vocabulary))` that gives a label and a confidence;
-            a label that is no event, such as `unknown`, is not reported.
+        rejection: None, or what has `apply`: from probabilities `(1, len(vocabulary))` and a vocabulary to labels
+            and confidences, `(1,)` each; a label that is no event, such as `unknown`, is not reported.
+
+    Raises:
+        ValueError: the threshold is out of range, or a label to report is not in the vocabulary.
     """
 
-    def __init__(self, vocabulary, events, threshold, min_gap_ms=500.0, release=0.5, rejection=None):
-        self.vocabulary, self.min_gap_s, self.release, self.rejection = (
-            vocabulary,
-            min_gap_ms / 1000,
-            release,
-            rejection,
-        )
-        self.events, self.threshold = frozenset(events), threshold
+    def __init__(
+        self, vocabulary, events=COMMANDS, *, threshold, min_gap_ms=500, min_hops=2, release=0.5, rejection=None
+    ):
+        missing = [label for label in events if label not in vocabulary]
+        if missing:
+            raise ValueError(
+                f"`vocabulary` must hold the labels to report. Received: {list(vocabulary)} without {missing}"
+            )
+        self.vocabulary, self.events, self.threshold = tuple(vocabulary), frozenset(events), threshold
+        self.min_gap_s, self.min_hops, self.release, self.rejection = min_gap_ms / 1000, min_hops, release, rejection
         self.reset()
 
     @property
@@ -143,22 +150,27 @@ class Trigger:
 
     def reset(self):
         """Forget what was reported."""
-        self._held_index, self._last_s = None, -np.inf
+        self._reported, self._last_s, self._leader, self._num_hops = None, -np.inf, None, 0
 
     def step(self, time_s, probabilities):
         """Look at the next hop. Shape: float, `(len(vocabulary),)` -> `Detection` or None."""
-        if self._held_index is not None and probabilities[self._held_index] < self.release * self._threshold:
-            self._held_index = None
+        if self._reported is not None and probabilities[self._reported] < self.release * self._threshold:
+            self._reported = None
         index = int(np.argmax(probabilities))
-        is_due = probabilities[index] >= self._threshold and time_s - self._last_s >= self.min_gap_s - 1e-9
-        if not is_due or index == self._held_index or self.vocabulary[index] not in self.events:
+        if probabilities[index] < self._threshold:
+            self._leader = None
             return None
-        label, confidence = self.vocabulary[index], float(probabilities[index])
+        self._num_hops = self._num_hops + 1 if index == self._leader else 1
+        self._leader = index
+        is_early = self._num_hops < self.min_hops or time_s - self._last_s < self.min_gap_s - 1e-9
+        if is_early or index == self._reported or self.vocabulary[index] not in self.events:
+            return None
+        label, confidence = self.vocabulary[index], probabilities[index]
         if self.rejection is not None:
-            label, confidence = self.rejection(probabilities[None])
+            (label,), (confidence,) = self.rejection.apply(probabilities[None], self.vocabulary)
             if label not in self.events:
                 return None
-        self._held_index, self._last_s = index, time_s
+        self._reported, self._last_s = index, time_s
         return Detection(time_s, str(label), float(confidence))
 
 
@@ -172,8 +184,7 @@ class StreamingRecogniser:
         smoothing: weight of what was before in the smoothed probabilities, 0 (none) to below 1.
         threshold: that a smoothed probability must reach, 0.10 to 0.95; the attribute may be changed at any time.
         min_gap_ms: between two detections.
-        events: labels to report; the ten commands where None.
-        rejection: see `Trigger`.
+        events, rejection: see `Trigger`.
         activity: `VoiceActivity`; None for the default, False to ask the model at every hop.
 
     Attributes:
@@ -191,11 +202,11 @@ class StreamingRecogniser:
         model,
         vocabulary,
         *,
-        hop_ms=50,
+        hop_ms=100,
         smoothing=0.7,
-        threshold=0.7,
+        threshold=0.55,
         min_gap_ms=500,
-        events=None,
+        events=COMMANDS,
         rejection=None,
         activity=None,
     ):
@@ -204,14 +215,8 @@ class StreamingRecogniser:
         if not 0 <= smoothing < 1:
             raise ValueError(f"`smoothing` must be at least 0 and below 1. Received: smoothing={smoothing}")
         self.model, self.vocabulary, self.smoothing = model, tuple(vocabulary), smoothing
-        events = tuple(COMMANDS if events is None else events)
-        missing = [label for label in events if label not in self.vocabulary]
-        if missing:
-            raise ValueError(
-                f"`vocabulary` must hold the labels to report. Received: none of {missing} in {vocabulary}"
-            )
         self.hop_samples = round(hop_ms * SAMPLE_RATE / 1000)
-        self.trigger = Trigger(self.vocabulary, events, threshold, min_gap_ms, rejection=rejection)
+        self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, rejection=rejection)
         self.activity = VoiceActivity(hop_ms) if activity is None else activity or None
         self._quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
         self._ask(np.zeros(CLIP_SAMPLES, "float32"))

@@ -14,8 +14,13 @@ from PIL import Image
 
 
 def is_kept(output):
-    """Whether an output may be committed: players hold recordings, the error stream progress and remarks."""
-    return output.get("name") != "stderr" and "<audio" not in str(output.get("data", {}).get("text/html"))
+    """Whether an output may be committed.
+
+    Players hold recordings, the error stream progress and remarks, and widgets show nothing without a kernel.
+    """
+    data = output.get("data", {})
+    is_widget = "application/vnd.jupyter.widget-view+json" in data
+    return output.get("name") != "stderr" and "<audio" not in str(data.get("text/html")) and not is_widget
 
 
 def shrink_png(encoded):
@@ -43,6 +48,7 @@ def execute(path):
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
                     output["data"]["image/png"] = shrink_png(output["data"]["image/png"])
+    notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path)
 

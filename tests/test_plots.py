@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from kaggle_speech import evaluation, plots
+from kaggle_speech.streaming import Detection
 
 
 @pytest.fixture
@@ -65,3 +66,12 @@ def test_confusion_is_in_percent_of_the_row(ax):
     counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
     plots.plot_confusion(counts_df, ax)
     assert [text.get_text() for text in ax.texts] == ["75", "25", "", ""]
+
+
+def test_detections_are_marked_at_their_time_in_their_row(ax, rng):
+    probabilities = rng.random((40, 3))
+    plots.plot_detections(probabilities, ("yes", "no", "up"), [Detection(1.5, "no", 0.9)], 4.0, ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), probabilities.T)
+    assert ax.images[0].get_extent() == [0, 4.0, 3, 0] and ax.get_xlim() == (0, 4)
+    (x,), (y,) = ax.lines[0].get_data()
+    assert (x, ax.get_yticklabels()[int(y)].get_text()) == (1.5, "no")

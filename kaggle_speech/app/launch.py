@@ -74,5 +74,5 @@ def save_picture(recogniser, path, picture_path):
     if not pictures[0].save(str(picture_path)):
         raise OSError(f"{picture_path}: must be a PNG that can be written. Received: a picture that could not be")
     with Image.open(picture_path) as picture:
-        few = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     few.save(picture_path, "PNG", optimize=True)

@@ -1,0 +1,93 @@
+"""The commands of `python -m kaggle_speech` that hear streams; thin, as those of `commands`."""
+
+import sys
+from pathlib import Path
+
+
+def _load_recogniser(args):
+    from kaggle_speech import engines
+    from kaggle_speech.streaming import StreamingRecogniser
+
+    engine = engines.load_engine(args.onnx or args.run, args.engine)
+    options = {} if args.threshold is None else {"threshold": args.threshold}
+    return StreamingRecogniser(engine.model, engine.vocabulary, **options)
+
+
+def _source(args):
+    from kaggle_speech import sources
+
+    if (args.file is None) == (args.microphone is None):
+        raise ValueError(f"`file` or `--microphone` must be given, and not both. Received: file={args.file}")
+    if args.microphone is not None:
+        return sources.MicrophoneSource(int(args.microphone) if args.microphone.isdigit() else args.microphone or None)
+    if args.file == "-":
+        return sources.StandardInputSource(sys.stdin.buffer, args.sample_rate, args.num_channels)
+    return sources.FileSource(args.file, real_time=args.real_time)
+
+
+def listen(args):
+    """Print the commands in a file, in raw sound on standard input (-) or from a microphone, as they are heard."""
+    from kaggle_speech.live import LiveRecogniser
+
+    def show(detection):
+        print(f"{detection.time_s:.2f}\t{detection.label}\t{detection.confidence:.3f}", flush=True)
+
+    live = LiveRecogniser(_load_recogniser(args), _source(args), on_detection=show)
+    live.start()
+    try:
+        while not live.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        live.stop()
+    if live.error:
+        raise live.error
+    if live.num_dropped:
+        print(f"{live.num_dropped} chunks were dropped: the model is too slow here", file=sys.stderr)
+
+
+def live(args):
+    """Hear commands as they are said, from a microphone or a file, in a window."""
+    from kaggle_speech import app
+
+    app.require_qt()
+    app.require_screen(args.file, args.picture)
+    from kaggle_speech.app import launch
+
+    launch.run(_load_recogniser(args), args.file, args.picture)
+    if args.picture:
+        print(args.picture)
+
+
+def stream_evaluate(args):
+    """Score the live recogniser on long streams of validation clips over noise: words heard, false alarms, latency."""
+    import matplotlib.pyplot as plt
+
+    from kaggle_speech import archives, index, noise, plots, stream_evaluation
+
+    recogniser, data_dir = _load_recogniser(args), archives.prepare_data(args.data)
+    clips_df, _ = index.check_clips(index.index_clips(data_dir))
+    regions = noise.read_noise(index.noise_paths(clips_df), "val")
+    curve_df = stream_evaluation.stream_evaluate(
+        recogniser,
+        clips_df[clips_df["split"] == "val"],
+        regions,
+        snr_db=args.snr_db,
+        hours=args.hours,
+        seed=args.seed,
+    )
+    out_dir = Path(args.out)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    curve_df.to_csv(out_dir / "stream.csv", index=False)
+    _, ax = plt.subplots(figsize=(7, 4.5))
+    plots.plot_stream_curve(
+        curve_df,
+        ax,
+        min_hit_rate=stream_evaluation.MLPERF_MIN_HIT_RATE,
+        max_alarms_per_hour=stream_evaluation.MLPERF_MAX_ALARMS_PER_HOUR,
+    ).figure.savefig(out_dir / "stream.png", bbox_inches="tight", dpi=100)
+    print(
+        curve_df[curve_df["is_default"]]
+        .drop(columns="is_default")
+        .T.to_string(header=False, float_format="{:.3f}".format)
+    )
+    print(f"a row a threshold and a figure: {out_dir}")
