@@ -164,12 +164,11 @@ class LiveWindow(QtWidgets.QMainWindow):
             devices = sources.input_devices()
         except sources.SourceError as error:
             return self.show_message(f"{NO_MICROPHONE}\n({error})")
-        for index, name in devices:
+        if not devices:
+            return self.show_message(NO_MICROPHONE)
+        for index, name in [(None, "Default microphone"), *devices]:
             self.add_source(name, lambda index=index: sources.MicrophoneSource(index))
-        if devices:
-            self.source_box.setCurrentIndex(0)
-        else:
-            self.show_message(NO_MICROPHONE)
+        self.source_box.setCurrentIndex(0)
 
     def add_source(self, name, make):
         """Offer a source. Args: its name, and a function that makes it anew for each start."""
