@@ -176,7 +176,7 @@ def test_commands(real_dir, tmp_path, capsys):
 
 
 def test_listen_prints_what_it_hears(tmp_path, capsys, monkeypatch, rng):
-    monkeypatch.setattr("kaggle_speech.live_commands._load_recogniser", lambda args: recogniser())
+    monkeypatch.setattr("kaggle_speech.live_commands._load_recogniser", lambda *_: recogniser())
     waveform = np.concatenate([np.zeros(16_000), tone("yes"), np.zeros(32_000), tone("no"), np.zeros(16_000)])
     write_wav(tmp_path / "two.wav", waveform)
     assert main(["listen", str(tmp_path / "two.wav")]) == 0
@@ -186,7 +186,7 @@ def test_listen_prints_what_it_hears(tmp_path, capsys, monkeypatch, rng):
 
 
 def test_listen_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kaggle_speech.live_commands._load_recogniser", lambda args: recogniser())
+    monkeypatch.setattr("kaggle_speech.live_commands._load_recogniser", lambda *_: recogniser())
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     (tmp_path / "empty.wav").write_bytes(b"")
     for arguments, rule in {
