@@ -52,8 +52,17 @@ def test_tc_resnet_halves_time_three_times():
     assert adds == [(None, 51, 24), (None, 26, 32), (None, 13, 48)]
 
 
-def test_cnn_has_the_layers_of_its_source():
-    model = build_cnn(12)
+@pytest.mark.parametrize(
+    ("features", "shapes"),
+    [("mfcc", [(57, 34, 56), (22, 11, 112)]), ("spectrogram_image", [(58, 58, 56), (23, 23, 112)])],
+)
+def test_cnn_has_the_layers_of_its_source(features, shapes, speech):
+    """A convolution without padding takes 6 rows and columns, a pooling half of them."""
+    model = build_model(f"cnn,features={features}", 12)
+    probabilities = model.predict(speech, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert len(np.unique(probabilities[:, 0])) == len(speech)
+    assert [layer.output.shape[1:] for layer in layers_of(model, keras.layers.Conv2D)] == shapes
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [(layer.filters, layer.kernel_size) for layer in convolutions] == [(56, (7, 7)), (112, (7, 7))]
     pools = [layer for layer in model.layers if isinstance(layer, keras.layers.MaxPooling2D)]
@@ -102,6 +111,11 @@ def test_ds_cnn_has_the_parameter_count_of_mlperf_tiny():
     model = build_ds_cnn(12)
     assert num_trainable(model) + 9 * 64 * 2 == 24_908
     assert model.get_layer("mfcc").output.shape == (None, 49, 10)
+
+
+def test_cnn_knows_two_kinds_of_features():
+    with pytest.raises(ValueError, match=r"`features` must be mfcc or spectrogram_image. Received: features='dct'"):
+        build_cnn(12, features="dct")
 
 
 def test_vgg_has_the_layers_of_its_source():
