@@ -164,6 +164,8 @@ def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, kill_at, pr
         fit(clips_df, tmp_path / "killed", precision="mixed_bfloat16")
     continued, continued_df = fit(clips_df, tmp_path / "killed", precision=precision)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    pd.testing.assert_frame_equal(continued_df[columns], whole_df[columns], rtol=1e-3, atol=1e-4)
+    # Threads add in any order: in half precision two whole runs differ from the first epoch on, too.
+    rtol, atol = (1e-3, 1e-4) if precision == "float32" else (2e-2, 2e-2)
+    pd.testing.assert_frame_equal(continued_df[columns], whole_df[columns], rtol=rtol, atol=atol)
     for weight, expected in zip(continued.trainable_weights, whole.trainable_weights, strict=True):
-        np.testing.assert_allclose(weight, expected, atol=1e-4)
+        np.testing.assert_allclose(weight, expected, atol=atol)
