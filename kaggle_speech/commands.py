@@ -42,7 +42,7 @@ def prepare(args):
         print(render_sample(paths.project_dir() / "data" / "sample"))
 
 
-def _read_index(data_dir, vocabulary=COMPETITION_LABELS):
+def read_index(data_dir, vocabulary=COMPETITION_LABELS):
     """The readable clips of a folder and the others, which are listed on standard error."""
     from kaggle_speech import audio, index
 
@@ -76,7 +76,7 @@ def train(args):
     from kaggle_speech import archives, experiment, index
 
     recipe = recipe_of(args)
-    clips_df, bad_df = _read_index(args.data, recipe.vocabulary)
+    clips_df, bad_df = read_index(args.data, recipe.vocabulary)
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
     if args.pseudo:
         options["pseudo_df"] = index.pseudo_clips(args.pseudo, archives.prepare_data(args.data), recipe.vocabulary)
@@ -97,7 +97,7 @@ def ablate(args):
 def _compare(args, recipes):
     from kaggle_speech import experiment
 
-    clips_df, _ = _read_index(args.data, next(iter(recipes.values())).vocabulary)
+    clips_df, _ = read_index(args.data, next(iter(recipes.values())).vocabulary)
     options = {"cache": args.cache, "overwrite": args.overwrite}
     runs_df = experiment.compare(recipes, args.num_seeds, clips_df, args.out, **options)
     print(experiment.summarize(runs_df).to_string(index=False))
@@ -126,7 +126,7 @@ def evaluate(args):
     engine = engines.load_engine(path, args.engine)
     against = engines.load_engine(args.against) if args.against else None
     out_dir = Path(args.out or paths.evaluation_dir(path))
-    found = assessment.assess(engine, _read_index(args.data)[0], against=against, seed=args.seed)
+    found = assessment.assess(engine, read_index(args.data)[0], against=against, seed=args.seed)
     page_path = report.write_report(found, out_dir, path.stem)
     _print_metrics(found.metrics)
     if args.against:
@@ -149,7 +149,7 @@ def export(args):
     files = [(name, precision) for name in args.formats for precision in args.precisions]
     files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
     model, vocabulary = runs.load_run(args.run)
-    clips_df, _ = _read_index(args.data)
+    clips_df, _ = read_index(args.data)
     calibration_df = index.select_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = index.validation_clips(clips_df), Path(args.out or args.run)
     metadata = runs.export_metadata(args.run)
@@ -164,7 +164,7 @@ def threshold(args):
     from kaggle_speech import engines, index, inference, open_set
 
     engine = engines.load_engine(args.run)
-    clips_df = index.open_set_clips(_read_index(args.data)[0])
+    clips_df = index.open_set_clips(read_index(args.data)[0])
     opinion = open_set.Opinion(inference.predict_probabilities(engine.model, clips_df), engine.vocabulary)
     print(open_set.score_table(opinion, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
     found = open_set.choose_rejection(opinion, clips_df, args.score, args.false_accept_rate)

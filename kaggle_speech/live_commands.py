@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from kaggle_speech.commands import read_index
 from kaggle_speech.labels import COMMANDS
 
 
@@ -78,10 +79,9 @@ def stream_evaluate(args):
     """Score the live recogniser on long streams of validation clips over noise: words heard, false alarms, latency."""
     import matplotlib.pyplot as plt
 
-    from kaggle_speech import archives, index, noise, plots, stream_evaluation
+    from kaggle_speech import index, noise, plots, stream_evaluation
 
-    recogniser, data_dir = _load_recogniser(args), archives.prepare_data(args.data)
-    clips_df, _ = index.check_clips(index.index_clips(data_dir))
+    recogniser, (clips_df, _) = _load_recogniser(args), read_index(args.data)
     regions = noise.read_noise(index.noise_paths(clips_df), "val")
     curve_df = stream_evaluation.stream_evaluate(
         recogniser,

@@ -55,8 +55,10 @@ def sounding_span(waveform):
     return int(frames[0]) * FRAME_SAMPLES, min(len(waveform), (int(frames[-1]) + 1) * FRAME_SAMPLES)
 
 
-def _power(waveform):
-    return float(np.mean(np.square(waveform, dtype="float64")))
+def _gain(waveform, level_dbfs):
+    """What a waveform must be multiplied by to have a mean power of so many dB."""
+    power = float(np.mean(np.square(waveform, dtype="float64")))
+    return np.float32(10 ** (level_dbfs / 20) / np.sqrt(max(power, 1e-12)))
 
 
 def _noise_pieces(regions, level_dbfs, rng):
@@ -66,7 +68,7 @@ def _noise_pieces(regions, level_dbfs, rng):
     """
     num_samples = yield
     for region in itertools.cycle(regions):
-        region = region * np.float32(10 ** (level_dbfs / 20) / np.sqrt(max(_power(region), 1e-12)))
+        region = region * _gain(region, level_dbfs)
         at, left = int(rng.integers(len(region))), round(RECORDING_S * SAMPLE_RATE)
         while left > 0:
             num_samples = yield np.take(region, np.arange(at, at + num_samples), mode="wrap")
@@ -126,7 +128,7 @@ def stream_pieces(clips_df, regions, snr_db, duration_s, seed=0, *, has_words=Tr
 def level_clip(clip):
     """A clip with its word at the level of a stream, edges faded; and the samples from where to where it sounds."""
     first, end = sounding_span(clip)
-    clip = clip * np.float32(10 ** (WORD_LEVEL_DBFS / 20) / np.sqrt(max(_power(clip[first:end]), 1e-12)))
+    clip = clip * _gain(clip[first:end], WORD_LEVEL_DBFS)
     fade = np.linspace(0, 1, FADE_SAMPLES, dtype="float32")
     clip[:FADE_SAMPLES] *= fade
     clip[-FADE_SAMPLES:] *= fade[::-1]
