@@ -12,6 +12,7 @@ PACKAGE_DIR = Path(kaggle_speech.__file__).parent
 ALLOWED = {
     "__init__": [],
     "labels": [],
+    "alphabet": [],
     "paths": [],
     "archive_formats": ["progress"],
     "archives": ["paths", "archive_formats"],
