@@ -10,8 +10,6 @@ import pandas as pd
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.progress import progress_bar
 
-MONITOR = "val_loss"
-
 
 def read_history(run_dir):
     """The curves of a run, one row an epoch; an empty frame before the first."""
@@ -25,12 +23,20 @@ class KeepBest(keras.callbacks.Callback):
     The average reaches back about `average_epochs` and includes the statistics of batch normalisations: single epochs
     differ by half a point of accuracy by chance, and a few hundred clips cannot tell which of them is better. What is
     best, and since when, is always read off the history: a resumed run needs nothing else but the last average.
+
+    Args:
+        run_dir: folder of the run.
+        judge: from the model to a dict of figures, columns of the history.
+        monitor: the figure that is to be low; None takes the last epoch for the best.
+        patience: stop after so many epochs without a lower one.
+        average_epochs: how far back the average reaches.
+        first_epoch: how many were made before the run was killed.
     """
 
-    def __init__(self, run_dir, tune_ds, patience, average_epochs, first_epoch):
+    def __init__(self, run_dir, judge, monitor, patience, average_epochs, first_epoch):
         super().__init__()
-        self.run_dir, self.tune_ds, self.patience, self.first_epoch = run_dir, tune_ds, patience, first_epoch
-        self.average_epochs = average_epochs
+        self.run_dir, self.judge, self.monitor, self.patience = run_dir, judge, monitor, patience
+        self.average_epochs, self.first_epoch = average_epochs, first_epoch
         self.rows = read_history(run_dir).to_dict("records")[:first_epoch]
         self.average = None
 
@@ -51,8 +57,7 @@ class KeepBest(keras.callbacks.Callback):
         share = 1 / min(self.average_epochs, epoch + 1)  # at first the plain mean, or the start would linger
         self.average = [before + share * (now - before) for before, now in zip(old, weights, strict=True)]
         self.model.set_weights(self.average)
-        tuned = self.model.evaluate(self.tune_ds, verbose=0, return_dict=True)
-        logs |= {f"val_{name}": value for name, value in tuned.items()}
+        logs |= self.judge(self.model)
         self.rows.append({"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)})
         replace_file(self.run_dir / "history.csv", lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
         self._average_path(epoch).parent.mkdir(exist_ok=True)
@@ -65,7 +70,9 @@ class KeepBest(keras.callbacks.Callback):
 
     @property
     def num_epochs_without_gain(self):
-        losses = [float("inf") if math.isnan(row[MONITOR]) else row[MONITOR] for row in self.rows]
+        if self.monitor is None:
+            return 0
+        losses = [float("inf") if math.isnan(row[self.monitor]) else row[self.monitor] for row in self.rows]
         return len(losses) - 1 - losses.index(min(losses))
 
     @property
@@ -99,7 +106,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.update(1)
 
     def on_epoch_end(self, epoch, logs=None):
-        shown = {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        shown = {name: f"{value:.3f}" for name, value in logs.items() if name != "seconds"}
         self.bar.set_postfix(epoch=f"{epoch + 1}/{self.num_epochs}", **shown)
 
     def on_train_end(self, logs=None):

@@ -102,13 +102,22 @@ def decode_to_cache(paths, cache, progress=True):
     return np.load(cache_path, mmap_mode="r")
 
 
-def _row_batches(num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
-    """Batches of row numbers with a seed each. Every pass counts up: its order and its seeds are its own.
+def passes(one_pass):
+    """A dataset whose passes differ: each counts one up.
 
-    The extra rows, which come after the others, fill the rest of every batch; a pass begins them anew.
+    Args:
+        one_pass: from the number of a pass, an int64 tensor, to a dataset.
     """
     with tf.device("CPU:0"):  # where tf.data runs, also on a machine with a GPU
         pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
+    return tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1)).flat_map(one_pass)
+
+
+def _row_batches(num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
+    """Batches of row numbers with a seed each. Every pass has an order and seeds of its own.
+
+    The extra rows, which come after the others, fill the rest of every batch; a pass begins them anew.
+    """
 
     def one_pass(number):
         pass_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
@@ -125,8 +134,7 @@ def _row_batches(num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_
         batches_ds = batches_ds.enumerate()
         return batches_ds.map(lambda batch_index, rows: (rows, tf.random.fold_in(pass_seed, batch_index)))
 
-    passes_ds = tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1))
-    return passes_ds.flat_map(one_pass)
+    return passes(one_pass)
 
 
 def make_dataset(

@@ -139,6 +139,40 @@ class Recipe:
         return VOCABULARIES[self.num_classes]
 
 
+@dataclasses.dataclass(frozen=True)
+class TranscriptRecipe:
+    """The arguments of a training that makes transcripts; the defaults suit a quarter of an hour of speech.
+
+    Args: see the fields.
+
+    Raises:
+        ValueError: no such precision, or a number that must be above 0 is not.
+    """
+
+    model: str = _option("resnet_ctc", "architecture, options after commas: resnet_ctc,size=base")
+    num_epochs: int = _option(200, "passes over the training utterances")
+    batch_size: int = _option(16, "utterances a step, all of about the same length")
+    learning_rate: float = _option(1e-3, "highest of the schedule, which is a cosine with a warm-up")
+    warmup_fraction: float = _option(0.1, "share of all steps with a rising learning rate")
+    weight_decay: float = _option(0.01, "of the optimizer, AdamW")
+    clip_norm: float = _option(1.0, "limit on the norm of each weight's gradient")
+    average_epochs: float = _option(10.0, "epochs that the running average of the weights reaches back; 1: no average")
+    speed_fraction: float = _option(0.1, "faster or slower by up to this share (pitch moves along)")
+    gain_db: float = _option(6.0, "louder or quieter by up to so many decibels")
+    max_seconds: float = _option(17.0, "longer utterances are left out")
+    num_val_speakers: int = _option(6, "speakers that are held out: those with the highest ids")
+    ngram_order: int = _option(6, "characters that the language model of the transcripts looks at, its own among them")
+    precision: str = _option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
+    seed: int = _option(0, "the same seed gives the same result")
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={self.precision!r}")
+        for name in ("num_epochs", "batch_size", "learning_rate", "max_seconds", "num_val_speakers", "ngram_order"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {name}={getattr(self, name)!r}")
+
+
 def without_each(recipe):
     """The recipe as it is and with one part of it switched off at a time, parts that are off already left out.
 

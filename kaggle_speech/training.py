@@ -1,5 +1,6 @@
 """One loop that fits any model: optimizer, schedule, label smoothing, averaged weights, early stopping, resumable."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def _make_optimizer(name, schedule, weight_decay, clip_norm, accumulation_steps)
     return optimizer
 
 
+def _evaluate(tune_ds, model):
+    tuned = model.evaluate(tune_ds, verbose=0, return_dict=True)
+    return {f"val_{name}": value for name, value in tuned.items()}
+
+
 def compile_and_fit(
     model,
     train_ds,
@@ -98,13 +104,16 @@ def compile_and_fit(
     class_weights=None,
     average_epochs=5.0,
     patience=30,
+    loss=None,
+    judge=None,
+    monitor="val_loss",
 ):
     """Train a model and give it its best weights, averaged over epochs. A killed run continues where it stopped.
 
     Args:
         model: waveform in, probabilities out.
         train_ds: batches of waveforms and one-hot labels of known number; each pass has its own order.
-        tune_ds: clips that choose the epoch (lowest loss). Their figures are `val_...` in the history.
+        tune_ds: clips that choose the epoch. Their figures are `val_...` in the history. None where `judge` is given.
         run_dir: folder for `history.csv`, `best.weights.h5`, `fit.json` (these arguments) and `backup/`. A complete
             run found there is not trained again.
         num_epochs: passes over `train_ds`.
@@ -121,7 +130,10 @@ def compile_and_fit(
         class_weights: weight of each class in the loss, in the order of the outputs; None for equal weights.
         average_epochs: how far back the running average of the weights reaches; 1 for no average. A network that still
             changes much from epoch to epoch is worse for it.
-        patience: stop after so many epochs without a lower loss.
+        patience: stop after so many epochs without a lower `monitor`.
+        loss: Keras loss; None for the cross-entropy, with `label_smoothing` and the accuracy as a metric.
+        judge: from the model to a dict of figures for the history; None evaluates it on `tune_ds`.
+        monitor: the figure whose lowest value tells the best epoch; None takes the last one.
 
     Returns:
         pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`.
@@ -152,12 +164,14 @@ def compile_and_fit(
         schedule, learning_rate, num_updates, updates_per_epoch, warmup_fraction, restart_epochs
     )
     optimizer = _make_optimizer(optimizer, rates, weight_decay, clip_norm, accumulation_steps)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    metrics = ["accuracy"] if loss is None else []
+    loss = loss or keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+    model.compile(optimizer, loss, metrics=metrics)
     model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
 
     first_epoch = _finished_epochs(run_dir / "backup")
-    keep_best = KeepBest(run_dir, tune_ds, patience, average_epochs, first_epoch)
+    judge = judge or functools.partial(_evaluate, tune_ds)
+    keep_best = KeepBest(run_dir, judge, monitor, patience, average_epochs, first_epoch)
     if first_epoch < num_epochs and not keep_best.is_over:
         for _ in range(first_epoch):  # the passes that were made before the run was killed
             next(iter(train_ds))

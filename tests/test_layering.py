@@ -30,16 +30,19 @@ ALLOWED = {
     "dataset": ["labels", "audio", "augment", "progress"],
     "filters": ["audio"],
     "features": ["filters"],
+    "utterance_batches": ["alphabet", "audio"],
+    "utterance_dataset": ["dataset", "utterance_batches"],
     "convert": ["features", "atomic", "dataset", "progress"],
     "models.blocks": ["audio"],
     **{
         f"models.{name}": ["features", "models.blocks"]
         for name in ("cnn", "vgg", "cnn_bigru", "efficientnet", "tc_resnet", "bc_resnet", "ds_cnn")
     },
+    "models.resnet_ctc": ["alphabet", "features", "models.blocks"],
     "models.complexity": ["atomic"],
     "models.__init__": [
         *("models.cnn", "models.vgg", "models.cnn_bigru", "models.efficientnet", "models.tc_resnet"),
-        *("models.bc_resnet", "models.ds_cnn", "models.complexity", "models.blocks"),
+        *("models.bc_resnet", "models.ds_cnn", "models.resnet_ctc", "models.complexity", "models.blocks"),
     ],
     "atomic": [],
     "callbacks": ["atomic", "progress"],
@@ -85,7 +88,7 @@ ALLOWED = {
     "report": ["audio", "labels", "features", "plots", "html_page", "runs", "progress"],
     "submission": ["labels", "ensemble"],
 }
-MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "runtimes", "export"}
+MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "export"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
 }

@@ -124,7 +124,8 @@ def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(loss="mse", metrics=["accuracy"])
     tune_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
-    keep_best = KeepBest(tmp_path, tune_ds, 10, average_epochs, 0)
+    judge = lambda model: {"val_loss": model.evaluate(tune_ds, verbose=0)[0]}  # noqa: E731
+    keep_best = KeepBest(tmp_path, judge, "val_loss", 10, average_epochs, 0)
     keep_best.set_model(model)
     for epoch, weight in enumerate([1.0, 2.0, 3.0, 10.0]):
         model.set_weights([np.array([[weight]])])
@@ -132,6 +133,25 @@ def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
         keep_best.on_epoch_end(epoch, {})
         assert model.get_weights() == [[[weight]]]  # training goes on from its own weights
     np.testing.assert_allclose(read_history(tmp_path)["val_loss"] ** 0.5, expected)
+
+
+def test_another_judge_and_the_last_epoch(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    train_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
+    figures = iter([{"val_cer": 0.1}, {"val_cer": 0.5}, {"val_cer": 0.9}])
+    history_df = training.compile_and_fit(
+        model,
+        train_ds,
+        None,
+        tmp_path,
+        num_epochs=3,
+        loss=keras.losses.MeanSquaredError(),
+        judge=lambda model: next(figures),
+        monitor=None,
+        average_epochs=1,
+    )
+    assert list(history_df["val_cer"]) == [0.1, 0.5, 0.9] and "accuracy" not in history_df
+    assert model.get_weights()[0].item() ** 2 < history_df["loss"].iloc[-1]  # which is that before the last epoch
 
 
 def test_class_weights_weigh(clips_df, tmp_path):

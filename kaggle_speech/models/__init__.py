@@ -1,4 +1,4 @@
-"""One builder per architecture: waveform in, probabilities out, the frontend inside.
+"""One builder per architecture: waveform in, probabilities out, the frontend inside; `resnet_ctc` also takes lengths.
 
 model = build_model("bc_resnet,width=3", num_classes=12)
 """
@@ -16,6 +16,7 @@ from kaggle_speech.models.cnn_bigru import build_cnn_bigru
 from kaggle_speech.models.complexity import architecture_fingerprint, num_macs  # noqa: F401
 from kaggle_speech.models.ds_cnn import build_ds_cnn
 from kaggle_speech.models.efficientnet import build_efficientnet
+from kaggle_speech.models.resnet_ctc import build_resnet_ctc
 from kaggle_speech.models.tc_resnet import build_tc_resnet
 from kaggle_speech.models.vgg import build_vgg
 
@@ -29,6 +30,8 @@ BUILDERS = {
     "bc_resnet": build_bc_resnet,
     "ds_cnn": build_ds_cnn,
 }
+#: The same for those that make transcripts of speech of any length.
+TRANSCRIBERS = {"resnet_ctc": build_resnet_ctc}
 #: What `describe_models` lists: every architecture in the sizes that its source gives.
 ARCHITECTURES = (
     "cnn",
@@ -55,8 +58,8 @@ def parse_architecture(architecture):
     ('tc_resnet', {'num_layers': 14, 'width': 1.5})
     """
     name, *pairs = architecture.split(",")
-    if name not in BUILDERS:
-        raise ValueError(f"a model must be one of {sorted(BUILDERS)}. Received: {architecture!r}")
+    if name not in BUILDERS | TRANSCRIBERS:
+        raise ValueError(f"a model must be one of {sorted(BUILDERS | TRANSCRIBERS)}. Received: {architecture!r}")
     options = {}
     for pair in pairs:
         option, equals, value = pair.partition("=")
@@ -70,7 +73,7 @@ def parse_architecture(architecture):
 
 
 def build_model(architecture, num_classes, *, precision="float32", **options):
-    """The model that goes by a name in `BUILDERS`, options of its builder after commas.
+    """The model that goes by a name in `BUILDERS` or `TRANSCRIBERS`, options of its builder after commas.
 
     Args:
         architecture: for example `cnn` or `tc_resnet,num_layers=14`.
@@ -86,7 +89,7 @@ def build_model(architecture, num_classes, *, precision="float32", **options):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return BUILDERS[name](num_classes, **written_options, **options)
+        return (BUILDERS | TRANSCRIBERS)[name](num_classes, **written_options, **options)
     except TypeError as error:
         raise ValueError(f"{architecture}: {error}") from error
     finally:

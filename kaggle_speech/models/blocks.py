@@ -34,29 +34,35 @@ def logits_model(model):
     return without_softmax
 
 
-def standardize(x, name="standardize"):
+def standardize(x, name="standardize", mask=None):
     """Zero mean and unit variance for each coefficient, over the training set (a batch normalisation without scale).
 
-    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy.
+    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy. `mask`, `(batch, frames)` bool,
+        says which frames count.
     """
     options = {"center": False, "scale": False, "dtype": "float32", "name": name}
-    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **options)(x)
+    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **options)(x, mask=mask)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class CepstralMeanNormalization(layers.Layer):
     """Take each clip's mean over time off every coefficient: what a microphone, a room or a volume adds throughout.
 
-    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy.
+    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy. `mask`, `(batch, frames)` bool,
+        says which frames count.
 
     Source: Atal (1974), doi:10.1121/1.1914702.
     """
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.supports_masking = True
 
-    def call(self, features):
-        return features - ops.mean(features, axis=1, keepdims=True)
+    def call(self, features, mask=None):
+        if mask is None:
+            return features - ops.mean(features, axis=1, keepdims=True)
+        counts = ops.cast(mask, features.dtype)[:, :, None]
+        return features - ops.sum(features * counts, axis=1, keepdims=True) / ops.sum(counts, axis=1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
@@ -85,6 +91,7 @@ class SpecAugment(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.seed = seed
         self.num_time_masks, self.max_time_frames = num_time_masks, max_time_frames
         self.num_frequency_masks, self.max_frequency_bins = num_frequency_masks, max_frequency_bins
@@ -97,8 +104,8 @@ class SpecAugment(layers.Layer):
             for limit in (max_width + 1, 1)
         )
         width = ops.floor(width)
-        start = ops.floor(start * (length - width + 1))
-        position = ops.arange(length, dtype=start.dtype)
+        start = ops.floor(start * (ops.cast(length, start.dtype) - width + 1))
+        position = ops.cast(ops.arange(length), start.dtype)
         masked = ops.logical_and(position >= start, position < start + width)
         return 1 - ops.cast(ops.any(masked, axis=1), self.compute_dtype)
 

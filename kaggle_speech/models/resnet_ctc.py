@@ -1,0 +1,134 @@
+"""Residual convolutions, bidirectional GRU layers, and a character or nothing every 20 ms: speech to text by CTC."""
+
+import keras
+from keras import layers, ops
+
+from kaggle_speech.alphabet import BLANK_INDEX
+from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
+from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
+
+SPEC = FeatureSpec(num_mel_bins=80)
+#: Of the first convolution, in time and in frequency.
+STRIDES = (2, 2)
+#: Samples from one output to the next.
+OUTPUT_STEP = SPEC.frame_step * STRIDES[0]
+#: What padding is given for every character but the blank; finite, so that gradients are.
+IMPOSSIBLE = -1e4
+
+#: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` wants a GPU.
+SIZES = {
+    "small": {"num_filters": 24, "num_residual_blocks": 2, "num_units": 128, "num_recurrent_blocks": 2},
+    "base": {"num_filters": 32, "num_residual_blocks": 5, "num_units": 512, "num_recurrent_blocks": 5},
+}
+
+
+def num_output_frames(num_samples):
+    """Outputs that a waveform of so many samples gets: one at its beginning, and one every 20 ms."""
+    return 1 + num_samples // OUTPUT_STEP
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class FrameMask(layers.Layer):
+    """Which frames are of the waveform, and which of the zeros after it.
+
+    Shape: `(batch, frames, ...)`, `(batch,)` samples -> `(batch, frames)` bool.
+
+    Args:
+        frame_step: samples from one frame to the next; the first is at the first sample.
+    """
+
+    def __init__(self, frame_step, **kwargs):
+        super().__init__(**kwargs)
+        self.frame_step = frame_step
+
+    def call(self, frames, num_samples):
+        start = self.frame_step * ops.arange(ops.shape(frames)[1], dtype="int32")
+        return start[None] <= ops.cast(num_samples, "int32")[:, None]
+
+    def get_config(self):
+        return {**super().get_config(), "frame_step": self.frame_step}
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class LogProbabilities(layers.Layer):
+    """Logits to log-probabilities; padding is blank for certain, so that it says nothing and costs nothing.
+
+    Shape: `(batch, frames, characters)`, `(batch, frames)` bool -> `(batch, frames, characters)`, float32.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.supports_masking = True
+
+    def compute_mask(self, *_):
+        """None: the loss counts all frames, those of padding for nothing."""
+
+    def call(self, logits, frame_mask):
+        is_blank = ops.arange(ops.shape(logits)[-1]) == BLANK_INDEX
+        return ops.where(frame_mask[:, :, None], ops.log_softmax(logits), ops.where(is_blank, 0.0, IMPOSSIBLE))
+
+
+def _residual_block(x, keep, num_filters, dropout_rate):
+    """Dropout, GELU and a 3x3 convolution, twice, added to what came in; frames of padding stay zero."""
+    start = x
+    for _ in range(2):
+        x = layers.Dropout(dropout_rate)(x)
+        x = layers.Activation("gelu")(x)
+        x = layers.Conv2D(num_filters, 3, padding="same")(x) * keep
+    return x + start
+
+
+def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, recurrent_dropout_rate=0.3, **changes):
+    """A convolution, a dense layer, residual blocks of convolutions, bidirectional GRU blocks, a dense layer.
+
+    Padding never changes a result: whatever the batch, the outputs of a waveform are those it has alone.
+
+    Shape: `waveform` `(batch, samples)`, zeros after the end of each, and `num_samples` `(batch,)` int32, where that is
+        -> `(batch, num_output_frames(samples), num_classes)` log-probabilities; those of padding say blank.
+
+    Args:
+        num_classes: characters, the blank among them; 29 for `alphabet.ALPHABET`.
+        spec: `FeatureSpec` of the log-mel spectrogram; centered, so that frame i is at sample i * frame_step.
+        size: key of `SIZES`, which has the following.
+        dropout_rate: before each convolution, and before the last layer.
+        recurrent_dropout_rate: after each recurrent layer.
+        changes: `num_filters` of each convolution; `num_residual_blocks`; `num_units` of a GRU, in each direction;
+            `num_recurrent_blocks`.
+
+    Raises:
+        ValueError: there is no such size.
+
+    Source: residual convolutions and GRU of an earlier project; CTC, Graves et al. (2006); the order of the stages,
+        Deep Speech 2, arXiv 1512.02595.
+    """
+    if size not in SIZES:
+        raise ValueError(f"`size` must be one of {sorted(SIZES)}. Received: size={size!r}")
+    shape = SIZES[size] | changes
+    waveform = keras.Input((None,), name="waveform")
+    num_samples = keras.Input((), dtype="int32", name="num_samples")
+    x = LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform)
+    mask = FrameMask(spec.frame_step, name="feature_mask")(x, num_samples)
+    x = CepstralMeanNormalization(name="cepstral_mean_normalization")(x, mask=mask)
+    x = standardize(x, mask=mask)
+    x = SpecAugment(
+        name="spec_augment", num_time_masks=2, max_time_frames=25, num_frequency_masks=2, max_frequency_bins=15
+    )(x)
+    x = x[..., None] * ops.cast(mask, x.dtype)[:, :, None, None]
+    # The same frames of padding before and after, however long the batch is.
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.Conv2D(shape["num_filters"], 3, STRIDES)(x)
+    mask = FrameMask(spec.frame_step * STRIDES[0], name="output_mask")(x, num_samples)
+    x = layers.Dense(shape["num_filters"])(x)
+    keep = ops.cast(mask, x.dtype)[:, :, None, None]
+    x = x * keep
+    for _ in range(shape["num_residual_blocks"]):
+        x = _residual_block(x, keep, shape["num_filters"], dropout_rate)
+    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    for _ in range(shape["num_recurrent_blocks"]):
+        x = layers.LayerNormalization()(x)
+        x = layers.Bidirectional(layers.GRU(shape["num_units"], return_sequences=True))(x, mask=mask)
+        x = layers.Dropout(recurrent_dropout_rate)(x)
+    x = layers.Activation("gelu")(layers.Dense(shape["num_units"])(x))
+    x = layers.Dense(num_classes, name="logits")(layers.Dropout(dropout_rate)(x))
+    outputs = LogProbabilities(name="log_probabilities")(x, mask)
+    return keras.Model({"waveform": waveform, "num_samples": num_samples}, outputs, name="resnet_ctc")
