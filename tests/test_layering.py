@@ -21,7 +21,7 @@ ALLOWED = {
     "audio": [],
     "acoustics": ["audio"],
     "espeak": [],
-    "sample": ["labels", "audio", "acoustics", "espeak", "progress"],
+    "sample": ["atomic", "labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
     "index": ["atomic", "labels", "paths", "audio", "noise", "progress"],
     "vocoder": [],
