@@ -23,6 +23,7 @@ ALLOWED = {
     "espeak": [],
     "sample": ["atomic", "labels", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
+    "utterances": ["alphabet", "atomic", "audio", "paths", "progress"],
     "index": ["atomic", "labels", "paths", "audio", "noise", "progress"],
     "vocoder": [],
     "recipe": ["labels"],
