@@ -22,6 +22,7 @@ ALLOWED = {
     "acoustics": ["audio"],
     "espeak": [],
     "sample": ["atomic", "labels", "audio", "acoustics", "espeak", "progress"],
+    "sentences": ["atomic", "audio", "acoustics", "espeak", "progress"],
     "noise": ["labels", "audio"],
     "utterances": ["alphabet", "atomic", "audio", "paths", "progress"],
     "index": ["atomic", "labels", "paths", "audio", "noise", "progress"],
