@@ -77,11 +77,17 @@ def build_parser():
         seed=seed,
     )
     add(
+        commands.sentences,
+        out={"help": "folder to make; data/sentences"},
+        num_utterances={"type": int, "default": 400, "help": "spoken sentences"},
+        seed=seed,
+    )
+    add(
         commands.prepare,
         data=data,
         out={"help": "folder to extract to; in a kernel a temporary one, else data/"},
         or_sample={"action": "store_true", "help": "render the sample where there is no data"},
-        download={"help": "fetch Speech Commands: v0.01, v0.02, test_set_v0.01 or test_set_v0.02"},
+        download={"help": "fetch v0.01, v0.02 or a test_set_ of Speech Commands, or dev-clean, ... of LibriSpeech"},
     )
     add(commands.models, num_classes=num_classes)
     cache = {"help": '"memory" or a folder: decode the clips once'}

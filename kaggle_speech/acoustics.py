@@ -1,10 +1,10 @@
-"""Rooms, noises and levels: what turns a spoken word into a recording of it. For the rendered sample."""
+"""Rooms, noises and levels: what turns spoken words into a recording of them. For what is rendered."""
 
 import math
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, SAMPLE_RATE
 
 _SHORT_CLIP_FRACTION = 1 / 8
 _MIN_CLIP_SAMPLES = round(0.6 * SAMPLE_RATE)
@@ -32,8 +32,30 @@ def _room_response(rng):
 
 def _convolve(clip, response):
     """As `scipy.signal.fftconvolve(clip, response)[: len(clip)]`, without its second of import."""
-    num_samples = CLIP_SAMPLES + 5_600  # a fast length; the tail of the longest response does not wrap around
+    num_samples = max(len(clip), CLIP_SAMPLES) + 5_600  # the tail of the longest response does not wrap around
+    num_samples += -num_samples % 2_400  # a fast length
     return np.fft.irfft(np.fft.rfft(clip, num_samples) * np.fft.rfft(response, num_samples), num_samples)[: len(clip)]
+
+
+def spoken_waveform(samples, sample_rate, tract_scale=1.0, max_samples=None):
+    """What a synthesiser said at 16 kHz, without the silence around it.
+
+    Shape: `(samples,)` int16 -> `(samples,)` float in [-1, 1].
+
+    Args:
+        samples: of the synthesiser.
+        sample_rate: of them, Hz.
+        tract_scale: length of the vocal tract; 1 is the voice's own. Also scales the duration.
+        max_samples: what is longer is made shorter; None: nothing is.
+    """
+    import soxr
+
+    loudness = np.abs(samples.astype(np.int32))
+    loud = np.flatnonzero(loudness > 0.01 * loudness.max())
+    speech = samples[loud[0] : loud[-1] + 1].astype(np.float32)
+    num_samples = len(speech) * SAMPLE_RATE * tract_scale / sample_rate
+    num_samples = num_samples if max_samples is None else min(num_samples, max_samples)
+    return soxr.resample(speech, len(speech), num_samples)[:max_samples] / INT16_SCALE
 
 
 def record(word, noises, rng):
@@ -49,13 +71,20 @@ def record(word, noises, rng):
     num_samples = CLIP_SAMPLES
     if rng.random() < _SHORT_CLIP_FRACTION:
         num_samples = rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300)
-    start = round(rng.beta(2, 2) * (num_samples - len(word)))
+    return record_at(word, round(rng.beta(2, 2) * (num_samples - len(word))), num_samples, noises, rng)
+
+
+def record_at(speech, start, num_samples, noises, rng):
+    """A recording of speech that begins at a sample, at some level, in a room with background noise.
+
+    Shape: `(samples,)` -> `(num_samples,)`. Args: as in `record`.
+    """
     clip = np.zeros(num_samples)
-    clip[start : start + len(word)] = word
+    clip[start : start + len(speech)] = speech
     clip = _convolve(clip, _room_response(rng))
     level = _decibels(min(max(rng.normal(-23, 7), -42), -9))
-    level = min(level, 0.98 * rms(clip[start : start + len(word)]) / np.abs(clip).max())  # not clipped
-    clip *= level / rms(clip[start : start + len(word)])
+    level = min(level, 0.98 * rms(clip[start : start + len(speech)]) / np.abs(clip).max())  # not clipped
+    clip *= level / rms(clip[start : start + len(speech)])
     noise = noises[rng.integers(len(noises))]
     offset = rng.integers(len(noise) - num_samples)
     noise_level = level * _decibels(-min(max(rng.normal(36, 15), 6), 80))

@@ -21,6 +21,13 @@ def sample(args):
     print(render_sample(args.out or paths.project_dir() / "data" / "sample", args.num_clips, args.seed))
 
 
+def sentences(args):
+    """Render a small set of spoken sentences with their transcripts with a speech synthesiser, offline."""
+    from kaggle_speech.sentences import render_sentences
+
+    print(render_sentences(args.out or paths.project_dir() / "data" / "sentences", args.num_utterances, args.seed))
+
+
 def prepare(args):
     """Find the data (and download it if asked to), extract what is packed, print the folder."""
     from kaggle_speech import archives, downloads
@@ -28,9 +35,14 @@ def prepare(args):
     if args.download:
         archive_dir = Path(args.data or paths.project_dir() / "data")
         archive_path = downloads.download(args.download, archive_dir)
-        out_dir = Path(args.out or paths.extraction_dir(archive_dir) / f"speech_commands_{args.download}")
-        archives.extract_archive(archive_path, out_dir)
-        print(out_dir)
+        if archive_path.match(paths.SPEECH_COMMANDS_ARCHIVES):
+            out_dir = Path(args.out or paths.extraction_dir(archive_dir) / archive_path.name.removesuffix(".tar.gz"))
+            archives.extract_archive(archive_path, out_dir)
+            print(out_dir)
+        else:
+            out_dir = Path(args.out or paths.speech_extraction_dir())
+            archives.extract_archive(archive_path, out_dir)
+            print(out_dir / paths.LIBRISPEECH)
         return
     try:
         print(archives.prepare_data(args.data, args.out))

@@ -1,4 +1,4 @@
-"""Words spoken by the voices of espeak-ng, offline, in a process of its own.
+"""Words and sentences spoken by the voices of espeak-ng, offline, in a process of its own.
 
 espeak-ng keeps state (phases, noise generators) between calls, so the same words come
 out with the same bytes only in a fresh process, in the same order and with a set seed.
@@ -27,7 +27,7 @@ _NOT_A_PERSON = ("robo", "whisper", "demonic", "croak")
 
 
 class Utterance(NamedTuple):
-    """One word, and how to say it."""
+    """A word or more, and how to say it."""
 
     voice: str  # `accent+variant`
     text: str
@@ -56,6 +56,22 @@ def voice_variants():
     _, data_dir = espeak_paths()
     names = (path.name for path in (data_dir / "voices" / "!v").iterdir())
     return sorted(name for name in names if not any(part in name.lower() for part in _NOT_A_PERSON))
+
+
+def draw_utterances(takes, rng, words_per_minute=(105, 175)):
+    """`(utterance, tract_scale)` of each take: a speaker keeps a manner, and varies a little around it.
+
+    Args:
+        takes: `(text, voice, take)` each.
+        rng: NumPy generator.
+        words_per_minute: of the slowest and the fastest speaker.
+    """
+    voices = dict.fromkeys(voice for _, voice, _ in takes)
+    slow, fast = words_per_minute
+    manners = {voice: rng.uniform((slow, 35, 20, 0.92), (fast, 65, 80, 1.08)) for voice in voices}
+    for text, voice, _ in takes:
+        rate, pitch, pitch_range = manners[voice][:3] + rng.uniform(-1, 1, 3) * (20, 8, 15)
+        yield Utterance(voice, text, round(rate), round(pitch), round(pitch_range)), manners[voice][3]
 
 
 def render_speech(utterances):

@@ -1,4 +1,4 @@
-"""Where the competition data is, and where what is made from it goes."""
+"""Where the data is, the competition's and recordings with transcripts, and where what is made from it goes."""
 
 import hashlib
 import os
@@ -25,6 +25,9 @@ SPEECH_COMMANDS_ARCHIVES = "speech_commands_*.tar.gz"
 SPEECH_COMMANDS_CONTENT = "_background_noise_"
 #: A folder with one of these inside holds clips.
 CLIP_DIRS = ("train/audio", "test/audio", SPEECH_COMMANDS_CONTENT)
+#: The folder that LibriSpeech's archives hold, and the ending of its transcripts.
+LIBRISPEECH = "LibriSpeech"
+TRANSCRIPT_SUFFIX = ".trans.txt"
 
 
 class NoDataError(FileNotFoundError):
@@ -50,6 +53,25 @@ def archive_content(archive_path):
         ('test/audio', '_background_noise_')
     """
     return COMPETITION_ARCHIVES.get(Path(archive_path).name, SPEECH_COMMANDS_CONTENT)
+
+
+def speech_files(folder, pattern="*"):
+    """The files of a folder in LibriSpeech's layout, one by one: `<split>/<speaker>/<chapter>/<file>`.
+
+    Args:
+        folder: the root, the folder that holds a `LibriSpeech`, or that of one split.
+        pattern: of the names.
+    """
+    root = Path(folder)
+    if (root / LIBRISPEECH).is_dir():
+        root = root / LIBRISPEECH
+    for chapters in ("*/*/*", "*/*"):
+        yield from root.glob(f"{chapters}/{pattern}")
+
+
+def has_speech(folder):
+    """Whether a folder holds recordings with transcripts, in LibriSpeech's layout."""
+    return any(speech_files(folder, f"*{TRANSCRIPT_SUFFIX}"))
 
 
 def is_kaggle_kernel():
@@ -82,6 +104,11 @@ def extraction_dir(data_dir):
     if source_dir == (project_dir() / "data").resolve():
         return source_dir / COMPETITION
     return project_dir() / "data" / f"{COMPETITION}-{hashlib.sha1(str(source_dir).encode()).hexdigest()[:8]}"
+
+
+def speech_extraction_dir():
+    """The folder that LibriSpeech's archives are unpacked to, each to a split of the same `LibriSpeech`."""
+    return KAGGLE_DIR / "temp" if is_kaggle_kernel() else project_dir() / "data"
 
 
 def evaluation_dir(model_path):
@@ -150,12 +177,60 @@ def _named_dir(source, value):
     folder = Path(value).expanduser().absolute()  # notebooks run in a folder of their own
     if has_clips(folder) or find_archives(folder):
         return folder
-    if folder.is_dir():
-        names = sorted(path.name for path in folder.iterdir())
-        there = f"with {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "which is empty"
-    else:
-        there = "which is a file" if folder.exists() else "which does not exist"
     raise FileNotFoundError(
         f"{source} must name a folder with clips ({', '.join(CLIP_DIRS)}) or archives "
-        f"({', '.join(COMPETITION_ARCHIVES)}, {SPEECH_COMMANDS_ARCHIVES}). Received: {folder}, {there}"
+        f"({', '.join(COMPETITION_ARCHIVES)}, {SPEECH_COMMANDS_ARCHIVES}). Received: {folder}, {what_is_there(folder)}"
     )
+
+
+def what_is_there(path):
+    """The end of a sentence on a folder that is not as it should be."""
+    if not path.is_dir():
+        return "which is a file" if path.exists() else "which does not exist"
+    names = sorted(entry.name for entry in path.iterdir())
+    return f"with {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "which is empty"
+
+
+def find_speech(source=None):
+    """The recordings with transcripts: a folder in LibriSpeech's layout, or a CSV that lists them.
+
+    The first of: the argument, `LibriSpeech` in the folder that KAGGLE_SPEECH_DATA names, a Kaggle kernel's input,
+    what `prepare --download` has unpacked, the rendered sentences. Where there is an argument, no other is tried.
+
+    Args:
+        source: the folder or the CSV (see `utterances.index_utterances`); None looks for a folder.
+
+    Raises:
+        FileNotFoundError: what was named is neither.
+        NoDataError: nothing was named, and there is none in the usual places.
+    """
+    if source is not None:
+        path = Path(source).expanduser().absolute()
+        if has_speech(path) or (path.suffix == ".csv" and path.is_file()):
+            return path
+        raise FileNotFoundError(
+            f"`source` must name a folder with <split>/<speaker>/<chapter>/*{TRANSCRIPT_SUFFIX} or a CSV file. "
+            f"Received: {path}, {what_is_there(path)}"
+        )
+    searched = _usual_speech_dirs()
+    for folder in searched:
+        if has_speech(folder):
+            return folder
+    raise NoDataError(
+        f"There must be recordings with transcripts in one of: {', '.join(map(str, searched))}. Received: none there. "
+        "Next, one of:\n"
+        "  python -m kaggle_speech prepare --download dev-clean    downloads five hours of LibriSpeech\n"
+        "  python -m kaggle_speech sentences                       renders a small stand-in, offline\n"
+        f"  set {DATA_VARIABLE}=<folder>                      names a folder that holds a {LIBRISPEECH}"
+    )
+
+
+def _usual_speech_dirs():
+    """Where recordings with transcripts are looked for when nobody said where they are."""
+    named = os.environ.get(DATA_VARIABLE)
+    return [
+        *([Path(named).expanduser().absolute() / LIBRISPEECH] if named else []),
+        *sorted((KAGGLE_DIR / "input").glob("librispeech*")),
+        speech_extraction_dir() / LIBRISPEECH,
+        project_dir() / "data" / "sentences",
+    ]

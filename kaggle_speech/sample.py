@@ -5,19 +5,19 @@ its own room and noise. It shows that every step works, never how good a model i
 """
 
 import contextlib
+import functools
 import hashlib
 import itertools
-import json
 import numbers
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from kaggle_speech.acoustics import background_noises, record, rms
-from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, SAMPLE_RATE, write_wav
-from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, Utterance, render_speech, voice_variants
+from kaggle_speech.acoustics import background_noises, record, rms, spoken_waveform
+from kaggle_speech.atomic import make_folder
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, write_wav
+from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, Utterance, draw_utterances, render_speech, voice_variants
 from kaggle_speech.labels import (
     BACKGROUND_NOISE_DIR,
     COMMANDS,
@@ -104,15 +104,6 @@ def _draw_test_takes(voices, num_clips, rng):
     return takes + _draw_takes(unknown_words, voices, num_clips - num_commands, rng)
 
 
-def _draw_utterances(takes, rng):
-    """`(utterance, tract_scale)` of each take: a speaker keeps a manner, and varies a little around it."""
-    voices = dict.fromkeys(voice for _, voice, _ in takes)
-    manners = {voice: rng.uniform((105, 35, 20, 0.92), (175, 65, 80, 1.08)) for voice in voices}
-    for word, voice, _ in takes:
-        words_per_minute, pitch, pitch_range = manners[voice][:3] + rng.uniform(-1, 1, 3) * (20, 8, 15)
-        yield Utterance(voice, word, round(words_per_minute), round(pitch), round(pitch_range)), manners[voice][3]
-
-
 def _plan_clips(num_clips, seed, rng):
     """`(labelled, unlabelled)`, two lists of `_Clip`, in the order of `_POOLS`."""
     variants = rng.permutation(voice_variants())
@@ -123,7 +114,7 @@ def _plan_clips(num_clips, seed, rng):
         voices = voices[: max(2, round(count / _CLIPS_PER_SPEAKER))]
         has_labels = pool is not _POOLS[-1]
         takes = _draw_takes(WORDS_V1, voices, count, rng) if has_labels else _draw_test_takes(voices, count, rng)
-        for (word, voice, take), spoken in zip(takes, _draw_utterances(takes, rng), strict=True):
+        for (word, voice, take), spoken in zip(takes, draw_utterances(takes, rng), strict=True):
             if has_labels:
                 path = f"train/audio/{word}/{_speaker_name(voice, pool)}_nohash_{take}.wav"
                 labelled.append(_Clip(path, word, *spoken))
@@ -137,13 +128,8 @@ def _test_path(seed, index):
 
 
 def _word_waveform(samples, tract_scale):
-    """espeak's samples at 16 kHz, without the silence around them, at most 0.9 s."""
-    import soxr
-
-    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 0.01 * np.abs(samples.astype(np.int32)).max())
-    word = samples[loud[0] : loud[-1] + 1].astype(np.float32)
-    num_samples = min(len(word) * SAMPLE_RATE * tract_scale / VOICE_SAMPLE_RATE, _MAX_WORD_SAMPLES)
-    return soxr.resample(word, len(word), num_samples)[:_MAX_WORD_SAMPLES] / INT16_SCALE
+    """The word alone, at most 0.9 s."""
+    return spoken_waveform(samples, VOICE_SAMPLE_RATE, tract_scale, _MAX_WORD_SAMPLES)
 
 
 def _silence(noises, index, rng):
@@ -190,21 +176,6 @@ def _render(folder, num_clips, seed, progress):
     _write_lists(folder, labelled, answers)
 
 
-def _read_settings(out_dir):
-    """The settings of the sample in a folder, None where nothing is in the way."""
-    if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
-        return None
-    try:
-        settings = json.loads((out_dir / _SETTINGS_NAME).read_text())
-        if settings["made_by"] == __name__:
-            return settings
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    raise FileExistsError(
-        f"`out_dir` must be new, empty or an earlier sample; other files are never overwritten. Received: {out_dir}"
-    )
-
-
 def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
     """Render a competition-shaped data set: labelled clips, noises, lists, unlabelled clips and their truth.
 
@@ -239,18 +210,6 @@ def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
         raise ValueError(f"`num_clips` must be a whole number, {MIN_CLIPS} to {MAX_CLIPS}. Received: {num_clips!r}")
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
-    out_dir = Path(out_dir).expanduser().resolve()
     settings = {"made_by": __name__, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
-    if _read_settings(out_dir) == settings:
-        return out_dir
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    # A sibling, so that the last step is a rename; its context clears up after every kind of interruption.
-    with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as staging:
-        folder = Path(staging, "new")
-        folder.mkdir()
-        _render(folder, int(num_clips), int(seed), progress)
-        (folder / _SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n", newline="\n")
-        if out_dir.exists():
-            out_dir.rename(Path(staging, "old"))
-        folder.rename(out_dir)
-    return out_dir
+    render = functools.partial(_render, num_clips=int(num_clips), seed=int(seed), progress=progress)
+    return make_folder(out_dir, _SETTINGS_NAME, settings, render)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -36,6 +37,15 @@ def real_dir():
     if not os.environ.get(paths.DATA_VARIABLE):
         pytest.skip(f"needs real recordings: {paths.DATA_VARIABLE} is not set")
     return archives.prepare_data(progress=False)
+
+
+@pytest.fixture(scope="session")
+def speech_dir():
+    """The real recordings with transcripts in the folder that KAGGLE_SPEECH_DATA names."""
+    folder = Path(os.environ.get(paths.DATA_VARIABLE, ""), paths.LIBRISPEECH)
+    if not os.environ.get(paths.DATA_VARIABLE) or not paths.has_speech(folder):
+        pytest.skip(f"needs real recordings with transcripts: {paths.DATA_VARIABLE} names no folder with LibriSpeech")
+    return folder
 
 
 @pytest.fixture

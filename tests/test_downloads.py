@@ -13,7 +13,7 @@ CONTENT = bytes(hashlib.shake_128(b"speech").digest(300_000))
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves CONTENT under every path; keeps the Range of every request."""
+    """Serves CONTENT under every path; keeps the Range and the path of every request."""
 
     has_ranges = True
     num_cut_short = 0  # so many answers end in the middle
@@ -21,13 +21,14 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.ranges = []
+        self.ranges, self.paths = [], []
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         asked = self.headers.get("Range")
         self.server.ranges.append(asked)
+        self.server.paths.append(self.path)
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.has_ranges else 0
         body = CONTENT[start:]
         self.send_response(self.server.status or (416 if start >= len(CONTENT) else 206 if start else 200))
@@ -47,9 +48,11 @@ def server(monkeypatch):
     server = Server()
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloads, "DOWNLOAD_URL", f"http://127.0.0.1:{server.server_port}/data/")
     monkeypatch.setattr(downloads, "RETRY_WAIT_S", 0.0)
-    monkeypatch.setitem(downloads.DOWNLOADS, "v0.01", (len(CONTENT), hashlib.sha256(CONTENT).hexdigest()))
+    for name in ("v0.01", "dev-clean"):
+        url = f"http://127.0.0.1:{server.server_port}/data/{downloads.DOWNLOADS[name].url.rpartition('/')[2]}"
+        published = downloads.Download(url, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+        monkeypatch.setitem(downloads.DOWNLOADS, name, published)
     yield server
     server.shutdown()
     server.server_close()
@@ -115,7 +118,7 @@ def test_download_refuses_another_checksum_and_then_starts_over(server, tmp_path
 
 
 def test_download_refuses_another_size(server, tmp_path, monkeypatch):
-    monkeypatch.setitem(downloads.DOWNLOADS, "v0.01", (299_999, downloads.DOWNLOADS["v0.01"][1]))
+    monkeypatch.setitem(downloads.DOWNLOADS, "v0.01", downloads.DOWNLOADS["v0.01"]._replace(num_bytes=299_999))
     with pytest.raises(archives.ArchiveError, match=r"must be 299999 bytes.*Received: 300000 bytes"):
         downloads.download("v0.01", tmp_path, progress=False)
     assert list(tmp_path.iterdir()) == []
@@ -130,5 +133,27 @@ def test_download_tries_again_only_where_that_may_help(server, tmp_path, status,
 
 
 def test_download_refuses_an_unknown_name(tmp_path):
-    with pytest.raises(ValueError, match=r"`name` must be one of v0.01, v0.02.* Received: 'v3'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of v0.01, v0.02.* Received: 'v3'") as error:
         downloads.download("v3", tmp_path)
+    assert all(name in str(error.value) for name in downloads.DOWNLOADS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_of_librispeech_is_resumed_and_checked(server, tmp_path):
+    (tmp_path / "dev-clean.tar.gz.partial").write_bytes(CONTENT[:100_000])
+    path = downloads.download("dev-clean", tmp_path, progress=False)
+    assert path == tmp_path / "dev-clean.tar.gz" and path.read_bytes() == CONTENT
+    assert (server.ranges, server.paths) == (["bytes=100000-"], ["/data/dev-clean.tar.gz"])
+    path.rename(tmp_path / "dev-clean.tar.gz.partial").write_bytes(b"x" * 300_000)
+    with pytest.raises(archives.ArchiveError, match=r"dev-clean.tar.gz: must be 300000 bytes with SHA-256"):
+        downloads.download("dev-clean", tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_archive_has_an_address_and_a_hash_of_its_own():
+    published = downloads.DOWNLOADS.values()
+    assert len(downloads.DOWNLOADS) == 4 + 7
+    assert len({archive.sha256 for archive in published}) == len({archive.url for archive in published}) == 11
+    for name, archive in downloads.DOWNLOADS.items():
+        assert archive.url.startswith("https://") and archive.url.endswith(f"{name}.tar.gz")
+        assert len(archive.sha256) == 64 and int(archive.sha256, 16) > 0

@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -219,6 +221,37 @@ def test_prepare_and_sample_print_their_folder(sample_dir, tmp_path, capsys, mon
     assert capsys.readouterr().out.split() == [str(tmp_path / "data" / "sample")] * 2
 
 
+def test_sentences_are_put_where_they_are_found(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("espeakng_loader", reason="sentences are rendered with espeakng-loader")
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(paths, "project_dir", lambda: tmp_path)
+    assert main(["sentences", "--num-utterances", "24", "--seed", "1"]) == 0
+    assert capsys.readouterr().out.strip() == str(paths.find_speech()) == str(tmp_path / "data" / "sentences")
+
+
+def test_prepare_unpacks_a_download_to_where_it_is_found(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(paths, "project_dir", lambda: tmp_path)
+
+    def fake_download(name, out_dir):
+        """An archive as the publisher packs it."""
+        member = {"dev-clean": "LibriSpeech/dev-clean/84/1/84-1.trans.txt", "v0.01": "_background_noise_/a.wav"}[name]
+        file_name = {"dev-clean": "dev-clean.tar.gz", "v0.01": "speech_commands_v0.01.tar.gz"}[name]
+        out_dir.mkdir(exist_ok=True)
+        with tarfile.open(out_dir / file_name, "w:gz") as archive:
+            archive.addfile(tarfile.TarInfo(member))
+        return out_dir / file_name
+
+    monkeypatch.setattr("kaggle_speech.downloads.download", fake_download)
+    assert main(["prepare", "--download", "dev-clean"]) == 0
+    assert main(["prepare", "--download", "v0.01"]) == 0
+    speech_dir, clips_dir = capsys.readouterr().out.split()
+    assert Path(speech_dir) == paths.find_speech() == tmp_path / "data" / "LibriSpeech"
+    assert Path(clips_dir).name == "speech_commands_v0.01" and paths.has_clips(clips_dir)
+    assert main(["prepare", "--download", "dev-clean", "--out", str(tmp_path / "mine")]) == 0
+    assert paths.has_speech(tmp_path / "mine")
+
+
 def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
     monkeypatch.setattr(paths, "project_dir", lambda: tmp_path)
@@ -240,6 +273,8 @@ def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
         (["predict", "--onnx", "{empty}/none.onnx", "{data}/nowhere.wav"], "nowhere.wav"),
         (["submit", "--data", "{data}", "--probabilities", "{data}/test_truth.csv"], "must be a probability file"),
         (["sample", "--num-clips", "3", "--out", "{empty}/sample"], "`num_clips` must be a whole number"),
+        (["sentences", "--num-utterances", "3", "--out", "{empty}/new"], "`num_utterances` must be a whole number"),
+        (["prepare", "--download", "dev-cleen"], "`name` must be one of v0.01"),
     ],
 )
 def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
@@ -291,7 +326,8 @@ def test_help_is_quick_to_say_what_there_is():
     code = "import sys; from kaggle_speech.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     code += "assert 'tensorflow' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for command in ("sample", "prepare", "models", "train", "compare", "evaluate", "export", "predict", "submit"):
+    commands = "sample sentences prepare models train compare evaluate export predict submit"
+    for command in commands.split():
         assert command in shown
 
 
@@ -303,6 +339,6 @@ for name in ("py7zr", "filelock", "espeakng_loader", "tqdm", "tqdm.auto"):
     sys.modules[name] = None
 from kaggle_speech import archives, audio, augment, dataset, decoding, downloads, evaluation, features, index
 from kaggle_speech import experiment, inference, labels, models, noise, paths, plots, runs, sample, submission
-from kaggle_speech import training
+from kaggle_speech import sentences, training, utterances
 """
     subprocess.run([sys.executable, "-c", code], check=True)

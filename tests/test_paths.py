@@ -115,6 +115,61 @@ def test_competition_archives_come_before_speech_commands(machine):
     assert paths.find_archives(machine) == [machine / "test.7z"]
 
 
+TRANSCRIPT = "dev-clean/84/121123/84-121123.trans.txt"
+
+
+@pytest.mark.parametrize("place", [f"LibriSpeech/{TRANSCRIPT}", TRANSCRIPT, TRANSCRIPT.removeprefix("dev-clean/")])
+def test_a_root_what_holds_it_and_a_split_are_folders_with_speech(machine, place):
+    assert not paths.has_speech(machine / "mine")
+    put(machine / "mine" / place)
+    assert paths.has_speech(machine / "mine")
+    assert paths.find_speech(machine / "mine") == machine / "mine"
+
+
+def test_speech_is_looked_for_in_order(machine, monkeypatch):
+    rendered = put(machine / "project/data/sentences" / TRANSCRIPT).parents[2]
+    assert paths.find_speech() == rendered
+    downloaded = put(machine / "project/data/LibriSpeech" / TRANSCRIPT).parents[2]
+    assert paths.find_speech() == downloaded == paths.speech_extraction_dir() / "LibriSpeech"
+    attached = put(machine / "kaggle/input/librispeech-clean/LibriSpeech" / TRANSCRIPT).parents[3]
+    assert paths.find_speech() == attached
+    (machine / "clips").mkdir()
+    monkeypatch.setenv(paths.DATA_VARIABLE, str(machine / "clips"))  # has none, which is no error
+    assert paths.find_speech() == attached
+    named = put(machine / "clips/LibriSpeech" / TRANSCRIPT).parents[2]
+    assert paths.find_speech() == named
+    assert paths.find_speech(str(rendered)) == rendered
+    put(machine / "list.csv")
+    monkeypatch.chdir(machine)
+    assert paths.find_speech("list.csv") == machine / "list.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("nowhere", "which does not exist"),
+        ("list.txt", "which is a file"),
+        ("clips", "with train"),
+        ("no.csv", "which"),
+    ],
+)
+def test_what_was_named_without_speech_is_an_error(machine, name, there):
+    put(machine / "project/data/LibriSpeech" / TRANSCRIPT)  # never fallen back to
+    put(machine / "list.txt")
+    put(machine / "clips/train/audio/yes/a.wav")
+    with pytest.raises(FileNotFoundError, match=rf"`source` must name .*trans.txt or a CSV file.*{name}, {there}"):
+        paths.find_speech(machine / name)
+
+
+def test_no_speech_anywhere_names_the_next_steps(machine, monkeypatch):
+    monkeypatch.setenv(paths.DATA_VARIABLE, str(machine / "clips"))
+    with pytest.raises(paths.NoDataError) as error:
+        paths.find_speech()
+    steps = ("kaggle_speech sentences", "prepare --download dev-clean", paths.DATA_VARIABLE)
+    for step in (*steps, str(machine / "clips/LibriSpeech"), str(machine / "project/data/LibriSpeech")):
+        assert step in str(error.value)
+
+
 def test_folders_on_a_desktop(machine):
     assert not paths.is_kaggle_kernel()
     assert paths.output_dir() == machine / "project"
@@ -147,6 +202,7 @@ def test_folders_in_a_kaggle_kernel(machine):
     assert paths.output_dir() == machine / "kaggle/working"
     input_dir = machine / "kaggle/input" / paths.COMPETITION
     assert paths.extraction_dir(input_dir) == machine / "kaggle/temp" / paths.COMPETITION
+    assert paths.speech_extraction_dir() == machine / "kaggle/temp"
 
 
 def test_project_dir_is_the_checkout_else_the_current_folder(machine, monkeypatch):
