@@ -14,6 +14,8 @@ KAGGLE_DIR = Path("/kaggle")
 
 #: A run like any other: the best model that comes with the package. `tc_resnet` beside it is faster.
 PRETRAINED_DIR = Path(__file__).parent / "pretrained" / "bc_resnet"
+#: The same for transcripts.
+TRANSCRIBER_DIR = PRETRAINED_DIR.parent / "resnet_ctc"
 #: The competition's archives, and what shows that one is extracted.
 COMPETITION_ARCHIVES = {
     "train.7z": "train/audio",

@@ -7,7 +7,7 @@ from kaggle_speech.alphabet import BLANK_INDEX
 from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
 
-SPEC = FeatureSpec(num_mel_bins=80)
+SPEC = FeatureSpec(num_mel_bins=64)
 #: Of the first convolution, in time and in frequency.
 STRIDES = (2, 2)
 #: Samples from one output to the next.
@@ -17,7 +17,7 @@ IMPOSSIBLE = -1e4
 
 #: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` wants a GPU.
 SIZES = {
-    "small": {"num_filters": 24, "num_residual_blocks": 2, "num_units": 128, "num_recurrent_blocks": 2},
+    "small": {"num_filters": 16, "num_residual_blocks": 2, "num_units": 128, "num_recurrent_blocks": 2},
     "base": {"num_filters": 32, "num_residual_blocks": 5, "num_units": 512, "num_recurrent_blocks": 5},
 }
 
@@ -111,7 +111,7 @@ def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, rec
     x = CepstralMeanNormalization(name="cepstral_mean_normalization")(x, mask=mask)
     x = standardize(x, mask=mask)
     x = SpecAugment(
-        name="spec_augment", num_time_masks=2, max_time_frames=25, num_frequency_masks=2, max_frequency_bins=15
+        name="spec_augment", num_time_masks=2, max_time_frames=25, num_frequency_masks=2, max_frequency_bins=12
     )(x)
     x = x[..., None] * ops.cast(mask, x.dtype)[:, :, None, None]
     # The same frames of padding before and after, however long the batch is.

@@ -1,0 +1,133 @@
+"""The commands of `python -m kaggle_speech` that make transcripts; thin, as those of `commands`."""
+
+import functools
+import sys
+from pathlib import Path
+
+from kaggle_speech.live_commands import hear, microphone
+from kaggle_speech.recipe import TranscriptRecipe
+
+
+def _read_utterances(source):
+    """The utterances that can be used and the others, which are listed on standard error."""
+    from kaggle_speech import audio, paths, utterances
+
+    source = paths.find_speech(source)
+    print(f"speech: {source}", file=sys.stderr)
+    utterances_df, bad_df = utterances.index_utterances(source)
+    if len(bad_df):
+        print(f"{len(bad_df)} utterances cannot be used and are left out:", file=sys.stderr)
+        print(f"  {audio.first_lines(list(bad_df['error']))}", file=sys.stderr)
+    return utterances_df, bad_df
+
+
+def _print_error_rates(metrics):
+    for name, found in metrics.items():
+        print(f"{name}: CER {found['cer']:.4f}, WER {found['wer']:.4f}")
+
+
+def train_transcriber(args):
+    """Train a model that makes transcripts; a killed run continues, a finished one is not trained again."""
+    from kaggle_speech import transcript_experiment
+
+    recipe = TranscriptRecipe(**{name: getattr(args, name) for name in TranscriptRecipe.__dataclass_fields__})
+    utterances_df, bad_df = _read_utterances(args.data)
+    options = {"bad_df": bad_df, "overwrite": args.overwrite}
+    metrics = transcript_experiment.train_transcriber(recipe, utterances_df, args.out, **options)
+    for split, meaning in (("train", "training speakers"), ("val", "held-out speakers")):
+        print(f"{meaning}, {metrics[split]['greedy']['num_utterances']} utterances")
+        _print_error_rates(metrics[split])
+    print(f"model, metrics and transcripts: {args.out}")
+
+
+def evaluate_transcriber(args):
+    """Count the words and characters that a model gets wrong on utterances whose transcripts are known."""
+    from kaggle_speech import transcript_evaluation, utterances
+
+    transcriber = _load_transcriber(args)
+    utterances_df, _ = _read_utterances(args.data)
+    if args.num_val_speakers:
+        utterances_df = utterances.split_speakers(utterances_df, args.num_val_speakers)
+        utterances_df = utterances_df[utterances_df["split"] == "val"]
+    ways = transcript_evaluation.decoders(transcriber.language_model)
+    transcripts_df = transcript_evaluation.transcribe_utterances(transcriber.model, utterances_df, ways, progress=True)
+    _print_error_rates(transcript_evaluation.summarize(transcripts_df))
+    if args.out:
+        transcripts_df.to_csv(args.out, index=False)
+        print(f"a row an utterance: {args.out}")
+
+
+def export_transcriber(args):
+    """Write a trained model as ONNX, which takes sound of any length and needs no TensorFlow, and compare it."""
+    from kaggle_speech import transcript_export, utterances
+
+    utterances_df = utterances.split_speakers(_read_utterances(args.data)[0])
+    out_dir = Path(args.out or args.run)
+    report_df = transcript_export.export_run(
+        args.run, out_dir, utterances_df[utterances_df["split"] == "val"], args.precisions
+    )
+    print(report_df.to_string(index=False))
+    print(f"files: {out_dir}")
+
+
+def _load_transcriber(args):
+    from kaggle_speech import engines
+
+    return engines.load_transcriber(args.onnx or args.run, args.engine)
+
+
+def _stream(args, windows):
+    """The recogniser that `transcribe` asks for."""
+    from kaggle_speech import ctc, transcription
+
+    transcriber = _load_transcriber(args)
+    make_decoder = ctc.GreedyDecoder
+    if args.beam_width > 1:
+        make_decoder = functools.partial(ctc.BeamDecoder, args.beam_width, transcriber.language_model)
+        if args.lm_weight is not None:
+            make_decoder = functools.partial(make_decoder, lm_weight=args.lm_weight)
+    return transcription.StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+
+
+def transcribe(args):
+    """Write down what is said in audio files of any length, or, with --live, while it is said."""
+    from kaggle_speech import transcription
+
+    if args.live:
+        return _transcribe_live(args, _stream(args, transcription.LIVE_WINDOWS))
+    if not args.files:
+        raise ValueError("`files` must name audio files, unless `--live` listens to a microphone. Received: none")
+    stream, bad = None, []
+    for path in args.files:
+        stream = stream or _stream(args, transcription.FILE_WINDOWS)
+        try:
+            text, words = transcription.transcribe_file(stream, path, progress=True)
+        except (ValueError, OSError) as error:
+            bad.append(str(error))
+            continue
+        if args.times:
+            for start_s, end_s, word in words:
+                print(f"{path}\t{start_s:.2f}\t{end_s:.2f}\t{word}", flush=True)
+        else:
+            print(f"{path}\t{text}", flush=True)
+    if bad:
+        raise ValueError("\n".join(bad))
+
+
+def _transcribe_live(args, stream):
+    """Text as it comes: what is settled stays, what may change is dim, and only a terminal gets it."""
+    from kaggle_speech import sources
+
+    if len(args.files) > 1:
+        raise ValueError(f"`files` must be one at most with `--live`. Received: {args.files}")
+    source = sources.FileSource(args.files[0], real_time=True) if args.files else microphone(args.microphone)
+    is_terminal, num_shown = sys.stdout.isatty(), 0
+
+    def show(heard):
+        nonlocal num_shown
+        new, num_shown = heard.settled[num_shown:], len(heard.settled)
+        tentative = f"\x1b7\x1b[2m{heard.tentative}\x1b[0m\x1b8" if is_terminal else ""
+        print(("\x1b[J" if is_terminal else "") + new + tentative, end="", flush=True)
+
+    hear(stream, source, show, observe=lambda heard: heard.time_s)
+    print()

@@ -1,0 +1,95 @@
+"""From a recipe to a run that makes transcripts: speakers held out, batches, training, error rates."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from kaggle_speech import models, ngram, runs, training, utterances
+from kaggle_speech.alphabet import ALPHABET
+from kaggle_speech.models.resnet_ctc import num_output_frames
+from kaggle_speech.transcript_evaluation import decoders, summarize, transcribe_utterances
+from kaggle_speech.utterance_dataset import make_utterance_dataset
+
+#: Fields of a recipe that are arguments of `training.compile_and_fit`.
+FIT_OPTIONS = ("num_epochs", "learning_rate", "weight_decay", "warmup_fraction", "clip_norm", "average_epochs")
+#: Training utterances that the curve of their error rate is made of.
+NUM_WATCHED = 50
+
+
+def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=False):
+    """Train a model on all speakers but some, and count its errors on both.
+
+    The last epoch counts: nobody's speech chooses one. A killed run continues where it stopped; a finished one of the
+    same recipe and utterances is not trained again.
+
+    Args:
+        recipe: `TranscriptRecipe`.
+        utterances_df: from `utterances.index_utterances`.
+        run_dir: folder of the run (see `runs`); the language model of the training transcripts goes there, too.
+        bad_df: utterances that cannot be used, to be listed in the folder's `left_out.csv` with those of unfit lengths.
+        overwrite: replace a run of another recipe or of other utterances.
+
+    Returns:
+        dict, what `metrics.json` holds: minutes, and `transcript_evaluation.summarize` of both splits.
+
+    Raises:
+        ValueError: the recipe's model makes no transcripts, there are too few speakers, or the folder holds a run of
+            another recipe or of other utterances.
+    """
+    if recipe.model.split(",")[0] not in models.TRANSCRIBERS:
+        raise ValueError(f"`model` must be one of {sorted(models.TRANSCRIBERS)}. Received: {recipe.model!r}")
+    utterances_df, unfit_df = utterances.select_utterances(
+        utterances.split_speakers(utterances_df, recipe.num_val_speakers),
+        lambda num_samples: num_output_frames(num_samples / (1 + recipe.speed_fraction)),
+        max_seconds=recipe.max_seconds,
+    )
+    training.set_seed(recipe.seed)
+    model = models.build_model(recipe.model, len(ALPHABET), precision=recipe.precision)
+    settings = dataclasses.asdict(recipe) | {
+        "architecture": models.architecture_fingerprint(model),
+        "data": utterances.utterances_fingerprint(utterances_df),
+    }
+    if runs.is_finished(run_dir, ALPHABET, settings):
+        return runs.read_json(Path(run_dir) / "metrics.json")
+    run_dir = runs.start_run(run_dir, ALPHABET, settings, overwrite=overwrite)
+    left_out_df = pd.concat([unfit_df] if bad_df is None else [bad_df, unfit_df])
+    if len(left_out_df):
+        left_out_df.to_csv(run_dir / "left_out.csv", index=False)
+    train_df, val_df = (utterances_df[utterances_df["split"] == split] for split in ("train", "val"))
+    language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
+    language_model.write(run_dir / ngram.FILE_NAME)
+    history_df = _fit(recipe, model, train_df, val_df, run_dir)
+    if recipe.precision != "float32":  # what is kept runs anywhere
+        trained, model = model, models.build_model(recipe.model, len(ALPHABET))
+        model.set_weights(trained.get_weights())
+    metrics = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
+    for split, split_df in (("train", train_df), ("val", val_df)):
+        transcripts_df = transcribe_utterances(model, split_df, decoders(language_model))
+        metrics[split] = summarize(transcripts_df)
+        transcripts_df.to_csv(run_dir / f"transcripts_{split}.csv", index=False)
+    runs.finish_run(run_dir, model, metrics)
+    return runs.read_json(run_dir / "metrics.json")
+
+
+def _fit(recipe, model, train_df, val_df, run_dir):
+    """Train, and watch the error rates of some training utterances and of the held-out ones."""
+    train_ds = make_utterance_dataset(
+        train_df,
+        recipe.batch_size,
+        shuffle=True,
+        speed_fraction=recipe.speed_fraction,
+        gain_db=recipe.gain_db,
+        seed=recipe.seed,
+    )
+    watched_df = train_df.sample(min(NUM_WATCHED, len(train_df)), random_state=recipe.seed)
+
+    def judge(model):
+        found = ((split, transcribe_utterances(model, df)) for split, df in (("train", watched_df), ("val", val_df)))
+        return {f"{split}_cer": summarize(transcripts_df)["greedy"]["cer"] for split, transcripts_df in found}
+
+    options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
+    return training.compile_and_fit(
+        model, train_ds, None, run_dir, loss=keras.losses.CTC(), judge=judge, monitor=None, **options
+    )
