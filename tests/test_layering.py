@@ -73,6 +73,7 @@ ALLOWED = {
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
+    "ngram": ["atomic", "alphabet"],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
