@@ -73,6 +73,8 @@ ALLOWED = {
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
+    "ctc": ["alphabet"],
+    "alignment": ["alphabet", "ctc"],
     "ngram": ["atomic", "alphabet"],
     "evaluation": ["labels"],
     "experiment": [
