@@ -76,6 +76,7 @@ ALLOWED = {
     "ctc": ["alphabet"],
     "alignment": ["alphabet", "ctc"],
     "ngram": ["atomic", "alphabet"],
+    "error_rates": [],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
