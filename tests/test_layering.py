@@ -78,6 +78,10 @@ ALLOWED = {
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
+    "ctc": ["alphabet"],
+    "alignment": ["alphabet", "ctc"],
+    "ngram": ["atomic", "alphabet"],
+    "error_rates": [],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
