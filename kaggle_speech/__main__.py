@@ -2,17 +2,18 @@
 
 import argparse
 import dataclasses
+import itertools
 import os
 import re
 import sys
 from pathlib import Path
 
 from kaggle_speech import __doc__ as package_doc
-from kaggle_speech import commands, live_commands, paths
+from kaggle_speech import commands, live_commands, paths, transcript_commands
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.engines import ENGINES
 from kaggle_speech.labels import VOCABULARIES
-from kaggle_speech.recipe import Augmentation, Recipe
+from kaggle_speech.recipe import Augmentation, Recipe, TranscriptRecipe
 from kaggle_speech.rejection import SCORES
 from kaggle_speech.runtimes import FORMATS
 
@@ -28,10 +29,10 @@ def _positive(number_type):
     return positive
 
 
-def _recipe_arguments():
-    """An argument for each field of the recipe and of its augmentation."""
+def _recipe_arguments(*recipes):
+    """An argument for each field of dataclasses that has a help text."""
     arguments = {}
-    for field in (*dataclasses.fields(Recipe), *dataclasses.fields(Augmentation)):
+    for field in itertools.chain(*map(dataclasses.fields, recipes)):
         if "help" not in field.metadata:
             continue
         options = {"default": field.default, "help": field.metadata["help"]}
@@ -90,6 +91,7 @@ def build_parser():
         download={"help": "fetch v0.01, v0.02 or a test_set_ of Speech Commands, or dev-clean, ... of LibriSpeech"},
     )
     add(commands.models, num_classes=num_classes)
+    recipe = _recipe_arguments(Recipe, Augmentation)
     cache = {"help": '"memory" or a folder: decode the clips once'}
     overwrite = {"action": "store_true", "help": "replace what is of another recipe, model or folder of clips"}
     add(
@@ -100,7 +102,7 @@ def build_parser():
         pseudo={"help": "CSV of `pseudo`: labels for test clips, to train on as well"},
         cache=cache,
         overwrite=overwrite,
-        **_recipe_arguments(),
+        **recipe,
     )
     table = {
         "data": data,
@@ -110,9 +112,9 @@ def build_parser():
         "overwrite": overwrite,
     }
     architectures = {"nargs": "+", "required": True, "help": "architectures, options after commas"}
-    options_but_model = {name: options for name, options in _recipe_arguments().items() if name != "model"}
+    options_but_model = {name: options for name, options in recipe.items() if name != "model"}
     add(commands.compare, models=architectures, **table, **options_but_model)
-    add(commands.ablate, **table, **_recipe_arguments())
+    add(commands.ablate, **table, **recipe)
     add(commands.publish, run=finished_run, out={"required": True, "help": "folder to make"})
     model = {
         "run": {"type": Path, "default": paths.PRETRAINED_DIR, "help": "folder of a finished `train`"},
@@ -122,7 +124,52 @@ def build_parser():
     words = {"type": Path, "help": "file of `enroll`: answer with its words, too"}
     _add_inference(add, data, overwrite, seed, finished_run, model, words)
     _add_live(add, data, seed, model, words)
+    _add_transcripts(add, overwrite, finished_run, model)
     return parser
+
+
+def _add_transcripts(add, overwrite, finished_run, model):
+    """The commands that make transcripts."""
+    speech = {
+        "help": "folder in LibriSpeech's layout, or a CSV with the columns path, text, speaker; "
+        f"else LibriSpeech in {paths.DATA_VARIABLE} or in ./data"
+    }
+    run = model | {"run": model["run"] | {"default": paths.TRANSCRIBER_DIR, "help": "folder of `train-transcriber`"}}
+    add(
+        transcript_commands.train_transcriber,
+        data=speech,
+        out={"required": True, "help": "folder of the run"},
+        overwrite=overwrite,
+        **_recipe_arguments(TranscriptRecipe),
+    )
+    add(
+        transcript_commands.evaluate_transcriber,
+        **run,
+        data=speech,
+        num_val_speakers={"type": int, "default": 6, "help": "speakers with the highest ids that count; 0: all"},
+        out={"help": "CSV to write, a row an utterance"},
+    )
+    add(
+        transcript_commands.export_transcriber,
+        run=finished_run,
+        data=speech,
+        out={"help": "folder to write to; the run's own"},
+        precisions={"nargs": "+", "default": ["float32"], "choices": ("float32", "float16"), "help": "of the files"},
+    )
+    add(
+        transcript_commands.transcribe,
+        **run,
+        files={"nargs": "*", "help": "audio files of any length"},
+        live={"action": "store_true", "help": "write as it is said, into the microphone or in a file that is played"},
+        microphone={"default": "", "metavar": "DEVICE", "help": "its number or name; the default one"},
+        beam_width={
+            "type": _positive(int),
+            "default": 16,
+            "help": "texts held for possible; 1: the best path, quicker",
+        },
+        lm_weight={"type": float, "help": "of the language model of the run, if it has one; 0: without; its own"},
+        times={"action": "store_true", "help": "a line a word, with the seconds at which it begins and ends"},
+    )
 
 
 def _add_live(add, data, seed, model, words):

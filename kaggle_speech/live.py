@@ -30,6 +30,11 @@ class LiveState(typing.NamedTuple):
     waveform: np.ndarray
 
 
+def live_state(heard):
+    """The `LiveState` of a `StreamingRecogniser`."""
+    return LiveState(heard.time_s, heard.level_dbfs, heard.is_active, heard.probabilities, heard.latest())
+
+
 class _Run:
     """What belongs to one start: its threads, their queue, and the wish to stop."""
 
@@ -61,20 +66,23 @@ class LiveRecogniser:
     Another one (a file, a pipe) waits instead.
 
     Args:
-        recogniser: `StreamingRecogniser`.
+        recogniser: `StreamingRecogniser`, or what has its `process`, `skip`, `finish` and `reset`.
         source: one of `sources`; may be exchanged while nothing runs.
-        on_detection: called with each `Detection`, in the recogniser's thread.
+        on_detection: called with each `Detection`, or what else it hears, in the recogniser's thread.
         on_error: called with the error that ended a run, in the thread where it happened.
+        observe: called with the recogniser after every chunk, gives `state`.
         max_waiting: chunks that may wait.
 
     Attributes:
         error: what ended the last run, None where nothing did.
         num_dropped: chunks dropped since the start.
-        state: `LiveState`; None before the first chunk.
+        state: `LiveState`, or what `observe` gave; None before the first chunk.
     """
 
-    def __init__(self, recogniser, source, *, on_detection=None, on_error=None, max_waiting=MAX_WAITING):
-        self.recogniser, self.source, self.max_waiting = recogniser, source, max_waiting
+    def __init__(
+        self, recogniser, source, *, on_detection=None, on_error=None, observe=live_state, max_waiting=MAX_WAITING
+    ):
+        self.recogniser, self.source, self.observe, self.max_waiting = recogniser, source, observe, max_waiting
         self.on_detection, self.on_error = on_detection or (lambda _: None), on_error or (lambda _: None)
         self.error, self.num_dropped, self.state, self._run = None, 0, None, None
 
@@ -161,7 +169,6 @@ class LiveRecogniser:
             self._report(self.recogniser.finish())
 
     def _report(self, detections):
-        heard = self.recogniser
-        self.state = LiveState(heard.time_s, heard.level_dbfs, heard.is_active, heard.probabilities, heard.latest())
+        self.state = self.observe(self.recogniser)
         for detection in detections:
             self.on_detection(detection)

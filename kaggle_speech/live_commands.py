@@ -23,10 +23,34 @@ def _source(args):
     if (args.file is None) == (args.microphone is None):
         raise ValueError(f"`file` or `--microphone` must be given, and not both. Received: file={args.file}")
     if args.microphone is not None:
-        return sources.MicrophoneSource(int(args.microphone) if args.microphone.isdigit() else args.microphone or None)
+        return microphone(args.microphone)
     if args.file == "-":
         return sources.StandardInputSource(sys.stdin.buffer, args.sample_rate, args.num_channels)
     return sources.FileSource(args.file, real_time=args.real_time)
+
+
+def microphone(device):
+    """The source of a device's number or name; of the default device where it is empty."""
+    from kaggle_speech import sources
+
+    return sources.MicrophoneSource(int(device) if device.isdigit() else device or None)
+
+
+def hear(recogniser, source, show, **options):
+    """Call `show` with what is heard, until the source ends or the user interrupts."""
+    from kaggle_speech.live import LiveRecogniser
+
+    live = LiveRecogniser(recogniser, source, on_detection=show, **options)
+    live.start()
+    try:
+        while not live.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        live.stop()
+    if live.error:
+        raise live.error
+    if live.num_dropped:
+        print(f"{live.num_dropped} chunks were dropped: the model is too slow here", file=sys.stderr)
 
 
 def enroll(args):
@@ -44,22 +68,11 @@ def enroll(args):
 
 def listen(args):
     """Print the commands in a file, in raw sound on standard input (-) or from a microphone, as they are heard."""
-    from kaggle_speech.live import LiveRecogniser
 
     def show(detection):
         print(f"{detection.time_s:.2f}\t{detection.label}\t{detection.confidence:.3f}", flush=True)
 
-    live = LiveRecogniser(_load_recogniser(args, args.words), _source(args), on_detection=show)
-    live.start()
-    try:
-        while not live.wait(0.5):
-            pass
-    except KeyboardInterrupt:
-        live.stop()
-    if live.error:
-        raise live.error
-    if live.num_dropped:
-        print(f"{live.num_dropped} chunks were dropped: the model is too slow here", file=sys.stderr)
+    hear(_load_recogniser(args, args.words), _source(args), show)
 
 
 def live(args):

@@ -9,6 +9,8 @@ from pathlib import Path
 from kaggle_speech.alphabet import ALPHABET, text_to_indices
 from kaggle_speech.atomic import replace_file
 
+#: The file beside a model.
+FILE_NAME = "ngram.json"
 #: Before the first character of a sentence, and after its last one. Sentences have no two spaces in a row, so several
 #: of them tell that one begins; and where sound does not end, a sentence ends as words do.
 BOUNDARY = " "

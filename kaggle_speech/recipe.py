@@ -150,14 +150,14 @@ class TranscriptRecipe:
     """
 
     model: str = _option("resnet_ctc", "architecture, options after commas: resnet_ctc,size=base")
-    num_epochs: int = _option(200, "passes over the training utterances")
+    num_epochs: int = _option(180, "passes over the training utterances")
     batch_size: int = _option(16, "utterances a step, all of about the same length")
-    learning_rate: float = _option(1e-3, "highest of the schedule, which is a cosine with a warm-up")
+    learning_rate: float = _option(1.5e-3, "highest of the schedule, which is a cosine with a warm-up")
     warmup_fraction: float = _option(0.1, "share of all steps with a rising learning rate")
     weight_decay: float = _option(0.01, "of the optimizer, AdamW")
     clip_norm: float = _option(1.0, "limit on the norm of each weight's gradient")
     average_epochs: float = _option(10.0, "epochs that the running average of the weights reaches back; 1: no average")
-    speed_fraction: float = _option(0.1, "faster or slower by up to this share (pitch moves along)")
+    speed_fraction: float = _option(0.12, "faster or slower by up to this share (pitch moves along)")
     gain_db: float = _option(6.0, "louder or quieter by up to so many decibels")
     max_seconds: float = _option(17.0, "longer utterances are left out")
     num_val_speakers: int = _option(6, "speakers that are held out: those with the highest ids")

@@ -10,6 +10,7 @@ import numbers
 
 import numpy as np
 
+from kaggle_speech import paths
 from kaggle_speech.acoustics import background_noises, record_at, rms, spoken_waveform
 from kaggle_speech.atomic import make_folder
 from kaggle_speech.audio import SAMPLE_RATE
@@ -152,3 +153,17 @@ def render_sentences(out_dir, num_utterances=400, seed=0, *, progress=True):
     settings = {"made_by": __name__, "version": SENTENCES_VERSION, **arguments}
     render = functools.partial(_render, **arguments, progress=progress)
     return make_folder(out_dir, "sentences.json", settings, render)
+
+
+def find_or_render_speech(source=None):
+    """The speech there is, or rendered sentences where none was named and none is found.
+
+    Args, Raises: as `paths.find_speech`.
+
+    Returns:
+        A folder or list for `utterances.index_utterances`.
+    """
+    try:
+        return paths.find_speech(source)
+    except paths.NoDataError:
+        return render_sentences(paths.cache_dir() / "sentences")

@@ -63,7 +63,7 @@ def test_every_utterance_comes_with_its_text_and_length(utterances_df):
     num_samples = np.concatenate([inputs["num_samples"] for inputs, _ in batches])
     np.testing.assert_array_equal(num_samples, np.sort(utterances_df["num_samples"]))
     order = np.argsort(utterances_df["num_samples"], kind="stable")
-    assert sum((texts_of(targets) for _, targets in batches), []) == [TEXTS[row] for row in order]
+    assert [text for _, targets in batches for text in texts_of(targets)] == [TEXTS[row] for row in order]
     for inputs, _ in batches:
         assert inputs["waveform"].shape[1] % 4_000 == 0
         for row, length in zip(inputs["waveform"], inputs["num_samples"], strict=True):

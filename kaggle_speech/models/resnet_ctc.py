@@ -1,4 +1,4 @@
-"""Residual convolutions, bidirectional GRU layers, and a character or nothing every 20 ms: speech to text by CTC."""
+"""Residual convolutions, bidirectional GRU layers, and a character or nothing every 25 ms: speech to text by CTC."""
 
 import keras
 from keras import layers, ops
@@ -7,7 +7,8 @@ from kaggle_speech.alphabet import BLANK_INDEX
 from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
 
-SPEC = FeatureSpec(num_mel_bins=64)
+#: Windows of 25 ms every 12.5 ms, half of which are left by the strides.
+SPEC = FeatureSpec(frame_step=200, num_mel_bins=64)
 #: Of the first convolution, in time and in frequency.
 STRIDES = (2, 2)
 #: Samples from one output to the next.
@@ -23,7 +24,7 @@ SIZES = {
 
 
 def num_output_frames(num_samples):
-    """Outputs that a waveform of so many samples gets: one at its beginning, and one every 20 ms."""
+    """Outputs that a waveform of so many samples gets: one at its beginning, and one every 25 ms."""
     return 1 + num_samples // OUTPUT_STEP
 
 
@@ -78,7 +79,7 @@ def _residual_block(x, keep, num_filters, dropout_rate):
     return x + start
 
 
-def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, recurrent_dropout_rate=0.3, **changes):
+def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, recurrent_dropout_rate=0.2, **changes):
     """A convolution, a dense layer, residual blocks of convolutions, bidirectional GRU blocks, a dense layer.
 
     Padding never changes a result: whatever the batch, the outputs of a waveform are those it has alone.
@@ -111,7 +112,7 @@ def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, rec
     x = CepstralMeanNormalization(name="cepstral_mean_normalization")(x, mask=mask)
     x = standardize(x, mask=mask)
     x = SpecAugment(
-        name="spec_augment", num_time_masks=2, max_time_frames=25, num_frequency_masks=2, max_frequency_bins=12
+        name="spec_augment", num_time_masks=2, max_time_frames=20, num_frequency_masks=2, max_frequency_bins=12
     )(x)
     x = x[..., None] * ops.cast(mask, x.dtype)[:, :, None, None]
     # The same frames of padding before and after, however long the batch is.

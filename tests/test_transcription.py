@@ -1,0 +1,175 @@
+"""transcription.py: windows that overlap give what one look at the whole gives, however the sound is cut."""
+
+import functools
+import itertools
+import resource
+
+import numpy as np
+import pytest
+import soundfile
+
+from kaggle_speech.alphabet import ALPHABET, text_to_indices
+from kaggle_speech.audio import AudioError
+from kaggle_speech.ctc import BeamDecoder, decode
+from kaggle_speech.live import LiveRecogniser
+from kaggle_speech.sources import ArraySource
+from kaggle_speech.transcription import LIVE_WINDOWS, Heard, StreamingTranscriber, Windows, transcribe_file
+
+STEP = 320
+TEXT = "it's a long way to the end of the street said the baker and went on"
+
+
+class Levels:
+    """Hears the level of the sound: 0.01 is a space, 0.02 an apostrophe, and so on; nothing is blank.
+
+    Within 0.4 s of the ends of what it is given it hears nonsense, as a network may, but not at the ends of the stream,
+    where the sound fades in and out.
+    """
+
+    def __init__(self):
+        self.num_calls, self.longest = 0, 0
+
+    def predict_on_batch(self, inputs):
+        (waveform,), (num_samples,) = inputs["waveform"], inputs["num_samples"]
+        assert len(waveform) == num_samples
+        self.num_calls, self.longest = self.num_calls + 1, max(self.longest, num_samples)
+        num_frames = 1 + num_samples // STEP
+        level = np.abs(np.append(waveform, 0))[::STEP][:num_frames]
+        index = np.rint(100 * level).astype(int)
+        for end, edge in ((0, slice(0, 20)), (-1, slice(-20, None))):
+            if abs(waveform[end]) > 1e-9:
+                index[edge] = 28
+        frames = np.full((1, num_frames, len(ALPHABET)), -20.0)
+        frames[0, np.arange(num_frames), index] = -1e-6
+        return frames
+
+
+def spoken(text):
+    """60 ms of the level of each character, and 60 ms of nothing after it; a fade of 1e-10 tells the ends."""
+    levels = np.repeat([level for index in text_to_indices(text) for level in (index / 100, 1e-6)], 3 * STEP)
+    silence = np.full(8_000, 1e-6)
+    silence[0] = 0
+    return np.concatenate([silence, levels, silence[::-1]]).astype("float32")
+
+
+def pieces(waveform, size):
+    return [waveform[start : start + size] for start in range(0, len(waveform), size)]
+
+
+@pytest.mark.parametrize("windows", [Windows(), LIVE_WINDOWS, Windows(0.6, 0.02, 0.6), Windows(1, 100, 1)])
+@pytest.mark.parametrize("chunk_samples", [317, 16_000, 10**6])
+def test_however_it_is_cut_it_reads_as_a_whole(windows, chunk_samples):
+    waveform = spoken(TEXT)
+    stream = StreamingTranscriber(Levels(), STEP, windows=windows)
+    heard = [heard for chunk in pieces(waveform, chunk_samples) for heard in stream.process(chunk)]
+    (last,) = stream.finish()
+    whole = Levels().predict_on_batch({"waveform": waveform[None], "num_samples": [len(waveform)]})
+    assert last == Heard(len(waveform) / 16_000, TEXT, "") and decode(whole[0]) == TEXT
+    assert stream.decoder.num_frames == whole.shape[1]
+    for before, after in itertools.pairwise([*heard, last]):
+        assert after.settled.startswith(before.settled) and after.time_s >= before.time_s
+
+
+def test_what_is_tentative_settles():
+    stream = StreamingTranscriber(Levels(), STEP, windows=Windows(1, 0.5, 1))
+    heard = stream.process(spoken(TEXT))
+    assert any(one.tentative for one in heard)
+    for one in heard:  # the last characters of a window are nonsense, but not those a little before
+        assert (one.settled + one.tentative).rstrip("z")[:-1] in TEXT
+
+
+def test_a_beam_settles_too():
+    make_decoder = functools.partial(BeamDecoder, 4)
+    stream = StreamingTranscriber(Levels(), STEP, make_decoder)
+    for _ in range(2):
+        stream.reset()
+        stream.process(spoken(TEXT))
+        assert stream.finish()[-1].settled == TEXT
+
+
+def test_words_have_times():
+    stream = StreamingTranscriber(Levels(), STEP)
+    stream.process(spoken("go up"))
+    stream.finish()
+    (start, end, word), (_, last, other) = stream.words
+    assert (word, other) == ("go", "up")
+    assert start == pytest.approx(0.5, abs=0.03) and end == pytest.approx(0.5 + 0.12, abs=0.05)
+    assert last == pytest.approx(0.5 + 4 * 0.12, abs=0.05)
+
+
+def test_windows_stay_short_and_sound_is_forgotten():
+    model = Levels()
+    stream = StreamingTranscriber(model, STEP, windows=Windows(1, 2, 0.5))
+    for chunk in pieces(np.tile(spoken(TEXT), 20), 16_000):
+        stream.process(chunk)
+        assert sum(map(len, stream._chunks)) <= (1 + 2 + 0.5) * 16_000
+    assert model.longest <= (1 + 2 + 0.5) * 16_000
+    assert model.num_calls == pytest.approx(stream.time_s / 2, abs=1)
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 100, 1600])
+def test_hardly_anything(num_samples):
+    stream = StreamingTranscriber(Levels(), STEP)
+    assert stream.process(np.zeros(num_samples, "float32")) == []
+    assert [one.settled for one in stream.finish()] == [""] * (num_samples > 0)
+
+
+def test_files_of_any_format_and_length(tmp_path):
+    for name, num_times in (("short.flac", 1), ("long.wav", 4)):
+        soundfile.write(tmp_path / name, np.tile(spoken(TEXT), num_times), 16_000, subtype="PCM_24")
+        text, words = transcribe_file(StreamingTranscriber(Levels(), STEP), tmp_path / name)
+        assert text == TEXT * num_times and len(words) == len((TEXT * num_times).split())
+
+
+def test_memory_stays_flat(tmp_path):
+    """An hour of sound is 230 MB in float32, and is not all there at once."""
+    with soundfile.SoundFile(tmp_path / "hour.flac", "w", 16_000, 1) as file:
+        for _ in range(360):
+            file.write(np.tile(spoken("on we go"), 10)[:160_000])
+
+    class Silent:
+        def predict_on_batch(self, inputs):
+            frames = np.full((1, 1 + inputs["waveform"].shape[1] // STEP, len(ALPHABET)), -20.0)
+            frames[:, :, 0] = -1e-6
+            return frames
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    text, _ = transcribe_file(StreamingTranscriber(Silent(), STEP), tmp_path / "hour.flac")
+    assert text == "" and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kB
+
+
+def test_live_is_the_same_in_threads():
+    found = []
+    stream = StreamingTranscriber(Levels(), STEP, windows=LIVE_WINDOWS)
+    live = LiveRecogniser(
+        stream, ArraySource(spoken(TEXT)), on_detection=found.append, observe=lambda heard: heard.time_s
+    )
+    for _ in range(2):
+        live.start()
+        assert live.wait(30) and live.error is None
+        assert found[-1].settled == TEXT and live.state == pytest.approx(len(spoken(TEXT)) / 16_000)
+
+
+def test_lost_sound_keeps_the_clock():
+    stream = StreamingTranscriber(Levels(), STEP)
+    stream.skip(16_000)
+    stream.process(spoken("go"))
+    stream.finish()
+    assert stream.time_s == pytest.approx(1 + len(spoken("go")) / 16_000) and stream.words[0][0] > 1.4
+
+
+@pytest.mark.parametrize("windows", [Windows(1, 0, 1), Windows(-1, 1, 1), Windows(1, 1, -0.5)])
+def test_windows_without_anything(windows):
+    with pytest.raises(ValueError, match="`windows` must have a `hop_s` above 0, and no negative margins"):
+        StreamingTranscriber(Levels(), STEP, windows=windows)
+
+
+def test_bad_sound_is_named(tmp_path):
+    stream = StreamingTranscriber(Levels(), STEP)
+    with pytest.raises(ValueError, match="`chunk` must be mono"):
+        stream.process(np.zeros((2, 100), "float32"))
+    with pytest.raises(FileNotFoundError, match="none"):
+        transcribe_file(stream, tmp_path / "none.wav")
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(AudioError, match=r"text\.wav"):
+        transcribe_file(stream, tmp_path / "text.wav")
