@@ -67,7 +67,7 @@ def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False
             decoder = make_decoder()
             decoder.process(log_probabilities)
             decoder.finish()
-            texts[name][row] = decoder.text
+            texts[name][row] = " ".join(decoder.text.split())
     return transcripts_df.assign(**texts)
 
 

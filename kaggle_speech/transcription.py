@@ -161,4 +161,4 @@ def transcribe_file(stream, path, *, progress=False):
             stream.process(chunk)
             bar.update(1)
     stream.finish()
-    return stream.decoder.text, stream.words
+    return " ".join(stream.decoder.text.split()), stream.words

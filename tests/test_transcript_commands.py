@@ -1,0 +1,171 @@
+"""The commands that make transcripts, from recordings to text, and what they say of bad input."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from kaggle_speech import paths, sentences
+from kaggle_speech.__main__ import main
+from kaggle_speech.audio import read_audio
+from kaggle_speech.runs import read_json
+
+pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
+
+TINY = "resnet_ctc,num_filters=4,num_residual_blocks=1,num_units=8,num_recurrent_blocks=1"
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    return sentences.render_sentences(tmp_path_factory.mktemp("sentences") / "new", 24, progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(speech, tmp_path_factory):
+    """A trained and exported run; some of its utterances cannot be used."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    chapter_dir = speech / "rendered" / "1" / "1"
+    recordings = sorted(chapter_dir.glob("*.flac"))
+    recordings[0].write_bytes(recordings[0].read_bytes()[:2000])
+    recordings[1].rename(chapter_dir / "1-1-0099.flac")
+    text = ["--data", str(speech)]
+    options = ["--model", TINY, "--num-epochs", "1", "--num-val-speakers", "2"]
+    assert main(["train-transcriber", *text, "--out", str(run_dir), *options]) == 0
+    assert main(["export-transcriber", *text, "--run", str(run_dir), "--precisions", "float32", "float16"]) == 0
+    return run_dir
+
+
+@pytest.fixture
+def recordings(speech):
+    return sorted(speech.glob("rendered/[2-9]/1/*.flac"))
+
+
+def lines_of(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
+def test_training_lists_what_it_leaves_out(run):
+    left_out = pd.read_csv(run / "left_out.csv")["error"]
+    assert len(left_out) == 3
+    for text in ("1-1-0000.flac", "1-1-0099: audio must have a transcript", "1-1-0001: a transcript must have audio"):
+        assert left_out.str.contains(text, regex=False).sum() == 1
+
+
+def test_export_writes_files_and_a_report(run):
+    report_df = pd.read_csv(run / "model_report.csv")
+    assert list(report_df["file"]) == ["model.onnx", "model_float16.onnx"]
+    assert report_df["bytes"].is_monotonic_decreasing and (report_df["max_difference"] < [1e-3, 0.1]).all()
+    assert (report_df["real_time_factor"] > 0).all()
+
+
+def test_transcribe_prints_a_line_a_file(run, recordings, capsys):
+    files = list(map(str, recordings[:3]))
+    assert main(["transcribe", "--run", str(run), *files]) == 0
+    lines = lines_of(capsys)
+    assert [line.partition("\t")[0] for line in lines] == files
+    assert main(["transcribe", "--run", str(run), "--engine", "keras", *files]) == 0
+    assert lines_of(capsys) == lines
+    assert main(["transcribe", "--onnx", str(run / "model.onnx"), "--times", *files]) == 0
+    timed = [line.split("\t") for line in lines_of(capsys)]
+    texts = {path: " ".join(word for where, *_, word in timed if where == path) for path in files}
+    assert [f"{path}\t{text}" for path, text in texts.items()] == lines
+    assert all(0 <= float(start) < float(end) for _, start, end, _ in timed)
+
+
+@pytest.mark.parametrize("options", [["--beam-width", "1"], ["--lm-weight", "0"], ["--beam-width", "4"]])
+def test_ways_to_decode(run, recordings, options, capsys):
+    assert main(["transcribe", "--run", str(run), str(recordings[0]), *options]) == 0
+    assert len(lines_of(capsys)) == 1
+
+
+def test_sound_of_all_kinds_and_lengths(run, recordings, tmp_path, rng, capsys):
+    waveform = read_audio(recordings[0])
+    files = {
+        "short.wav": (waveform[:1600], 16_000),
+        "long.flac": (np.tile(waveform, 1 + 35 * 16_000 // len(waveform))[: 35 * 16_000], 16_000),
+        "stereo.wav": (np.stack([waveform, waveform], axis=1), 16_000),
+        "music.wav": (0.1 * rng.standard_normal((44_100, 2)), 44_100),
+        "silence.wav": (np.zeros(16_000), 16_000),
+    }
+    for name, (samples, sample_rate) in files.items():
+        soundfile.write(tmp_path / name, samples, sample_rate)
+    assert main(["transcribe", "--run", str(run), *(str(tmp_path / name) for name in files), str(recordings[0])]) == 0
+    texts = dict(line.split("\t") for line in lines_of(capsys))
+    assert len(texts) == 6 and texts[str(tmp_path / "stereo.wav")] == texts[str(recordings[0])]
+
+
+def test_bad_files_are_named_and_the_others_transcribed(run, recordings, tmp_path, capsys):
+    damaged = tmp_path / "damaged.flac"
+    content = bytearray(recordings[0].read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 200] = bytes(200)
+    damaged.write_bytes(content)
+    (tmp_path / "text.wav").write_text("no sound")
+    bad = [damaged, tmp_path / "text.wav", tmp_path / "missing.wav"]
+    assert main(["transcribe", "--run", str(run), *map(str, bad), str(recordings[1])]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith(str(recordings[1])) and len(printed.out.splitlines()) == 1
+    for path in bad:
+        assert str(path) in printed.err
+
+
+def test_live_writes_what_the_file_says(run, recordings, capsys):
+    assert main(["transcribe", "--run", str(run), "--live", str(recordings[0])]) == 0
+    live = capsys.readouterr().out
+    assert "\x1b" not in live and live.endswith("\n")
+
+
+def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
+    arguments = ["evaluate-transcriber", "--run", str(run), "--data", str(speech), "--num-val-speakers", "2"]
+    assert main([*arguments, "--out", str(tmp_path / "texts.csv")]) == 0
+    metrics = read_json(run / "metrics.json")["val"]
+    lines = lines_of(capsys)
+    for way, line in zip(("greedy", "beam", "beam_ngram"), lines, strict=False):
+        assert line == f"{way}: CER {metrics[way]['cer']:.4f}, WER {metrics[way]['wer']:.4f}"
+    assert len(pd.read_csv(tmp_path / "texts.csv")) == metrics["greedy"]["num_utterances"]
+
+
+def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
+    assert main(["publish-transcriber", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
+    names = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert names == {"model.onnx", "ngram.json", "metrics.json", "run.json", "README.md"}
+    assert "held-out speakers" in (tmp_path / "mine" / "README.md").read_text()
+    capsys.readouterr()
+    for folder in (run, tmp_path / "mine"):
+        assert main(["transcribe", "--run", str(folder), "--beam-width", "1", str(recordings[0])]) == 0
+    first, second = lines_of(capsys)
+    assert first == second
+
+
+def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
+    code = (
+        "import sys; from kaggle_speech.__main__ import main\n"
+        f"main(['transcribe', '--run', {str(run)!r}, {str(recordings[0])!r}])\n"
+        "print({'tensorflow', 'keras', 'pandas', 'sklearn'} & {*sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "`files` must name audio files"),
+        (["--live", "a.wav", "b.wav"], "`files` must be one at most with `--live`"),
+    ],
+)
+def test_files_are_needed(run, arguments, message, capsys):
+    assert main(["transcribe", "--run", str(run), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_of_words_makes_no_transcripts(recordings, capsys):
+    assert main(["transcribe", "--run", str(paths.PRETRAINED_DIR), str(recordings[0])]) == 1
+    assert "makes no transcripts" in capsys.readouterr().err
+
+
+def test_no_speech_says_what_to_do(tmp_path, capsys):
+    assert main(["train-transcriber", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
+    assert "must name a folder with <split>/<speaker>/<chapter>" in capsys.readouterr().err
