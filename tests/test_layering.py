@@ -55,7 +55,7 @@ ALLOWED = {
     "inference": ["atomic", "audio", "probability_file", "progress"],
     "runtimes": ["atomic"],
     "enroll": ["atomic", "labels"],
-    "engines": ["atomic", "paths", "runtimes", "runs", "rejection", "enroll"],
+    "engines": ["alphabet", "atomic", "paths", "runtimes", "runs", "rejection", "enroll"],
     "ensemble": ["labels", "decoding", "probability_file"],
     "sources": ["audio"],
     "streaming": ["audio", "labels"],
@@ -76,6 +76,7 @@ ALLOWED = {
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
     "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
+    "transcript_export": ["alphabet", "export"],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
