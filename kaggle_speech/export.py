@@ -17,7 +17,7 @@ import onnx
 import pandas as pd
 import tensorflow as tf
 
-from kaggle_speech import __version__, decoding, inference, onnx_graph
+from kaggle_speech import __version__, decoding, inference, onnx_graph, onnx_gru
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
 from kaggle_speech.progress import progress_bar
@@ -77,7 +77,7 @@ def keras_to_onnx(model):
     import tf2onnx
 
     signature = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype, name=x.name), model.input)
-    handlers = {"Erfc": (_one_minus_erf, [])}
+    handlers = {"Erfc": (_one_minus_erf, []), **onnx_gru.HANDLERS}
     with onnx_graph.quiet():
         proto, _ = tf2onnx.convert.from_keras(model, (signature,), opset=OPSET, custom_op_handlers=handlers)
     return onnx_graph.fold(proto)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kaggle_speech import export
+from kaggle_speech import export, onnx_gru
 from kaggle_speech.alphabet import ALPHABET
 
 PRECISIONS = ("float32", "float16")
@@ -43,7 +43,7 @@ def export_transcriber(model, out_path, metadata, inputs, *, precision="float32"
     if precision not in PRECISIONS:
         raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}")
     expected = _frame_probabilities(model, inputs)
-    proto = export.keras_to_onnx(model)
+    proto = export.keras_to_onnx(onnx_gru.mark_gru(model))
     answers = export.write_onnx(
         proto, model, out_path, metadata, lambda loaded: _frame_probabilities(loaded, inputs), expected, precision
     )

@@ -75,8 +75,19 @@ ALLOWED = {
     "app.launch": ["app", "app.theme", "app.window"],
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
-    "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
-    "transcript_export": ["alphabet", "export"],
+    "onnx_gru": [],
+    "export": [
+        "__init__",
+        "atomic",
+        "audio",
+        "decoding",
+        "inference",
+        "onnx_graph",
+        "onnx_gru",
+        "runtimes",
+        "progress",
+    ],
+    "transcript_export": ["alphabet", "export", "onnx_gru"],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
@@ -89,7 +100,7 @@ ALLOWED = {
     "report": ["audio", "labels", "features", "plots", "html_page", "runs", "progress"],
     "submission": ["labels", "ensemble"],
 }
-MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "export"}
+MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "onnx_gru", "export"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
 }

@@ -86,6 +86,11 @@ def test_padding_and_neighbours_change_nothing(batches, run_dir):
         np.testing.assert_allclose(np.exp(together[row, len(alone) :, 0]), 1)
 
 
+def test_recurrent_layers_are_one_operator_each(run_dir):
+    operators = [node.op_type for node in onnx.load(run_dir / "model.onnx").graph.node]
+    assert operators.count("GRU") == 1 and "Loop" not in operators
+
+
 def test_half_precision_saves_bytes(trained, batches, run_dir):
     whole, half = (onnx.load(run_dir / name) for name in ("model.onnx", "half.onnx"))
     types = [{tensor.data_type for tensor in proto.graph.initializer} for proto in (whole, half)]
