@@ -69,7 +69,7 @@ def build_parser():
 
     data = {"help": f"folder of clips or archives; else {paths.DATA_VARIABLE}, a Kaggle kernel's input, ./data"}
     seed = {"type": int, "default": 0, "help": "the same seed gives the same result"}
-    finished_run = {"type": Path, "required": True, "help": "folder of a finished `train`"}
+    finished_run = {"type": Path, "required": True, "help": "folder of a finished training"}
     num_classes = {"type": int, "choices": sorted(VOCABULARIES), "default": 12, "help": "size of the vocabulary"}
     add(
         commands.sample,
@@ -154,8 +154,8 @@ def _add_transcripts(add, overwrite, finished_run, model):
         run=finished_run,
         data=speech,
         out={"help": "folder to write to; the run's own"},
-        precisions={"nargs": "+", "default": ["float32"], "choices": ("float32", "float16"), "help": "of the files"},
     )
+    add(transcript_commands.publish_transcriber, run=finished_run, out={"required": True, "help": "folder to make"})
     add(
         transcript_commands.transcribe,
         **run,

@@ -4,7 +4,8 @@ import importlib.util
 import typing
 from pathlib import Path
 
-from kaggle_speech import paths
+from kaggle_speech import ngram, paths
+from kaggle_speech.alphabet import ALPHABET
 from kaggle_speech.atomic import fingerprint
 from kaggle_speech.enroll import PersonalAnswers, PersonalModel, read_words
 from kaggle_speech.rejection import Rejection, read_rejection
@@ -46,15 +47,66 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None, words_path=None):
         ValueError: `engine` is none of these, or the exported file is not one of this package, or of another model than
             the one beside it, or `rejection.json` is.
     """
-    if engine not in (None, *ENGINES):
-        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
     if words_path is not None and engine == "keras":
         raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
+    # One thread: `inference` gives each core batches of its own.
+    found = Engine(*_load(path, engine, num_threads=1, embedding=words_path is not None))
+    if found.vocabulary == ALPHABET:
+        raise ValueError(f"{path}: must answer with labels. Received: a model that makes transcripts")
+    found = found._replace(rejection=read_rejection(_onnx_path(path).parent, found.settings["model"]))
+    return found if words_path is None else _with_words(found, read_words(words_path))
+
+
+class Transcriber(typing.NamedTuple):
+    """A model that is ready to make transcripts.
+
+    Attributes:
+        model: what has `predict_on_batch`: a dict of `waveform` and `num_samples` in, log-probabilities of
+            `alphabet.ALPHABET` out.
+        output_step: samples from one output to the next.
+        settings, facts: as of an `Engine`.
+        language_model: the `ngram.NGram` beside it, None where there is none.
+    """
+
+    model: typing.Any
+    output_step: int
+    settings: dict
+    facts: dict
+    language_model: ngram.NGram | None = None
+
+
+def load_transcriber(path=paths.TRANSCRIBER_DIR, engine=None, num_threads=1):
+    """The model of a run or of an exported file that makes transcripts.
+
+    Args:
+        path, engine: as in `load_engine`.
+        num_threads: of the processor, for onnxruntime; None for as many as it has.
+
+    Raises:
+        FileNotFoundError: as `load_engine`.
+        ValueError: as `load_engine`; or the model makes no transcripts.
+    """
+    model, vocabulary, settings, facts = _load(path, engine, num_threads=num_threads)
+    if vocabulary != ALPHABET:
+        raise ValueError(
+            f"{path}: must answer with the characters of the alphabet; this model makes no transcripts. "
+            f"Received: labels {vocabulary}"
+        )
+    is_keras = settings["engine"] == "keras"
+    output_step = model.get_layer("output_mask").frame_step if is_keras else facts["output_step"]
+    ngram_path = _onnx_path(path).parent / ngram.FILE_NAME
+    language_model = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
+    return Transcriber(model, output_step, settings, facts, language_model)
+
+
+def _load(path, engine, *, num_threads, embedding=False):
+    """The model that answers, and its vocabulary, settings and facts. Args, Raises: as `load_engine`, `OnnxModel`."""
+    if engine not in (None, *ENGINES):
+        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
     path, onnx_path = Path(path), _onnx_path(path)
     is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
-    if engine == "onnxruntime" or path.suffix == ".onnx" or words_path is not None or (engine is None and is_there):
-        # `inference` gives each core batches of its own.
-        model = OnnxModel(onnx_path, num_threads=1, embedding=words_path is not None)
+    if engine == "onnxruntime" or path.suffix == ".onnx" or embedding or (engine is None and is_there):
+        model = OnnxModel(onnx_path, num_threads, embedding=embedding)
         keras_path = path / "model.keras"
         if keras_path.exists() and model.metadata.get("model") != fingerprint(keras_path.read_bytes()):
             raise ValueError(
@@ -62,15 +114,12 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None, words_path=None):
                 f"Received: one exported from {model.metadata.get('model')}"
             )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}
-        rejection = read_rejection(onnx_path.parent, settings["model"])
-        found = Engine(model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata, rejection)
-        return found if words_path is None else _with_words(found, read_words(words_path))
+        return model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata
     from kaggle_speech import runs
 
     model, vocabulary = runs.load_run(path)
     settings = {"model": runs.model_fingerprint(path), "precision": "float32", "engine": "keras"}
-    rejection = read_rejection(path, settings["model"])
-    return Engine(model, vocabulary, settings, runs.read_json(path / "metrics.json"), rejection)
+    return model, vocabulary, settings, runs.read_json(path / "metrics.json")
 
 
 def load_embedder(path=paths.PRETRAINED_DIR):

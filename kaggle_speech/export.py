@@ -17,7 +17,7 @@ import onnx
 import pandas as pd
 import tensorflow as tf
 
-from kaggle_speech import __version__, decoding, inference, onnx_graph
+from kaggle_speech import __version__, decoding, inference, onnx_graph, onnx_gru
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
 from kaggle_speech.progress import progress_bar
@@ -53,11 +53,10 @@ def _check(path, probabilities, expected, precision):
 
 
 def metadata_of(model, vocabulary, more=()):
-    """What an exported file says of itself, and what more is given: a dict of what is JSON-able."""
+    """What an exported file says of itself, and what more, or other, is given: a dict of what is JSON-able."""
     return {
         "vocabulary": list(vocabulary),
         "sample_rate": SAMPLE_RATE,
-        "clip_samples": CLIP_SAMPLES,
         "features": dataclasses.asdict(frontend(model).spec),
         "licence": LICENCE,
         "kaggle_speech": __version__,
@@ -71,6 +70,39 @@ def _one_minus_erf(graph, node, name, _):
     erf = graph.make_node("Erf", [node.input[0]], name=f"{name}_erf").output[0]
     node.type = "Sub"
     graph.replace_inputs(node, [one, erf])
+
+
+def keras_to_onnx(model):
+    """An ONNX model of a Keras model, folded; inputs have the same names, and any length where the model takes any."""
+    import tf2onnx
+
+    signature = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype, name=x.name), model.input)
+    handlers = {"Erfc": (_one_minus_erf, []), **onnx_gru.HANDLERS}
+    with onnx_graph.quiet():
+        proto, _ = tf2onnx.convert.from_keras(model, (signature,), opset=OPSET, custom_op_handlers=handlers)
+    return onnx_graph.fold(proto)
+
+
+def write_onnx(proto, model, out_path, metadata, predict, expected, precision):
+    """Write an ONNX model in few bytes, load it and compare its answers; one that answers otherwise is not kept.
+
+    Args:
+        proto: from `keras_to_onnx`.
+        model: the Keras model that it is of.
+        out_path, metadata, precision: as in `export_onnx`.
+        predict: called with the loaded file; `(answers, labels)` probabilities, which are returned.
+        expected: the same of the Keras model.
+
+    Raises:
+        ExportError: the file does not answer as the model does.
+    """
+    proto = onnx_graph.compute_dft_kernels(proto, frontend(model).spec)
+    if precision == "float16":
+        proto = onnx_graph.halve_weights(proto)
+    proto = onnx_graph.shorten_names(proto)
+    entries = metadata | {"precision": precision}
+    onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
+    return _write(out_path, lambda path: onnx.save(proto, path), OnnxModel, predict, expected, precision)
 
 
 def export_onnx(model, out_path, metadata, waveform, expected, *, precision="float32", calibration=None):
@@ -93,24 +125,13 @@ def export_onnx(model, out_path, metadata, waveform, expected, *, precision="flo
         ExportError: the file does not answer as the model does.
         ValueError: int8 without clips to calibrate on.
     """
-    import tf2onnx
-
     if precision == "int8" and calibration is None:
         raise ValueError("`calibration` must be training clips where `precision` is int8. Received: None")
-    signature = (tf.TensorSpec((None, CLIP_SAMPLES), tf.float32, name="waveform"),)
-    with onnx_graph.quiet():
-        handlers = {"Erfc": (_one_minus_erf, [])}
-        proto, _ = tf2onnx.convert.from_keras(model, signature, opset=OPSET, custom_op_handlers=handlers)
-    proto = onnx_graph.fold(proto)
+    proto = keras_to_onnx(model)
     if precision == "int8":
         proto = onnx_graph.quantize(proto, calibration, [frontend(model).name])
-    proto = onnx_graph.compute_dft_kernels(proto, frontend(model).spec)
-    if precision == "float16":
-        proto = onnx_graph.halve_weights(proto)
-    proto = onnx_graph.shorten_names(proto)
-    entries = metadata | {"precision": precision}
-    onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
-    return _write(out_path, lambda path: onnx.save(proto, path), OnnxModel, waveform, expected, precision)
+    facts = metadata | {"clip_samples": CLIP_SAMPLES}
+    return write_onnx(proto, model, out_path, facts, _predict(waveform), expected, precision)
 
 
 def export_litert(model, out_path, waveform, expected, *, precision="float32"):
@@ -120,9 +141,11 @@ def export_litert(model, out_path, waveform, expected, *, precision="float32"):
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    return _write(
-        out_path, lambda path: path.write_bytes(converter.convert()), LiteRTModel, waveform, expected, precision
-    )
+
+    def write(path):
+        path.write_bytes(converter.convert())
+
+    return _write(out_path, write, LiteRTModel, _predict(waveform), expected, precision)
 
 
 def export_saved_model(model, out_dir, waveform, expected):
@@ -130,7 +153,7 @@ def export_saved_model(model, out_dir, waveform, expected):
     out_dir = Path(out_dir)
     shutil.rmtree(out_dir, ignore_errors=True)
     export = functools.partial(model.export, verbose=False)
-    return _write(out_dir, export, SavedModel, waveform, expected, "float32")
+    return _write(out_dir, export, SavedModel, _predict(waveform), expected, "float32")
 
 
 class SavedModel:
@@ -144,7 +167,12 @@ class SavedModel:
         return self.loaded.serve(tf.constant(waveform)).numpy()
 
 
-def _write(out_path, write, runtime_class, waveform, expected, precision):
+def _predict(waveform):
+    """A function of a model: what it answers for clips."""
+    return lambda model: inference.predict_waveforms(model, waveform)
+
+
+def _write(out_path, write, runtime_class, predict, expected, precision):
     """Write a file, load it and compare its answers, which are returned; only then does it take its place."""
     Path(out_path).parent.mkdir(parents=True, exist_ok=True)
     found = []
@@ -154,7 +182,7 @@ def _write(out_path, write, runtime_class, waveform, expected, precision):
             with onnx_graph.quiet():
                 write(path)
                 runtime = runtime_class(path)
-            found.append(inference.predict_waveforms(runtime, waveform))
+            found.append(predict(runtime))
         except Exception as error:
             raise ExportError(f"{out_path}: must convert and load again. Received: {error}") from error
         _check(out_path, found[0], expected, precision)

@@ -19,7 +19,7 @@ FORMATS = {
 
 
 class OnnxModel:
-    """A file from `export.export_onnx`.
+    """A file from `export.export_onnx` or `transcript_export.export_transcriber`.
 
     Args:
         path: the `.onnx` file.
@@ -58,9 +58,11 @@ class OnnxModel:
         self.input_name = self.session.get_inputs()[0].name
         self.output_names = [output.name for output in self.session.get_outputs()]
 
-    def predict_on_batch(self, waveform):
-        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
-        return self._run(self.output_names[:1], waveform)[0]
+    def predict_on_batch(self, inputs):
+        """Shape: `(batch, samples)` float32, or a dict of a model's inputs by name, each of the type that the model
+        takes -> `(batch, ..., len(vocabulary))` float32.
+        """
+        return self._run(self.output_names[:1], inputs)[0]
 
     def predict_with_embedding(self, waveform):
         """What `predict_on_batch` gives, and the input of the last layer.
@@ -70,8 +72,10 @@ class OnnxModel:
         probabilities, embedding = self._run(self.output_names, waveform)
         return probabilities, embedding
 
-    def _run(self, output_names, waveform):
-        return self.session.run(output_names, {self.input_name: np.asarray(waveform, dtype="float32")})
+    def _run(self, output_names, inputs):
+        if not isinstance(inputs, dict):
+            inputs = {self.input_name: np.asarray(inputs, dtype="float32")}
+        return self.session.run(output_names, inputs)
 
 
 def _with_embedding(content):

@@ -63,11 +63,17 @@ def export_transcriber(args):
 
     utterances_df = utterances.split_speakers(_read_utterances(args.data)[0])
     out_dir = Path(args.out or args.run)
-    report_df = transcript_export.export_run(
-        args.run, out_dir, utterances_df[utterances_df["split"] == "val"], args.precisions
-    )
+    report_df = transcript_export.export_run(args.run, out_dir, utterances_df[utterances_df["split"] == "val"])
     print(report_df.to_string(index=False))
-    print(f"files: {out_dir}")
+    print(f"files and model_report.csv: {out_dir}")
+
+
+def publish_transcriber(args):
+    """Copy a finished run's exported model, with a card, to a folder that can be handed on."""
+    from kaggle_speech import transcript_export
+
+    transcript_export.publish_run(args.run, args.out)
+    print(args.out)
 
 
 def _load_transcriber(args):

@@ -106,12 +106,7 @@ def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
 
 def test_int8_leaves_the_frontend_in_float(trained, clips):
     """No node between waveform and MFCC is quantised: cut there, both files give the same numbers."""
-    import tensorflow as tf
-    import tf2onnx
-
-    signature = (tf.TensorSpec((None, 16_000), tf.float32, name="waveform"),)
-    proto = onnx_graph.fold(tf2onnx.convert.from_keras(trained, input_signature=signature, opset=export.OPSET)[0])
-    quantized = onnx_graph.quantize(proto, clips, [export.frontend(trained).name])
+    quantized = onnx_graph.quantize(export.keras_to_onnx(trained), clips, [export.frontend(trained).name])
     operators = [node.op_type for node in quantized.graph.node]
     first = operators.index("QuantizeLinear")
     assert {"Log", "ReduceMax"} <= {*operators[:first]} and operators.count("QuantizeLinear") > 10
@@ -119,14 +114,10 @@ def test_int8_leaves_the_frontend_in_float(trained, clips):
 
 @pytest.mark.parametrize("lengths", [(480, 160, 512), (401, 161, 500), (1024, 256, 1024)])
 def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
-    import tensorflow as tf
-    import tf2onnx
-
     spec = FeatureSpec(*lengths)
     waveform = keras.Input((16_000,))
     model = keras.Model(waveform, LogMelSpectrogram(spec)(waveform))
-    signature = (tf.TensorSpec((None, 16_000), tf.float32, name="waveform"),)
-    proto = onnx_graph.fold(tf2onnx.convert.from_keras(model, input_signature=signature, opset=export.OPSET)[0])
+    proto = export.keras_to_onnx(model)
     smaller = onnx_graph.shorten_names(onnx_graph.compute_dft_kernels(proto, spec))
     kernel_bytes = 4 * lengths[0] * 2 * (lengths[2] // (2 * spec.dft_radix) + 1)
     assert len(proto.SerializeToString()) - len(smaller.SerializeToString()) > 0.8 * kernel_bytes

@@ -63,7 +63,7 @@ ALLOWED = {
     "inference": ["atomic", "audio", "probability_file", "progress"],
     "runtimes": ["atomic"],
     "enroll": ["atomic", "labels"],
-    "engines": ["atomic", "paths", "runtimes", "runs", "rejection", "enroll"],
+    "engines": ["alphabet", "atomic", "ngram", "paths", "runtimes", "runs", "rejection", "enroll"],
     "ensemble": ["labels", "decoding", "probability_file"],
     "sources": ["audio"],
     "streaming": ["audio", "labels"],
@@ -83,11 +83,19 @@ ALLOWED = {
     "app.launch": ["app", "app.theme", "app.window"],
     "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
     "onnx_graph": ["filters"],
-    "export": ["__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "runtimes", "progress"],
     "ctc": ["alphabet"],
     "alignment": ["alphabet", "ctc"],
     "ngram": ["atomic", "alphabet"],
     "error_rates": [],
+    "onnx_gru": [],
+    "export": [
+        *("__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "onnx_gru", "runtimes"),
+        "progress",
+    ],
+    "transcript_export": [
+        *("alphabet", "atomic", "audio", "export", "ngram", "onnx_gru", "progress", "runs", "runtimes"),
+        *("transcript_evaluation", "utterance_batches"),
+    ],
     "evaluation": ["labels"],
     "experiment": [
         *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
@@ -101,7 +109,7 @@ ALLOWED = {
     "report": ["audio", "labels", "features", "plots", "html_page", "runs", "progress"],
     "submission": ["labels", "ensemble"],
 }
-MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "export"}
+MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "onnx_gru", "export"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
 }

@@ -1,5 +1,6 @@
 """The commands that make transcripts, from recordings to text, and what they say of bad input."""
 
+import shutil
 import subprocess
 import sys
 
@@ -34,7 +35,7 @@ def run(speech, tmp_path_factory):
     text = ["--data", str(speech)]
     options = ["--model", TINY, "--num-epochs", "1", "--num-val-speakers", "2"]
     assert main(["train-transcriber", *text, "--out", str(run_dir), *options]) == 0
-    assert main(["export-transcriber", *text, "--run", str(run_dir), "--precisions", "float32", "float16"]) == 0
+    assert main(["export-transcriber", *text, "--run", str(run_dir)]) == 0
     return run_dir
 
 
@@ -125,6 +126,12 @@ def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
     for way, line in zip(("greedy", "beam", "beam_ngram"), lines, strict=False):
         assert line == f"{way}: CER {metrics[way]['cer']:.4f}, WER {metrics[way]['wer']:.4f}"
     assert len(pd.read_csv(tmp_path / "texts.csv")) == metrics["greedy"]["num_utterances"]
+
+
+def test_publish_wants_an_exported_run(run, tmp_path, capsys):
+    shutil.copy(run / "metrics.json", tmp_path)
+    assert main(["publish-transcriber", "--run", str(tmp_path), "--out", str(tmp_path / "mine")]) == 1
+    assert "must hold model_float16.onnx" in capsys.readouterr().err and not (tmp_path / "mine").exists()
 
 
 def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
