@@ -19,6 +19,16 @@ Sound that does not end flows from `sources` through `streaming`, which finds th
 commands in it; `live` gives each a thread, `app` shows it in a window, `streams` builds
 long ones of real clips, and `stream_evaluation` counts what was heard of them; `enroll` adds
 words of one's own.
+
+Speech of any length becomes text on a way of its own, through the same frontend, training and export:
+
+    recording -> padded batch -> [ features -> resnet_ctc ] -> log-probabilities -> text
+    utterances   utterance_batches                             ctc, ngram           error_rates
+    sentences    utterance_dataset                             alignment            transcript_plots
+
+`alphabet` holds the characters, `transcript_experiment` trains, `transcript_evaluation` counts errors,
+`transcription` reads files and microphones window by window, `transcript_export` (with `onnx_gru`) writes ONNX files,
+`transcript_commands` are the door's.
 Importing the package imports none of them, and not TensorFlow either:
 `from kaggle_speech import dataset, features`.
 """

@@ -1,7 +1,9 @@
 """The commands of `python -m kaggle_speech` that make transcripts; thin, as those of `commands`."""
 
 import functools
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 from kaggle_speech.live_commands import hear, microphone
@@ -34,6 +36,9 @@ def train_transcriber(args):
     utterances_df, bad_df = _read_utterances(args.data)
     options = {"bad_df": bad_df, "overwrite": args.overwrite}
     metrics = transcript_experiment.train_transcriber(recipe, utterances_df, args.out, **options)
+    left_out_path = Path(args.out) / "left_out.csv"
+    if left_out_path.exists():
+        print(f"utterances that were left out, each with the reason: {left_out_path}")
     for split, meaning in (("train", "training speakers"), ("val", "held-out speakers")):
         print(f"{meaning}, {metrics[split]['greedy']['num_utterances']} utterances")
         _print_error_rates(metrics[split])
@@ -121,19 +126,26 @@ def transcribe(args):
 
 
 def _transcribe_live(args, stream):
-    """Text as it comes: what is settled stays, what may change is dim, and only a terminal gets it."""
+    """Text as it comes; on a terminal also what may still change."""
     from kaggle_speech import sources
 
     if len(args.files) > 1:
         raise ValueError(f"`files` must be one at most with `--live`. Received: {args.files}")
     source = sources.FileSource(args.files[0], real_time=True) if args.files else microphone(args.microphone)
-    is_terminal, num_shown = sys.stdout.isatty(), 0
+    num_shown, line = 0, ""
 
     def show(heard):
-        nonlocal num_shown
+        nonlocal num_shown, line
         new, num_shown = heard.settled[num_shown:], len(heard.settled)
-        tentative = f"\x1b7\x1b[2m{heard.tentative}\x1b[0m\x1b8" if is_terminal else ""
-        print(("\x1b[J" if is_terminal else "") + new + tentative, end="", flush=True)
+        if not sys.stdout.isatty():
+            print(new, end="", flush=True)
+            return
+        num_columns = shutil.get_terminal_size().columns
+        *full, line = textwrap.wrap(line + new, num_columns * 2 // 3, drop_whitespace=False) or [""]
+        tentative = heard.tentative[: num_columns - len(line) - 1]
+        print(
+            "\r\x1b[K" + "".join(f"{text}\n" for text in full) + f"{line}\x1b[2m{tentative}\x1b[0m", end="", flush=True
+        )
 
     hear(stream, source, show, observe=lambda heard: heard.time_s)
     print()

@@ -17,7 +17,7 @@ from kaggle_speech.transcript_evaluation import summarize, transcribe_utterances
 from kaggle_speech.utterance_batches import plan_batches, read_batch
 
 PRECISIONS = ("float32", "float16")
-LICENCE = "code MIT; trained on LibriSpeech (Panayotov et al., ICASSP 2015), CC BY 4.0"
+LICENCE = "code MIT; weights as their training data: LibriSpeech (Panayotov et al., ICASSP 2015) is CC BY 4.0"
 
 
 def metadata_of(model, more=()):
@@ -120,7 +120,7 @@ training transcripts.
 - **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
   {val}. Training speakers: {train}.
 - **Recipe** `{recipe}`
-- **Data** fingerprint `{data}`, LibriSpeech (V. Panayotov et al., ICASSP 2015), CC BY 4.0; no recording is in here.
+- **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
 - **Versions** {versions}; training took {training_minutes} minutes.
 - **Limits** read English in quiet rooms, and only what its training data teaches: look at the errors before you use it.
 """

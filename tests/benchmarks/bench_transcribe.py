@@ -1,0 +1,83 @@
+"""An hour of speech in one file, transcribed on one core: real-time factor and memory of each decoder.
+
+`python tests/benchmarks/bench_transcribe.py --run RUN_DIR`. The hour is made of the recordings that `--data` holds, one
+after the other, again and again; real-time factor: time spent on a second of sound.
+"""
+
+import argparse
+import functools
+import multiprocessing
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import soundfile
+
+from kaggle_speech import audio, ctc, engines, paths, sentences, utterances
+from kaggle_speech.transcription import FILE_WINDOWS, LIVE_WINDOWS, StreamingTranscriber, transcribe_file
+
+
+def write_hour(source, path, hours):
+    """The recordings of a folder, again and again."""
+    utterances_df, _ = utterances.index_utterances(sentences.find_or_render_speech(source), progress=False)
+    left = round(3600 * hours * audio.SAMPLE_RATE)
+    with soundfile.SoundFile(path, "w", audio.SAMPLE_RATE, 1) as file:
+        while left > 0:
+            for recording in utterances_df["path"]:
+                waveform = audio.read_audio(recording)[:left]
+                file.write(waveform)
+                left -= len(waveform)
+
+
+def resident_megabytes():
+    """Memory of this process, MB. Linux only."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def transcribe(run, path, beam_width, windows, hours):
+    """In a process of its own, on one core: prints a line."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    transcriber = engines.load_transcriber(run)
+    make_decoder = ctc.GreedyDecoder
+    if beam_width > 1:
+        make_decoder = functools.partial(ctc.BeamDecoder, beam_width, transcriber.language_model)
+    stream = StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+    after_fifth, process = [], stream.process
+
+    def watch(chunk):
+        process(chunk)
+        if not after_fifth and stream.time_s > 0.2 * 3600 * hours:
+            after_fifth.append(resident_megabytes())
+
+    stream.process = watch
+    start = time.monotonic()
+    text, _ = transcribe_file(stream, path)
+    spent_s = time.monotonic() - start
+    print(
+        f"beam {beam_width}, a window every {windows.hop_s:g} s: real-time factor {spent_s / (3600 * hours):.4f}, "
+        f"{after_fifth[0]:.0f} MB after a fifth, {resident_megabytes():.0f} MB at the end, {len(text.split())} words",
+        flush=True,
+    )
+
+
+def main():
+    """Prints a line for each decoder, and one for windows as a microphone has them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=paths.TRANSCRIBER_DIR)
+    parser.add_argument("--data", help="folder in LibriSpeech's layout; what `paths.find_speech` finds")
+    parser.add_argument("--hours", type=float, default=1.0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hour.flac"
+        write_hour(args.data, path, args.hours)
+        for beam_width, windows in ((1, FILE_WINDOWS), (16, FILE_WINDOWS), (16, LIVE_WINDOWS)):
+            process = multiprocessing.get_context("spawn").Process(
+                target=transcribe, args=(args.run, path, beam_width, windows, args.hours)
+            )
+            process.start()
+            process.join()
+
+
+if __name__ == "__main__":
+    main()
