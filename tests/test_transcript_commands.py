@@ -1,5 +1,6 @@
 """The commands that make transcripts, from recordings to text, and what they say of bad input."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from kaggle_speech import paths, sentences
+from kaggle_speech import paths, sentences, transcript_commands
 from kaggle_speech.__main__ import main
 from kaggle_speech.audio import read_audio
 from kaggle_speech.runs import read_json
+from kaggle_speech.transcription import Heard
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
@@ -116,6 +118,38 @@ def test_live_writes_what_the_file_says(run, recordings, capsys):
     assert main(["transcribe", "--run", str(run), "--live", str(recordings[0])]) == 0
     live = capsys.readouterr().out
     assert "\x1b" not in live and live.endswith("\n")
+
+
+class Speaker:
+    """Says one more character for each chunk, and always thinks that other words follow."""
+
+    text, time_s = "the quick brown fox jumps over the lazy dog and runs away", 0.0
+
+    def reset(self):
+        self.num_chunks = 0
+
+    def skip(self, num_samples):
+        assert num_samples == 0
+
+    def process(self, chunk):
+        self.num_chunks += 1
+        return [Heard(self.time_s, self.text[: self.num_chunks], " or another word")]
+
+    def finish(self):
+        return [Heard(self.time_s, self.text, "")]
+
+
+def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, monkeypatch, capsys):
+    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "24")
+    assert main(["transcribe", "--live", str(recordings[0])]) == 0
+    screen, longest, seen = [""], 0, ""
+    for character in re.sub(r"\x1b\[(2|0)m", "", capsys.readouterr().out).replace("\r\x1b[K", "\r"):
+        screen = [*screen, ""] if character == "\n" else screen
+        screen[-1] = screen[-1] + character if character not in "\r\n" else ""
+        longest, seen = max(longest, len(screen[-1])), seen + character
+    assert "".join(screen) == Speaker.text and longest < 24 and "or another" in seen
 
 
 def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
