@@ -146,7 +146,7 @@ def _add_transcripts(add, overwrite, finished_run, model):
         transcript_commands.evaluate_transcriber,
         **run,
         data=speech,
-        num_val_speakers={"type": int, "default": 6, "help": "speakers with the highest ids that count; 0: all"},
+        num_val_speakers={"type": int, "help": "speakers with the highest ids that count, 0: all; those held out"},
         out={"help": "CSV to write, a row an utterance"},
     )
     add(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from kaggle_speech import paths
+from kaggle_speech.alphabet import refuse_transcriber
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
 from kaggle_speech.recipe import Augmentation, Recipe, without_each
 from kaggle_speech.rejection import Rejection, copy_rejection, write_rejection
@@ -161,6 +162,7 @@ def export(args):
     files = [(name, precision) for name in args.formats for precision in args.precisions]
     files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
     model, vocabulary = runs.load_run(args.run)
+    refuse_transcriber(args.run, vocabulary)
     clips_df, _ = read_index(args.data)
     calibration_df = index.select_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = index.validation_clips(clips_df), Path(args.out or args.run)

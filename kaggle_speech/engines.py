@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 from kaggle_speech import ngram, paths
-from kaggle_speech.alphabet import ALPHABET
+from kaggle_speech.alphabet import ALPHABET, refuse_transcriber
 from kaggle_speech.atomic import fingerprint
 from kaggle_speech.enroll import PersonalAnswers, PersonalModel, read_words
 from kaggle_speech.rejection import Rejection, read_rejection
@@ -51,8 +51,7 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None, words_path=None):
         raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
     # One thread: `inference` gives each core batches of its own.
     found = Engine(*_load(path, engine, num_threads=1, embedding=words_path is not None))
-    if found.vocabulary == ALPHABET:
-        raise ValueError(f"{path}: must answer with labels. Received: a model that makes transcripts")
+    refuse_transcriber(path, found.vocabulary)
     found = found._replace(rejection=read_rejection(_onnx_path(path).parent, found.settings["model"]))
     return found if words_path is None else _with_words(found, read_words(words_path))
 
@@ -65,6 +64,7 @@ class Transcriber(typing.NamedTuple):
             `alphabet.ALPHABET` out.
         output_step: samples from one output to the next.
         settings, facts: as of an `Engine`.
+        num_val_speakers: speakers that its training held out, those with the highest ids; None where that is unknown.
         language_model: the `ngram.NGram` beside it, None where there is none.
     """
 
@@ -72,6 +72,7 @@ class Transcriber(typing.NamedTuple):
     output_step: int
     settings: dict
     facts: dict
+    num_val_speakers: int | None = None
     language_model: ngram.NGram | None = None
 
 
@@ -86,6 +87,11 @@ def load_transcriber(path=paths.TRANSCRIBER_DIR, engine=None, num_threads=1):
         FileNotFoundError: as `load_engine`.
         ValueError: as `load_engine`; or the model makes no transcripts.
     """
+    if not _onnx_path(path).exists() and not (Path(path) / "model.keras").exists():
+        raise FileNotFoundError(
+            f"{path}: must hold a trained model that makes transcripts (model.onnx or model.keras). Received: none; "
+            f"train one with notebook 13_transcribe or `python -m kaggle_speech train-transcriber --out {path}`"
+        )
     model, vocabulary, settings, facts = _load(path, engine, num_threads=num_threads)
     if vocabulary != ALPHABET:
         raise ValueError(
@@ -96,7 +102,8 @@ def load_transcriber(path=paths.TRANSCRIBER_DIR, engine=None, num_threads=1):
     output_step = model.get_layer("output_mask").frame_step if is_keras else facts["output_step"]
     ngram_path = _onnx_path(path).parent / ngram.FILE_NAME
     language_model = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
-    return Transcriber(model, output_step, settings, facts, language_model)
+    num_val_speakers = facts.get("settings", facts).get("num_val_speakers")
+    return Transcriber(model, output_step, settings, facts, num_val_speakers, language_model)
 
 
 def _load(path, engine, *, num_threads, embedding=False):

@@ -64,9 +64,7 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=N
     options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
     options["class_weights"] = _balanced_weights(train_df, recipe.vocabulary) if recipe.balanced else None
     history_df = training.compile_and_fit(model, train_ds, tune_ds, run_dir, **options)
-    if recipe.precision != "float32":  # what is kept runs anywhere
-        trained, model = model, models.build_model(recipe.model, recipe.num_classes)
-        model.set_weights(trained.get_weights())
+    model = models.float32_copy(model, recipe.model, recipe.num_classes)
     metrics, _ = validate(model, recipe.vocabulary, index.validation_clips(clips_df))
     if recipe.left_out_words:
         left_df = clips_df[is_left_out & (clips_df["split"] == "val")]

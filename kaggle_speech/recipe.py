@@ -171,6 +171,14 @@ class TranscriptRecipe:
         for name in ("num_epochs", "batch_size", "learning_rate", "max_seconds", "num_val_speakers", "ngram_order"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0. Received: {name}={getattr(self, name)!r}")
+        for name in ("weight_decay", "gain_db"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)!r}")
+        for name in ("speed_fraction", "warmup_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={getattr(self, name)!r}")
+        if not self.average_epochs >= 1:
+            raise ValueError(f"`average_epochs` must be >= 1. Received: average_epochs={self.average_epochs!r}")
 
 
 def without_each(recipe):

@@ -15,6 +15,7 @@ import keras
 
 # Registers the layers that a saved model is made of.
 from kaggle_speech import __version__, features, models, paths  # noqa: F401
+from kaggle_speech.alphabet import refuse_transcriber
 from kaggle_speech.atomic import differences, fingerprint, replace_file
 from kaggle_speech.rejection import copy_rejection
 
@@ -121,9 +122,11 @@ def publish_run(run_dir, out_dir):
 
     Raises:
         FileNotFoundError: the run is not finished.
+        ValueError: its model makes transcripts.
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
-    model, _ = load_run(run_dir)
+    model, vocabulary = load_run(run_dir)
+    refuse_transcriber(run_dir, vocabulary)
     out_dir.mkdir(parents=True, exist_ok=True)
     replace_file(out_dir / "model.keras", model.save)  # without the optimizer: `load_run` left it out
     for name in ("run.json", "metrics.json"):

@@ -111,8 +111,8 @@ def compile_and_fit(
     """Train a model and give it its best weights, averaged over epochs. A killed run continues where it stopped.
 
     Args:
-        model: waveform in, probabilities out.
-        train_ds: batches of waveforms and one-hot labels of known number; each pass has its own order.
+        model: waveform in, probabilities out; or whatever `loss` and `judge` take.
+        train_ds: batches of waveforms and one-hot labels, known in number; each pass has its own order.
         tune_ds: clips that choose the epoch. Their figures are `val_...` in the history. None where `judge` is given.
         run_dir: folder for `history.csv`, `best.weights.h5`, `fit.json` (these arguments) and `backup/`. A complete
             run found there is not trained again.
@@ -124,7 +124,7 @@ def compile_and_fit(
             cosines each twice as long as the one before.
         warmup_fraction: of `cosine`, share of all updates with a rising learning rate.
         restart_epochs: of `cosine_restarts`, the length of the first.
-        label_smoothing: probability mass that is spread over the other classes.
+        label_smoothing: probability mass that is spread over the other classes; not for a `loss` of one's own.
         clip_norm: limit on the norm of each weight's gradient.
         accumulation_steps: batches whose mean gradient makes one update.
         class_weights: weight of each class in the loss, in the order of the outputs; None for equal weights.
@@ -136,15 +136,18 @@ def compile_and_fit(
         monitor: the figure whose lowest value tells the best epoch; None takes the last one.
 
     Returns:
-        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`.
+        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`; with a `loss` no
+        accuracy, and with a `judge` its figures.
 
     Raises:
-        ValueError: `optimizer` or `schedule` is none of these, or the folder holds a run with other arguments or
-            another model.
+        ValueError: `optimizer` or `schedule` is none of these, there is neither `tune_ds` nor `judge`, or the folder
+            holds a run with other arguments or another model.
     """
     for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
         if value not in known:
             raise ValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
+    if tune_ds is None and judge is None:
+        raise ValueError("`tune_ds` must be given where `judge` is not. Received: neither")
     run_dir = Path(run_dir)
     steps_per_epoch = int(train_ds.cardinality())
     class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
@@ -157,6 +160,8 @@ def compile_and_fit(
         **{"accumulation_steps": accumulation_steps, "class_weights": class_weights},
         **{"average_epochs": average_epochs, "patience": patience},
     }
+    if loss is not None or monitor != "val_loss":
+        fit |= {"loss": getattr(loss, "name", None), "monitor": monitor}
     _check_same_fit(run_dir, fit)
     updates_per_epoch = max(1, steps_per_epoch // accumulation_steps)
     num_updates = max(2, num_epochs * steps_per_epoch // accumulation_steps)

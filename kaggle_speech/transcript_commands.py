@@ -51,9 +51,11 @@ def evaluate_transcriber(args):
 
     transcriber = _load_transcriber(args)
     utterances_df, _ = _read_utterances(args.data)
-    if args.num_val_speakers:
-        utterances_df = utterances.split_speakers(utterances_df, args.num_val_speakers)
+    num_speakers = transcriber.num_val_speakers if args.num_val_speakers is None else args.num_val_speakers
+    if num_speakers:
+        utterances_df = utterances.split_speakers(utterances_df, num_speakers)
         utterances_df = utterances_df[utterances_df["split"] == "val"]
+    print(f"{len(utterances_df)} utterances of {utterances_df['speaker'].nunique()} speakers")
     ways = transcript_evaluation.decoders(transcriber.language_model)
     transcripts_df = transcript_evaluation.transcribe_utterances(transcriber.model, utterances_df, ways, progress=True)
     _print_error_rates(transcript_evaluation.summarize(transcripts_df))
@@ -64,9 +66,10 @@ def evaluate_transcriber(args):
 
 def export_transcriber(args):
     """Write a trained model as ONNX, which takes sound of any length and needs no TensorFlow, and compare it."""
-    from kaggle_speech import transcript_export, utterances
+    from kaggle_speech import engines, transcript_export, utterances
 
-    utterances_df = utterances.split_speakers(_read_utterances(args.data)[0])
+    num_speakers = engines.load_transcriber(args.run, "keras").num_val_speakers
+    utterances_df = utterances.split_speakers(_read_utterances(args.data)[0], num_speakers)
     out_dir = Path(args.out or args.run)
     report_df = transcript_export.export_run(args.run, out_dir, utterances_df[utterances_df["split"] == "val"])
     print(report_df.to_string(index=False))

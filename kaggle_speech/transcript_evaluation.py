@@ -23,7 +23,7 @@ def decoders(language_model=None):
     return found
 
 
-def utterance_frames(model, utterances_df, batch_size=16):
+def utterance_log_probabilities(model, utterances_df, batch_size=16):
     """What a model makes of whole utterances, those of about the same length together.
 
     Args:
@@ -40,15 +40,15 @@ def utterance_frames(model, utterances_df, batch_size=16):
     paths = list(utterances_df["path"])
     for rows in plan_batches(utterances_df["num_samples"], batch_size):
         waveform, num_samples = read_batch([paths[row] for row in rows])
-        frames = np.asarray(model.predict_on_batch({"waveform": waveform, "num_samples": num_samples}))
-        yield from zip(rows, frames, strict=True)
+        outputs = np.asarray(model.predict_on_batch({"waveform": waveform, "num_samples": num_samples}))
+        yield from zip(rows, outputs, strict=True)
 
 
 def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False):
     """What a model understands of utterances.
 
     Args:
-        model: as in `utterance_frames`.
+        model: as in `utterance_log_probabilities`.
         utterances_df: frame with the columns `name, speaker, path, text, num_samples`.
         decoders: dict of ways to read its outputs; None for the best path, `greedy`.
         progress: show a progress bar.
@@ -59,9 +59,9 @@ def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False
     decoders = decoders or {"greedy": ctc.GreedyDecoder}
     transcripts_df = utterances_df[["name", "speaker", "text"]].reset_index(drop=True)
     texts = {name: [""] * len(utterances_df) for name in decoders}
-    frames = utterance_frames(model, utterances_df)
+    outputs = utterance_log_probabilities(model, utterances_df)
     for row, log_probabilities in progress_bar(
-        frames, desc="transcribing", total=len(utterances_df), unit="utterance", progress=progress
+        outputs, desc="transcribing", total=len(utterances_df), unit="utterance", progress=progress
     ):
         for name, make_decoder in decoders.items():
             decoder = make_decoder()

@@ -8,6 +8,7 @@ import pandas as pd
 
 from kaggle_speech import models, ngram, runs, training, utterances
 from kaggle_speech.alphabet import ALPHABET
+from kaggle_speech.audio import first_lines
 from kaggle_speech.models.resnet_ctc import num_output_frames
 from kaggle_speech.transcript_evaluation import decoders, summarize, transcribe_utterances
 from kaggle_speech.utterance_dataset import make_utterance_dataset
@@ -16,6 +17,8 @@ from kaggle_speech.utterance_dataset import make_utterance_dataset
 FIT_OPTIONS = ("num_epochs", "learning_rate", "weight_decay", "warmup_fraction", "clip_norm", "average_epochs")
 #: Training utterances that the curve of their error rate is made of.
 NUM_WATCHED = 50
+#: Training utterances whose errors are counted at the end, where there are more: a beam search takes its time.
+MAX_JUDGED = 2000
 
 
 def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=False):
@@ -32,24 +35,21 @@ def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=
         overwrite: replace a run of another recipe or of other utterances.
 
     Returns:
-        dict, what `metrics.json` holds: minutes, and `transcript_evaluation.summarize` of both splits.
+        dict, what `metrics.json` holds: minutes, and `transcript_evaluation.summarize` of both splits (of the training
+        utterances `MAX_JUDGED` at most).
 
     Raises:
-        ValueError: the recipe's model makes no transcripts, there are too few speakers, or the folder holds a run of
-            another recipe or of other utterances.
+        ValueError: the recipe's model makes no transcripts, there are too few speakers or no utterances that fit, or
+            the folder holds a run of another recipe or of other utterances.
     """
     if recipe.model.split(",")[0] not in models.TRANSCRIBERS:
         raise ValueError(f"`model` must be one of {sorted(models.TRANSCRIBERS)}. Received: {recipe.model!r}")
-    utterances_df, unfit_df = utterances.select_utterances(
-        utterances.split_speakers(utterances_df, recipe.num_val_speakers),
-        lambda num_samples: num_output_frames(num_samples / (1 + recipe.speed_fraction)),
-        max_seconds=recipe.max_seconds,
-    )
+    train_df, val_df, unfit_df = _split(recipe, utterances_df)
     training.set_seed(recipe.seed)
     model = models.build_model(recipe.model, len(ALPHABET), precision=recipe.precision)
     settings = dataclasses.asdict(recipe) | {
         "architecture": models.architecture_fingerprint(model),
-        "data": utterances.utterances_fingerprint(utterances_df),
+        "data": utterances.utterances_fingerprint(pd.concat([train_df, val_df])),
     }
     if runs.is_finished(run_dir, ALPHABET, settings):
         return runs.read_json(Path(run_dir) / "metrics.json")
@@ -57,20 +57,39 @@ def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=
     left_out_df = pd.concat([unfit_df] if bad_df is None else [bad_df, unfit_df])
     if len(left_out_df):
         left_out_df.to_csv(run_dir / "left_out.csv", index=False)
-    train_df, val_df = (utterances_df[utterances_df["split"] == split] for split in ("train", "val"))
     language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
     language_model.write(run_dir / ngram.FILE_NAME)
     history_df = _fit(recipe, model, train_df, val_df, run_dir)
-    if recipe.precision != "float32":  # what is kept runs anywhere
-        trained, model = model, models.build_model(recipe.model, len(ALPHABET))
-        model.set_weights(trained.get_weights())
+    model = models.float32_copy(model, recipe.model, len(ALPHABET))
     metrics = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
-    for split, split_df in (("train", train_df), ("val", val_df)):
+    for split, split_df in (("train", _some(train_df, MAX_JUDGED)), ("val", val_df)):
         transcripts_df = transcribe_utterances(model, split_df, decoders(language_model))
         metrics[split] = summarize(transcripts_df)
         transcripts_df.to_csv(run_dir / f"transcripts_{split}.csv", index=False)
     runs.finish_run(run_dir, model, metrics)
     return runs.read_json(run_dir / "metrics.json")
+
+
+def _split(recipe, utterances_df):
+    """The training utterances, the held-out ones, and `name, path, error` of those that cannot be trained on."""
+    utterances_df = utterances.split_speakers(utterances_df, recipe.num_val_speakers)
+    is_val = utterances_df["split"] == "val"  # any length can be judged
+    train_df, unfit_df = utterances.select_utterances(
+        utterances_df[~is_val],
+        lambda num_samples: num_output_frames(int(num_samples / (1 + recipe.speed_fraction))),
+        max_seconds=recipe.max_seconds,
+    )
+    if train_df.empty:
+        raise ValueError(
+            f"`utterances_df` must hold training utterances of at most {recipe.max_seconds:g} s (`max_seconds`). "
+            f"Received: {len(unfit_df)}, none of which fits:\n  {first_lines(list(unfit_df['error']))}"
+        )
+    return train_df, utterances_df[is_val], unfit_df
+
+
+def _some(utterances_df, num_utterances, seed=0):
+    """So many utterances, drawn; all where there are not more."""
+    return utterances_df.sample(min(num_utterances, len(utterances_df)), random_state=seed)
 
 
 def _fit(recipe, model, train_df, val_df, run_dir):
@@ -83,7 +102,7 @@ def _fit(recipe, model, train_df, val_df, run_dir):
         gain_db=recipe.gain_db,
         seed=recipe.seed,
     )
-    watched_df = train_df.sample(min(NUM_WATCHED, len(train_df)), random_state=recipe.seed)
+    watched_df = _some(train_df, NUM_WATCHED, recipe.seed)
 
     def judge(model):
         found = ((split, transcribe_utterances(model, df)) for split, df in (("train", watched_df), ("val", val_df)))

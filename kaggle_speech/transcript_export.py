@@ -14,9 +14,12 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.runtimes import OnnxModel
 from kaggle_speech.transcript_evaluation import summarize, transcribe_utterances
-from kaggle_speech.utterance_batches import plan_batches, read_batch
+from kaggle_speech.utterance_batches import read_batch
 
-PRECISIONS = ("float32", "float16")
+#: Of the weights in the files.
+FILE_PRECISIONS = ("float32", "float16")
+#: Utterances, about, that a file is compared with its model on.
+NUM_COMPARED = 24
 LICENCE = "code MIT; weights as their training data: LibriSpeech (Panayotov et al., ICASSP 2015) is CC BY 4.0"
 
 
@@ -51,8 +54,8 @@ def export_transcriber(model, out_path, metadata, inputs, *, precision="float32"
         ExportError: the file does not answer as the model does.
         ValueError: there is no such precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}")
+    if precision not in FILE_PRECISIONS:
+        raise ValueError(f"`precision` must be one of {FILE_PRECISIONS}. Received: precision={precision!r}")
     expected = _frame_probabilities(model, inputs)
     proto = export.keras_to_onnx(onnx_gru.mark_gru(model))
     answers = export.write_onnx(
@@ -79,13 +82,16 @@ def export_run(run_dir, out_dir, utterances_df):
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
     model, _ = runs.load_run(run_dir)
-    paths = list(utterances_df["path"])
-    batches = [read_batch([paths[row] for row in rows]) for rows in plan_batches(utterances_df["num_samples"], 8)]
+    by_length_df = utterances_df.sort_values("num_samples")
+    compared_df = by_length_df.iloc[:: max(1, len(by_length_df) // NUM_COMPARED)]  # of all lengths
+    batches = [read_batch(compared_df["path"].iloc[start : start + 4]) for start in range(0, len(compared_df), 4)]
     inputs = [{"waveform": waveform, "num_samples": num_samples} for waveform, num_samples in batches]
-    found = {split: runs.read_json(run_dir / "metrics.json")[split] for split in ("train", "val")}
-    metadata = metadata_of(model, runs.export_metadata(run_dir) | found)
+    metrics = runs.read_json(run_dir / "metrics.json")
+    facts = {name: metrics[name] for name in ("train", "val")}
+    facts["num_val_speakers"] = metrics["settings"]["num_val_speakers"]
+    metadata = metadata_of(model, runs.export_metadata(run_dir) | facts)
     rows = []
-    for precision in progress_bar(PRECISIONS, desc="exporting", unit="file"):
+    for precision in progress_bar(FILE_PRECISIONS, desc="exporting", unit="file"):
         path = out_dir / ("model.onnx" if precision == "float32" else f"model_{precision}.onnx")
         difference = export_transcriber(model, path, metadata, inputs, precision=precision)
         loaded = OnnxModel(path, num_threads=1)

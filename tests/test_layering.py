@@ -37,7 +37,7 @@ ALLOWED = {
     "transcription": ["audio", "ctc", "progress", "sources", "streaming"],
     "transcript_evaluation": ["ctc", "error_rates", "progress", "utterance_batches"],
     "transcript_experiment": [
-        *("alphabet", "models", "models.resnet_ctc", "ngram", "runs", "training", "transcript_evaluation"),
+        *("alphabet", "audio", "models", "models.resnet_ctc", "ngram", "runs", "training", "transcript_evaluation"),
         *("utterance_dataset", "utterances"),
     ],
     "convert": ["features", "atomic", "dataset", "progress"],
@@ -55,7 +55,7 @@ ALLOWED = {
     "atomic": [],
     "callbacks": ["atomic", "progress"],
     "training": ["callbacks"],
-    "runs": ["__init__", "atomic", "paths", "features", "models", "rejection"],
+    "runs": ["__init__", "alphabet", "atomic", "paths", "features", "models", "rejection"],
     "decoding": ["labels"],
     "rejection": ["atomic", "labels", "decoding"],
     "open_set": ["labels", "decoding", "rejection"],

@@ -154,6 +154,11 @@ def test_another_judge_and_the_last_epoch(tmp_path):
     assert model.get_weights()[0].item() ** 2 < history_df["loss"].iloc[-1]  # which is that before the last epoch
 
 
+def test_somebody_must_judge(tmp_path):
+    with pytest.raises(ValueError, match="`tune_ds` must be given where `judge` is not"):
+        training.compile_and_fit(build_model("tc_resnet", 2), None, None, tmp_path / "run")
+
+
 def test_class_weights_weigh(clips_df, tmp_path):
     """Where only one class counts it is always answered: of two classes, that is right half of the time."""
     options = {"num_epochs": 12, "learning_rate": 1e-2}

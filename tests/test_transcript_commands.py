@@ -153,13 +153,14 @@ def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, mo
 
 
 def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
-    arguments = ["evaluate-transcriber", "--run", str(run), "--data", str(speech), "--num-val-speakers", "2"]
-    assert main([*arguments, "--out", str(tmp_path / "texts.csv")]) == 0
-    metrics = read_json(run / "metrics.json")["val"]
-    lines = lines_of(capsys)
-    for way, line in zip(("greedy", "beam", "beam_ngram"), lines, strict=False):
-        assert line == f"{way}: CER {metrics[way]['cer']:.4f}, WER {metrics[way]['wer']:.4f}"
+    metrics, text = read_json(run / "metrics.json")["val"], ["--data", str(speech)]
+    rates = [f"{way}: CER {found['cer']:.4f}, WER {found['wer']:.4f}" for way, found in metrics.items()]
+    for model in (["--run", str(run), "--engine", "keras"], ["--onnx", str(run / "model.onnx")]):  # the two held out
+        assert main(["evaluate-transcriber", *model, *text, "--out", str(tmp_path / "texts.csv")]) == 0
+        assert lines_of(capsys)[:4] == [f"{metrics['beam']['num_utterances']} utterances of 2 speakers", *rates]
     assert len(pd.read_csv(tmp_path / "texts.csv")) == metrics["greedy"]["num_utterances"]
+    assert main(["evaluate-transcriber", "--run", str(run), *text, "--num-val-speakers", "0"]) == 0
+    assert "of 8 speakers" in lines_of(capsys)[0]
 
 
 def test_publish_wants_an_exported_run(run, tmp_path, capsys):
@@ -205,6 +206,13 @@ def test_files_are_needed(run, arguments, message, capsys):
 def test_a_model_of_words_makes_no_transcripts(recordings, capsys):
     assert main(["transcribe", "--run", str(paths.PRETRAINED_DIR), str(recordings[0])]) == 1
     assert "makes no transcripts" in capsys.readouterr().err
+
+
+def test_a_transcriber_is_no_model_of_words(run, tmp_path, capsys):
+    for command in (["publish", "--out", str(tmp_path / "mine")], ["export"], ["predict", "a.wav"]):
+        assert main([command[0], "--run", str(run), *command[1:]]) == 1
+    assert not (tmp_path / "mine").exists()
+    assert capsys.readouterr().err.count("must answer with labels. Received: a model that makes transcripts") >= 2
 
 
 def test_no_speech_says_what_to_do(tmp_path, capsys):

@@ -96,6 +96,15 @@ def build_model(architecture, num_classes, *, precision="float32", **options):
         keras.config.set_dtype_policy(policy)
 
 
+def float32_copy(model, architecture, num_classes):
+    """A model of any precision in float32, which runs anywhere; itself where it is. Args: as `build_model`."""
+    if model.dtype_policy.name == "float32":
+        return model
+    copy = build_model(architecture, num_classes)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def describe_model(model):
     """What a model costs: `parameters` (trainable), `megabytes` (float32), `million_macs` (one clip, without the
     frontend), `features` (the frontend's output, frames first)."""

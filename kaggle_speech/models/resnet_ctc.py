@@ -79,7 +79,17 @@ def _residual_block(x, keep, num_filters, dropout_rate):
     return x + start
 
 
-def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, recurrent_dropout_rate=0.2, **changes):
+def build_resnet_ctc(
+    num_classes,
+    spec=SPEC,
+    size="small",
+    num_filters=None,
+    num_residual_blocks=None,
+    num_units=None,
+    num_recurrent_blocks=None,
+    dropout_rate=0.1,
+    recurrent_dropout_rate=0.2,
+):
     """A convolution, a dense layer, residual blocks of convolutions, bidirectional GRU blocks, a dense layer.
 
     Padding never changes a result: whatever the batch, the outputs of a waveform are those it has alone.
@@ -90,11 +100,13 @@ def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, rec
     Args:
         num_classes: characters, the blank among them; 29 for `alphabet.ALPHABET`.
         spec: `FeatureSpec` of the log-mel spectrogram; centered, so that frame i is at sample i * frame_step.
-        size: key of `SIZES`, which has the following.
+        size: key of `SIZES`, which says what of the following is None.
+        num_filters: of each convolution.
+        num_residual_blocks: of two convolutions each.
+        num_units: of a GRU, in each direction.
+        num_recurrent_blocks: bidirectional layers.
         dropout_rate: before each convolution, and before the last layer.
         recurrent_dropout_rate: after each recurrent layer.
-        changes: `num_filters` of each convolution; `num_residual_blocks`; `num_units` of a GRU, in each direction;
-            `num_recurrent_blocks`.
 
     Raises:
         ValueError: there is no such size.
@@ -104,7 +116,10 @@ def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, rec
     """
     if size not in SIZES:
         raise ValueError(f"`size` must be one of {sorted(SIZES)}. Received: size={size!r}")
-    shape = SIZES[size] | changes
+    usual = SIZES[size]
+    num_filters, num_units = num_filters or usual["num_filters"], num_units or usual["num_units"]
+    num_residual_blocks = num_residual_blocks or usual["num_residual_blocks"]
+    num_recurrent_blocks = num_recurrent_blocks or usual["num_recurrent_blocks"]
     waveform = keras.Input((None,), name="waveform")
     num_samples = keras.Input((), dtype="int32", name="num_samples")
     x = LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform)
@@ -117,19 +132,19 @@ def build_resnet_ctc(num_classes, spec=SPEC, size="small", dropout_rate=0.1, rec
     x = x[..., None] * ops.cast(mask, x.dtype)[:, :, None, None]
     # The same frames of padding before and after, however long the batch is.
     x = layers.ZeroPadding2D(1)(x)
-    x = layers.Conv2D(shape["num_filters"], 3, STRIDES)(x)
+    x = layers.Conv2D(num_filters, 3, STRIDES)(x)
     mask = FrameMask(spec.frame_step * STRIDES[0], name="output_mask")(x, num_samples)
-    x = layers.Dense(shape["num_filters"])(x)
+    x = layers.Dense(num_filters)(x)
     keep = ops.cast(mask, x.dtype)[:, :, None, None]
     x = x * keep
-    for _ in range(shape["num_residual_blocks"]):
-        x = _residual_block(x, keep, shape["num_filters"], dropout_rate)
+    for _ in range(num_residual_blocks):
+        x = _residual_block(x, keep, num_filters, dropout_rate)
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
-    for _ in range(shape["num_recurrent_blocks"]):
+    for _ in range(num_recurrent_blocks):
         x = layers.LayerNormalization()(x)
-        x = layers.Bidirectional(layers.GRU(shape["num_units"], return_sequences=True))(x, mask=mask)
+        x = layers.Bidirectional(layers.GRU(num_units, return_sequences=True))(x, mask=mask)
         x = layers.Dropout(recurrent_dropout_rate)(x)
-    x = layers.Activation("gelu")(layers.Dense(shape["num_units"])(x))
+    x = layers.Activation("gelu")(layers.Dense(num_units)(x))
     x = layers.Dense(num_classes, name="logits")(layers.Dropout(dropout_rate)(x))
     outputs = LogProbabilities(name="log_probabilities")(x, mask)
     return keras.Model({"waveform": waveform, "num_samples": num_samples}, outputs, name="resnet_ctc")
