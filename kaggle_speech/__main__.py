@@ -161,14 +161,14 @@ def _add_transcripts(add, overwrite, finished_run, model):
         **run,
         files={"nargs": "*", "help": "audio files of any length"},
         live={"action": "store_true", "help": "write as it is said, into the microphone or in a file that is played"},
-        microphone={"default": "", "metavar": "DEVICE", "help": "its number or name; the default one"},
+        microphone={"metavar": "DEVICE", "help": "with --live and without a file: its number or name; the default one"},
         beam_width={
             "type": _positive(int),
             "default": 16,
             "help": "texts held for possible; 1: the best path, quicker",
         },
-        lm_weight={"type": float, "help": "of the language model of the run, if it has one; 0: without; its own"},
-        times={"action": "store_true", "help": "a line a word, with the seconds at which it begins and ends"},
+        lm_weight={"type": float, "help": "of the language model beside the model; 0: without; BeamDecoder's own"},
+        times={"action": "store_true", "help": "of files: a line a word, with the seconds at which it begins and ends"},
     )
 
 

@@ -138,8 +138,8 @@ class BeamDecoder(Decoder):
         insertion_bonus: added for each character, because a language model makes every further one less probable.
         min_character_logp: characters below it are not tried in a frame.
         max_gap: hypotheses are dropped whose log-probability is this much below the best one's.
-        max_wait_frames: after that many frames a character is settled even if not all hypotheses have it; 50 are 1 s of
-            speech, more than the six characters that a language model looks at.
+        max_wait_frames: after that many frames a character is settled even if not all hypotheses have it; 40 are 1 s at
+            25 ms a frame, more than the six characters that a language model looks at.
 
     Raises:
         ValueError: an option is out of range.
@@ -156,7 +156,7 @@ class BeamDecoder(Decoder):
         insertion_bonus=0.0,
         min_character_logp=-7.0,
         max_gap=15.0,
-        max_wait_frames=50,
+        max_wait_frames=40,
     ):
         for name, value, low in (("beam_width", beam_width, 1), ("max_wait_frames", max_wait_frames, 1)):
             if value < low:

@@ -37,7 +37,7 @@ def microphone(device):
 
 
 def hear(recogniser, source, show, **options):
-    """Call `show` with what is heard, until the source ends or the user interrupts."""
+    """Call `show` with what is heard, until the source ends or the user interrupts, which ends the stream there."""
     from kaggle_speech.live import LiveRecogniser
 
     live = LiveRecogniser(recogniser, source, on_detection=show, **options)
@@ -47,6 +47,9 @@ def hear(recogniser, source, show, **options):
             pass
     except KeyboardInterrupt:
         live.stop()
+        if not (live.is_running or live.error):
+            for heard in recogniser.finish():
+                show(heard)
     if live.error:
         raise live.error
     if live.num_dropped:

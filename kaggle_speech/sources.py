@@ -108,7 +108,7 @@ class FileSource:
         real_time, chunk_ms: as in `ArraySource`.
 
     Raises:
-        AudioError: empty, truncated or no audio; names the file.
+        AudioError: empty, truncated or no audio, or a sample rate that no sound has; names the file.
         OSError: the file is missing or may not be read.
     """
 
@@ -116,6 +116,10 @@ class FileSource:
         self.path, self.name, self.is_live, self.chunk_ms = Path(path), Path(path).name, real_time, chunk_ms
         with open_audio(self.path) as file:
             self.duration_s = file.frames / file.samplerate
+            try:
+                Converter(file.samplerate, file.channels)
+            except ValueError as error:
+                raise AudioError(f"{self.path}: {error}") from error
 
     def chunks(self):
         """A pass over the file."""

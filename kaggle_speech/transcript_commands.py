@@ -1,6 +1,5 @@
 """The commands of `python -m kaggle_speech` that make transcripts; thin, as those of `commands`."""
 
-import functools
 import shutil
 import sys
 import textwrap
@@ -92,28 +91,20 @@ def _load_transcriber(args):
 
 def _stream(args, windows):
     """The recogniser that `transcribe` asks for."""
-    from kaggle_speech import ctc, transcription
+    from kaggle_speech import transcription
 
-    transcriber = _load_transcriber(args)
-    make_decoder = ctc.GreedyDecoder
-    if args.beam_width > 1:
-        make_decoder = functools.partial(ctc.BeamDecoder, args.beam_width, transcriber.language_model)
-        if args.lm_weight is not None:
-            make_decoder = functools.partial(make_decoder, lm_weight=args.lm_weight)
-    return transcription.StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+    return transcription.make_stream(_load_transcriber(args), args.beam_width, args.lm_weight, windows)
 
 
 def transcribe(args):
     """Write down what is said in audio files of any length, or, with --live, while it is said."""
     from kaggle_speech import transcription
 
+    _check_transcribe(args)
     if args.live:
         return _transcribe_live(args, _stream(args, transcription.LIVE_WINDOWS))
-    if not args.files:
-        raise ValueError("`files` must name audio files, unless `--live` listens to a microphone. Received: none")
-    stream, bad = None, []
+    stream, bad = _stream(args, transcription.FILE_WINDOWS), []
     for path in args.files:
-        stream = stream or _stream(args, transcription.FILE_WINDOWS)
         try:
             text, words = transcription.transcribe_file(stream, path, progress=True)
         except (ValueError, OSError) as error:
@@ -128,13 +119,26 @@ def transcribe(args):
         raise ValueError("\n".join(bad))
 
 
+def _check_transcribe(args):
+    """Refuse options that have no meaning together."""
+    if not args.live and not args.files:
+        raise ValueError("`files` must name audio files, unless `--live` listens to a microphone. Received: none")
+    if args.live and len(args.files) > 1:
+        raise ValueError(f"`files` must be one at most with `--live`. Received: {args.files}")
+    if args.microphone is not None and (args.files or not args.live):
+        raise ValueError(
+            "`--microphone` must be given with `--live`, and without a file. "
+            f"Received: live={args.live}, files={args.files}"
+        )
+    if args.times and args.live:
+        raise ValueError("`--times` must be given without `--live`, for files only. Received: both")
+
+
 def _transcribe_live(args, stream):
     """Text as it comes; on a terminal also what may still change."""
     from kaggle_speech import sources
 
-    if len(args.files) > 1:
-        raise ValueError(f"`files` must be one at most with `--live`. Received: {args.files}")
-    source = sources.FileSource(args.files[0], real_time=True) if args.files else microphone(args.microphone)
+    source = sources.FileSource(args.files[0], real_time=True) if args.files else microphone(args.microphone or "")
     num_shown, line = 0, ""
 
     def show(heard):
@@ -150,5 +154,7 @@ def _transcribe_live(args, stream):
             "\r\x1b[K" + "".join(f"{text}\n" for text in full) + f"{line}\x1b[2m{tentative}\x1b[0m", end="", flush=True
         )
 
-    hear(stream, source, show, observe=lambda heard: heard.time_s)
-    print()
+    try:
+        hear(stream, source, show, observe=lambda heard: heard.time_s)
+    finally:
+        print()

@@ -5,12 +5,13 @@ A network that looks both ways knows least about the ends of a window, so only t
 and windows follow each other so that each frame counts once.
 """
 
+import functools
 import typing
 
 import numpy as np
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.ctc import GreedyDecoder
+from kaggle_speech.ctc import BeamDecoder, GreedyDecoder
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.sources import FileSource
 from kaggle_speech.streaming import check_chunk
@@ -22,7 +23,8 @@ class Windows(typing.NamedTuple):
     Attributes:
         before_s: what a window hears before the frames that count.
         hop_s: what counts of a window; after so much more sound there is a new one.
-        after_s: what a window hears after the frames that count: what is said becomes final so much later.
+        after_s: what a window hears after the frames that count. What is said becomes final so much later, at most a
+            hop more, and with a beam after its wait on top.
     """
 
     before_s: float = 1.0
@@ -103,9 +105,9 @@ class StreamingTranscriber:
             self._num_heard += len(self._chunks[-1])
             chunk = chunk[needed:]
             if len(self._chunks[-1]) == needed:
-                frames = self._listen()
-                self.decoder.process(frames[: self._hop])
-                found.append(self._heard(self.decoder.peek(frames[self._hop :])))
+                log_probabilities = self._listen()
+                self.decoder.process(log_probabilities[: self._hop])
+                found.append(self._heard(self.decoder.peek(log_probabilities[self._hop :])))
                 self._forget()
         return found
 
@@ -129,14 +131,39 @@ class StreamingTranscriber:
         """Log-probabilities of all frames that do not count yet."""
         waveform = np.concatenate(self._chunks)
         inputs = {"waveform": waveform[None], "num_samples": np.array([len(waveform)], "int32")}
-        (frames,) = np.asarray(self.model.predict_on_batch(inputs))
-        return frames[self.decoder.num_frames - self._start :]
+        (log_probabilities,) = np.asarray(self.model.predict_on_batch(inputs))
+        return log_probabilities[self.decoder.num_frames - self._start :]
 
     def _forget(self):
         """Drop the sound that no window will hear again."""
         start = max(0, self.decoder.num_frames - self._before)
         self._chunks = [np.concatenate(self._chunks)[(start - self._start) * self.output_step :]]
         self._start = start
+
+
+def make_stream(transcriber, beam_width, lm_weight=None, windows=FILE_WINDOWS):
+    """A `StreamingTranscriber` for a model and a way to decode.
+
+    Args:
+        transcriber: `engines.Transcriber`.
+        beam_width: of a `ctc.BeamDecoder`; 1 for the best path, by a `ctc.GreedyDecoder`.
+        lm_weight: of the transcriber's language model; None for the decoder's own.
+        windows: `Windows`.
+
+    Raises:
+        ValueError: a weight without a language model or a beam, or options that the decoder or the stream refuses.
+    """
+    if lm_weight is not None and (beam_width == 1 or not transcriber.language_model):
+        raise ValueError(
+            "`lm_weight` must be left out where no language model is asked: it needs one beside the model (ngram.json) "
+            f"and a `beam_width` above 1. Received: lm_weight={lm_weight}, beam_width={beam_width}, "
+            f"{'a' if transcriber.language_model else 'no'} language model"
+        )
+    make_decoder = GreedyDecoder
+    if beam_width != 1:
+        options = {} if lm_weight is None else {"lm_weight": lm_weight}
+        make_decoder = functools.partial(BeamDecoder, beam_width, transcriber.language_model, **options)
+    return StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
 
 
 def transcribe_file(stream, path, *, progress=False):

@@ -100,6 +100,9 @@ def test_bad_files_are_named(tmp_path, rng):
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:1000])
     with pytest.raises(AudioError, match="truncated"):
         sources.FileSource(tmp_path / "cut.wav")
+    write_wav(tmp_path / "slow.wav", rng.standard_normal(900), sample_rate=900)
+    with pytest.raises(AudioError, match=r"slow.wav: `sample_rate` must be from 1000 .* sample_rate=900"):
+        sources.FileSource(tmp_path / "slow.wav")
     broken = np.zeros(16_000, "float32")
     broken[9000] = np.nan
     soundfile.write(tmp_path / "nan.wav", broken, 16_000, subtype="FLOAT")

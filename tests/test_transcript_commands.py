@@ -1,20 +1,25 @@
 """The commands that make transcripts, from recordings to text, and what they say of bad input."""
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from kaggle_speech import paths, sentences, transcript_commands
+from kaggle_speech import engines, paths, sentences, transcript_commands
 from kaggle_speech.__main__ import main
 from kaggle_speech.audio import read_audio
+from kaggle_speech.ctc import BeamDecoder, GreedyDecoder
+from kaggle_speech.live import LiveRecogniser
 from kaggle_speech.runs import read_json
-from kaggle_speech.transcription import Heard
+from kaggle_speech.sources import SourceError
+from kaggle_speech.transcription import FILE_WINDOWS, LIVE_WINDOWS, Heard, StreamingTranscriber, transcribe_file
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
@@ -44,6 +49,20 @@ def run(speech, tmp_path_factory):
 @pytest.fixture
 def recordings(speech):
     return sorted(speech.glob("rendered/[2-9]/1/*.flac"))
+
+
+def understood(run, path, make_decoder, windows=FILE_WINDOWS):
+    """What a stream of windows and a decoder make of a file; `make_decoder` gets the language model."""
+    transcriber = engines.load_transcriber(run)
+    make_decoder = functools.partial(make_decoder, transcriber.language_model)
+    stream = StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+    text, _ = transcribe_file(stream, path)
+    assert len(text) > 10
+    return stream.decoder.text
+
+
+def default_decoder(language_model):
+    return BeamDecoder(language_model=language_model)
 
 
 def lines_of(capsys):
@@ -78,10 +97,31 @@ def test_transcribe_prints_a_line_a_file(run, recordings, capsys):
     assert all(0 <= float(start) < float(end) for _, start, end, _ in timed)
 
 
-@pytest.mark.parametrize("options", [["--beam-width", "1"], ["--lm-weight", "0"], ["--beam-width", "4"]])
-def test_ways_to_decode(run, recordings, options, capsys):
-    assert main(["transcribe", "--run", str(run), str(recordings[0]), *options]) == 0
-    assert len(lines_of(capsys)) == 1
+@pytest.mark.parametrize(
+    ("options", "make_decoder"),
+    [
+        ("", default_decoder),
+        ("--beam-width 1", lambda language_model: GreedyDecoder()),
+        ("--beam-width 2", lambda language_model: BeamDecoder(2, language_model)),
+        ("--lm-weight 0", lambda language_model: BeamDecoder()),
+        ("--lm-weight 0.2", lambda language_model: BeamDecoder(language_model=language_model, lm_weight=0.2)),
+    ],
+)
+def test_ways_to_decode(run, recordings, options, make_decoder, capsys):
+    assert main(["transcribe", "--run", str(run), *options.split(), *map(str, recordings[:3])]) == 0
+    texts = [line.split("\t")[1] for line in lines_of(capsys)]
+    assert texts == [" ".join(understood(run, path, make_decoder).split()) for path in recordings[:3]]
+    defaults = [" ".join(understood(run, path, default_decoder).split()) for path in recordings[:3]]
+    assert (texts == defaults) == (options == "")
+
+
+@pytest.mark.parametrize("options", [["--beam-width", "1", "--lm-weight", "0.5"], ["--lm-weight", "0.5"]])
+def test_a_weight_needs_a_beam_and_a_language_model(run, recordings, options, tmp_path, capsys):
+    shutil.copy(run / "model.onnx", tmp_path)
+    folder = run if "--beam-width" in options else tmp_path
+    assert main(["transcribe", "--run", str(folder), *options, str(recordings[0])]) == 1
+    printed = capsys.readouterr()
+    assert "`lm_weight` must be left out where no language model is asked" in printed.err and printed.out == ""
 
 
 def test_sound_of_all_kinds_and_lengths(run, recordings, tmp_path, rng, capsys):
@@ -116,8 +156,52 @@ def test_bad_files_are_named_and_the_others_transcribed(run, recordings, tmp_pat
 
 def test_live_writes_what_the_file_says(run, recordings, capsys):
     assert main(["transcribe", "--run", str(run), "--live", str(recordings[0])]) == 0
-    live = capsys.readouterr().out
-    assert "\x1b" not in live and live.endswith("\n")
+    text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
+    assert capsys.readouterr().out == text + "\n"
+
+
+class Microphone:
+    """Gives a waveform, then silence without a sample, and never ends; or breaks."""
+
+    name, is_live = "microphone", False
+
+    def __init__(self, waveform, error=None):
+        self.waveform, self.error = waveform, error
+
+    def chunks(self):
+        for start in range(0, len(self.waveform), 800):
+            yield self.waveform[start : start + 800]
+        if self.error:
+            raise self.error
+        while True:
+            time.sleep(0.01)
+            yield self.waveform[:0]
+
+
+def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
+    waveform, interrupts, wait = read_audio(recordings[0]), [KeyboardInterrupt], LiveRecogniser.wait
+
+    def interrupted(live, timeout_s=None):
+        if not interrupts:
+            return wait(live, timeout_s)
+        while live.is_running and live.recogniser.time_s < len(waveform) / 16_000:
+            time.sleep(0.01)
+        raise interrupts.pop()
+
+    monkeypatch.setattr(LiveRecogniser, "wait", interrupted)
+    monkeypatch.setattr(transcript_commands, "microphone", lambda device: Microphone(waveform))
+    assert main(["transcribe", "--run", str(run), "--live"]) == 0
+    text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
+    assert not interrupts and capsys.readouterr().out == text + "\n"
+
+
+def test_an_error_has_a_line_of_its_own(monkeypatch, capsys):
+    broken = Microphone(np.zeros(8000, "float32"), SourceError("the microphone is gone"))
+    monkeypatch.setattr(transcript_commands, "microphone", lambda device: broken)
+    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    assert main(["transcribe", "--live"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\n") and printed.err == "error: the microphone is gone\n"
 
 
 class Speaker:
@@ -196,9 +280,12 @@ def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
     [
         ([], "`files` must name audio files"),
         (["--live", "a.wav", "b.wav"], "`files` must be one at most with `--live`"),
+        (["--microphone", "0", "a.wav"], "`--microphone` must be given with `--live`, and without a file"),
+        (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
+        (["--live", "--times"], "`--times` must be given without `--live`"),
     ],
 )
-def test_files_are_needed(run, arguments, message, capsys):
+def test_options_that_do_not_go_together(run, arguments, message, capsys):
     assert main(["transcribe", "--run", str(run), *arguments]) == 1
     assert message in capsys.readouterr().err
 

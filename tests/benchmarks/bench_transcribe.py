@@ -5,7 +5,6 @@ after the other, again and again; real-time factor: time spent on a second of so
 """
 
 import argparse
-import functools
 import multiprocessing
 import os
 import tempfile
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import soundfile
 
-from kaggle_speech import audio, ctc, engines, paths, sentences, utterances
-from kaggle_speech.transcription import FILE_WINDOWS, LIVE_WINDOWS, StreamingTranscriber, transcribe_file
+from kaggle_speech import audio, engines, paths, sentences, utterances
+from kaggle_speech.transcription import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_file
 
 
 def write_hour(source, path, hours):
@@ -38,11 +37,7 @@ def resident_megabytes():
 def transcribe(run, path, beam_width, windows, hours):
     """In a process of its own, on one core: prints a line."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    transcriber = engines.load_transcriber(run)
-    make_decoder = ctc.GreedyDecoder
-    if beam_width > 1:
-        make_decoder = functools.partial(ctc.BeamDecoder, beam_width, transcriber.language_model)
-    stream = StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+    stream = make_stream(engines.load_transcriber(run), beam_width, windows=windows)
     after_fifth, process = [], stream.process
 
     def watch(chunk):
