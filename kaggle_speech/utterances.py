@@ -32,7 +32,7 @@ def index_utterances(source, *, progress=True):
         source: a folder in LibriSpeech's layout, `<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` (or
             .wav) with `<speaker>-<chapter>.trans.txt` beside it: the root, the folder that holds a `LibriSpeech`, or
             that of one split. Or a CSV with the columns `path, text`, and `speaker` and `split` where they are known;
-            paths are absolute, or relative to its folder.
+            paths are absolute, or relative to its folder, and are the names, too.
         progress: show a progress bar.
 
     Returns:
@@ -45,7 +45,7 @@ def index_utterances(source, *, progress=True):
     Source: V. Panayotov et al., LibriSpeech, ICASSP 2015.
     """
     source = Path(source).expanduser().absolute()
-    listed_df = _read_manifest(source) if source.suffix == ".csv" else _read_folder(source)
+    listed_df = _read_manifest(source) if source.suffix.lower() == ".csv" else _read_folder(source)
     listed_df = listed_df.sort_values(["name", "path"], ignore_index=True)
     is_repeated = listed_df["name"].duplicated(keep=False)
     columns = (*(listed_df[column] for column in ("name", "path", "text")), is_repeated)
@@ -95,17 +95,22 @@ def _read_folder(folder):
 
 
 def _read_manifest(csv_path):
-    """The rows of a CSV; a name is the path as it is written there, without its ending."""
+    """The rows of a CSV; a name is the path as it is written there."""
     try:
         listed_df = pd.read_csv(csv_path, dtype=str, keep_default_na=False, encoding_errors="replace")
+        if not isinstance(listed_df.index, pd.RangeIndex):  # pandas takes the first of too many for the name of the row
+            raise ValueError(f"more values than columns in line 2, that of {listed_df.index[0]!r}")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{csv_path}: must be a CSV with the columns `path` and `text`. Received: {error}") from error
+        raise ValueError(
+            f"{csv_path}: must be a CSV with the columns `path` and `text`, a text with commas in double quotes. "
+            f"Received: {error}"
+        ) from error
     if not {"path", "text"} <= {*listed_df} or listed_df.empty:
         raise ValueError(
             f"{csv_path}: must have rows with `path` and `text`. Received: {len(listed_df)} of {[*listed_df]}"
         )
     return listed_df.assign(
-        name=[os.path.splitext(path)[0] for path in listed_df["path"]],
+        name=listed_df["path"],
         path=[str(csv_path.parent / path) for path in listed_df["path"]],
         speaker=listed_df.get("speaker", ""),
         split=listed_df.get("split", ""),

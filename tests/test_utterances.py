@@ -123,9 +123,9 @@ def test_a_csv_lists_files_wherever_they_are(corpus, write_audio, tmp_path):
     utterances_df, bad_df = index(csv_path)
     assert bad_df.empty
     rows = {row["name"]: row for row in utterances_df.to_dict("records")}
-    assert set(rows) == {"mine/a", str(tmp_path / "other/a")}
-    assert (rows["mine/a"]["text"], rows["mine/a"]["num_samples"]) == ("yes", 8_000)
-    assert (rows["mine/a"]["speaker"], rows["mine/a"]["split"]) == ("", "")
+    mine = rows.pop("mine/a.wav")
+    assert (mine["text"], mine["num_samples"], mine["speaker"], mine["split"]) == ("yes", 8_000, "", "")
+    assert set(rows) == {str(tmp_path / "other/a.wav")}
     whole_df, _ = index(corpus)
     whole_df.to_csv(csv_path, index=False)
     listed_df, _ = index(csv_path)
@@ -248,6 +248,18 @@ def test_a_folder_without_speech_is_an_error(tmp_path, make_data):
         ('path,text\n"a', "must be a CSV with the columns `path` and `text`"),
         ("path,text\n", r"must have rows with `path` and `text`. Received: 0 of \['path', 'text'\]"),
         ("path,label\na.wav,yes\n", r"must have rows with `path` and `text`. Received: 1 of \['path', 'label'\]"),
+        (
+            "path,text\na.wav,one, two\nb.wav,three\n",
+            "must be a CSV .* commas in double quotes.*than columns in line 2, .* 'a.wav'$",
+        ),
+        (
+            "path,text\na.wav,1,2,3\n",
+            r"must be a CSV .* commas in double quotes.*than columns in line 2, .* \('a.wav', '1'\)$",
+        ),
+        (
+            "path,text\na.wav,one\nb.wav,two, three\n",
+            "must be a CSV .* commas in double quotes.* Expected 2 fields in line 3, saw 3",
+        ),
         (None, "must be a CSV .* Received: .*No such file"),
     ],
 )
@@ -264,7 +276,19 @@ def test_rows_of_a_csv_that_cannot_be_used(tmp_path, write_audio):
     (tmp_path / "list.csv").write_bytes(b"path,text\na.wav,NA\na.wav,two\nb.wav,caf\xe9\nc.wav,three\n,four\nb.flac,\n")
     utterances_df, bad_df = index(tmp_path / "list.csv")
     assert utterances_df.empty and list(utterances_df) == [*["name", "path", "text", "speaker", "split", "num_samples"]]
-    assert list(bad_df["name"]) == ["", "a", "a", "b", "b", "c"]
+    assert list(bad_df["name"]) == ["", "a.wav", "a.wav", "b.flac", "b.wav", "c.wav"]
+
+
+def test_names_in_a_csv_keep_their_endings(tmp_path, write_audio):
+    write_audio(tmp_path / "a.wav")
+    write_audio(tmp_path / "a.flac")
+    (tmp_path / "L.CSV").write_text('path,text\na.wav,"one, two"\na.flac,three\n')
+    assert paths.find_speech(tmp_path / "L.CSV") == tmp_path / "L.CSV"
+    utterances_df, bad_df = index(tmp_path / "L.CSV")
+    assert bad_df.empty and dict(zip(utterances_df["name"], utterances_df["text"], strict=True)) == {
+        "a.flac": "three",
+        "a.wav": "one two",
+    }
 
 
 def test_what_was_read_once_is_not_read_again_until_it_changes(corpus, write_audio, monkeypatch):
