@@ -168,7 +168,7 @@ def _length_or_error(path):
         return 0, str(error)
 
 
-def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds=30.0):
+def select_utterances(utterances_df, num_frames, *, max_seconds, min_seconds=0.3):
     """The utterances that a model with CTC can be trained on, and the others with the reason.
 
     CTC needs an output frame for each character, and one more between two that are the same.
@@ -176,8 +176,8 @@ def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds
     Args:
         utterances_df: from `index_utterances`.
         num_frames: gives the number of a model's output frames for a number of samples.
-        min_seconds: a shorter recording is left out.
-        max_seconds: a longer one, too; the longest of a batch decides what all of it costs.
+        max_seconds: a longer recording is left out; the longest of a batch decides what all of it costs.
+        min_seconds: a shorter one, too.
 
     Returns:
         Two frames: the rows of the first kind, and `name, path, error` of the others.
@@ -191,7 +191,7 @@ def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds
         )
 
     def error(name, text, num_samples):
-        seconds, frames, wanted = num_samples / SAMPLE_RATE, num_frames(num_samples), min_ctc_frames(text)
+        seconds, frames, wanted = num_samples / SAMPLE_RATE, int(num_frames(num_samples)), min_ctc_frames(text)
         if not min_seconds <= seconds <= max_seconds:
             return f"{name}: must last {min_seconds:g} to {max_seconds:g} s. Received: {seconds:.2f} s"
         if frames < wanted:

@@ -336,16 +336,24 @@ def test_selection_leaves_out_what_is_too_long_too_short_or_has_too_few_frames()
         ("lacks", "hello", 4 * 320),
         ("good", "good", 16_000),
     )
-    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, min_seconds=0.08)
+    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, max_seconds=30, min_seconds=0.08)
     assert list(kept_df["name"]) == ["short", "fits", "good"] and list(kept_df) == list(utterances_df)
     assert list(left_out_df) == ["name", "path", "error"]
     assert list(left_out_df["error"]) == [
         "long: must last 0.08 to 30 s. Received: 35.00 s",
         "lacks: must have the 6 output frames that CTC needs for its text. Received: 5",
     ]
-    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of)
+    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, max_seconds=17.5)
     assert list(kept_df["name"]) == ["good"]
-    assert left_out_df["error"][0] == "short: must last 0.3 to 30 s. Received: 0.10 s"
+    assert left_out_df["error"][0] == "short: must last 0.3 to 17.5 s. Received: 0.10 s"
+
+
+def test_frames_are_whole():
+    kept_df, left_out_df = utterances.select_utterances(
+        frame_of(("fits", "ab", 16_000), ("lacks", "abc", 16_000)), lambda num_samples: 2.9, max_seconds=3
+    )
+    assert list(kept_df["name"]) == ["fits"]
+    assert left_out_df["error"][0] == "lacks: must have the 3 output frames that CTC needs for its text. Received: 2"
 
 
 @pytest.mark.parametrize("num_frames", [5, 6, 7])
@@ -357,7 +365,9 @@ def test_ctc_can_spell_what_is_kept(num_frames):
         kept = grid[np.flatnonzero(np.diff(grid, prepend=-1))]
         spelled.add("".join(" ab"[symbol] for symbol in kept[kept > 0]))
     for text in ("abab", "aabb", "aaab", "aaaa", "ababab", "aabbab"):
-        kept_df, _ = utterances.select_utterances(frame_of((text, text, 16_000)), lambda num_samples: num_frames)
+        kept_df, _ = utterances.select_utterances(
+            frame_of((text, text, 16_000)), lambda num_samples: num_frames, max_seconds=1
+        )
         assert (len(kept_df) == 1) == (text in spelled)
 
 
@@ -368,7 +378,7 @@ def test_selection_needs_seconds_in_order(low, high):
 
 
 def test_nothing_to_select_from():
-    kept_df, left_out_df = utterances.select_utterances(frame_of(), frames_of)
+    kept_df, left_out_df = utterances.select_utterances(frame_of(), frames_of, max_seconds=30)
     assert kept_df.empty and left_out_df.empty
 
 
@@ -432,4 +442,4 @@ def test_real_recordings(speech_dir):
     if len(frames) == 400:  # of dev-clean, those of at most three seconds
         assert len(speakers) == 39 and round(sum(frames.values()) / 16_000) == 999
         assert held_out == {"6319", "6345", "7850", "7976", "8297", "8842"}
-        assert len(utterances.select_utterances(utterances_df, frames_of)[0]) == 400
+        assert len(utterances.select_utterances(utterances_df, frames_of, max_seconds=3)[0]) == 400
