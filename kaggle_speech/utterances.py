@@ -205,16 +205,27 @@ def split_speakers(utterances_df, num_val_speakers=6):
     """The utterances with `split` set to `train` or `val`, so that no speaker is in both.
 
     Held out are the speakers with the highest ids, as numbers where all of them are numbers: the same ones
-    every time, and whoever adds utterances of them.
+    every time, and whoever adds utterances of them. Where `split` says `train` and `val` already, and at most `test`
+    beside them, it is someone's own and stays as it is, whoever speaks.
 
     Args:
         utterances_df: from `index_utterances`.
         num_val_speakers: how many are held out.
 
     Raises:
-        ValueError: there are too few speakers for both splits.
+        ValueError: there are no utterances, one has no speaker, or there are too few speakers for both splits.
     """
+    if utterances_df.empty:
+        raise ValueError("there must be utterances to split. Received: none")
+    if {"train", "val"} <= set(utterances_df["split"]) <= {"train", "val", "test"}:
+        return utterances_df
     speakers = set(utterances_df["speaker"])
+    if "" in speakers:
+        raise ValueError(
+            "every utterance must have a speaker, so that some can be held out: fill the column `speaker` of the list, "
+            "or its column `split` with `train` and `val`. "
+            f"Received: {(utterances_df['speaker'] == '').sum()} of {len(utterances_df)} utterances without"
+        )
     if not 1 <= num_val_speakers < len(speakers):
         raise ValueError(
             "`num_val_speakers` must be at least 1 and below the number of speakers. "

@@ -394,11 +394,49 @@ def test_the_speakers_with_the_highest_ids_are_held_out(speakers, held_out):
     assert set(utterances_df["split"]) == {"dev-clean"}  # the frame that was given stays
 
 
-@pytest.mark.parametrize(("num_speakers", "num_val"), [(1, 1), (6, 6), (3, 6), (0, 6), (5, 0), (5, -1)])
+@pytest.mark.parametrize(("num_speakers", "num_val"), [(1, 1), (6, 6), (3, 6), (5, 0), (5, -1)])
 def test_both_splits_need_speakers(num_speakers, num_val):
-    utterances_df = pd.DataFrame({"speaker": [str(number) for number in range(num_speakers)]}, dtype=object)
+    utterances_df = pd.DataFrame({"speaker": [str(number) for number in range(num_speakers)], "split": "dev-clean"})
     with pytest.raises(ValueError, match=rf"below the number of speakers. Received: {num_val} of {num_speakers}$"):
         utterances.split_speakers(utterances_df, num_val)
+
+
+def test_someones_own_split_stays(tmp_path, write_audio):
+    """In any number of speakers, known or not, and whatever `num_val_speakers` says."""
+    rows = [("a.wav", "one", "train"), ("b.wav", "two", "train"), ("c.wav", "three", "val"), ("d.wav", "four", "test")]
+    for path, *_ in rows:
+        write_audio(tmp_path / path)
+    for number in (3, 4):
+        pd.DataFrame(rows[:number], columns=["path", "text", "split"]).to_csv(tmp_path / "list.csv", index=False)
+        utterances_df, _ = index(tmp_path / "list.csv")
+        split_df = utterances.split_speakers(utterances_df, 6)
+        assert list(split_df["split"]) == [split for *_, split in rows[:number]]
+        pd.testing.assert_frame_equal(split_df, utterances_df)
+
+
+def test_what_was_split_stays_split():
+    utterances_df = pd.DataFrame({"speaker": ["1", "2", "3"], "split": "dev-clean"})
+    split_df = utterances.split_speakers(utterances_df, 1)
+    pd.testing.assert_frame_equal(utterances.split_speakers(split_df, 2), split_df)
+
+
+@pytest.mark.parametrize("splits", [["train"] * 3, ["val"] * 3, ["train", "val", "dev-clean"], ["train", "val", ""]])
+def test_other_splits_give_way_to_that_of_the_speakers(splits):
+    utterances_df = pd.DataFrame({"speaker": ["3", "1", "2"], "split": splits})
+    assert list(utterances.split_speakers(utterances_df, 1)["split"]) == ["val", "train", "train"]
+
+
+@pytest.mark.parametrize(("speakers", "received"), [(["", ""], "2 of 2"), (["1", "", "2"], "1 of 3")])
+def test_utterances_without_speakers_cannot_be_split(speakers, received):
+    utterances_df = pd.DataFrame({"speaker": speakers, "split": ""})
+    message = rf"column `speaker` of the list, or its column `split` with `train` and `val`. Received: {received} utt"
+    with pytest.raises(ValueError, match=message):
+        utterances.split_speakers(utterances_df)
+
+
+def test_nothing_cannot_be_split():
+    with pytest.raises(ValueError, match=r"there must be utterances to split. Received: none"):
+        utterances.split_speakers(frame_of())
 
 
 def test_fingerprint_follows_what_is_said_not_where_it_lies(corpus, write_audio):
