@@ -8,6 +8,7 @@ takes the utterances from standard input and streams their samples to standard o
 
 import ctypes
 import json
+import numbers
 import os
 import struct
 import subprocess
@@ -49,6 +50,25 @@ def espeak_paths():
             "speech can be rendered only where espeak-ng is installed: pip install espeakng-loader"
         ) from error
     return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+
+
+def check_numbers(name, number, lowest, highest, seed):
+    """How much is to be rendered, and from which seed.
+
+    Args:
+        name: of the argument that says how much.
+        number: its value.
+        lowest: that it may be.
+        highest: that it may be.
+        seed: of the caller's generator.
+
+    Raises:
+        ValueError: a number is not whole or out of range.
+    """
+    if not isinstance(number, numbers.Integral) or not lowest <= number <= highest:
+        raise ValueError(f"`{name}` must be a whole number, {lowest} to {highest}. Received: {number!r}")
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
 
 
 def voice_variants():

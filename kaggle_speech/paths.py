@@ -208,7 +208,7 @@ def find_speech(source=None):
     """
     if source is not None:
         path = Path(source).expanduser().absolute()
-        if has_speech(path) or (path.suffix == ".csv" and path.is_file()):
+        if has_speech(path) or (path.suffix.lower() == ".csv" and path.is_file()):
             return path
         raise FileNotFoundError(
             f"`source` must name a folder with <split>/<speaker>/<chapter>/*{TRANSCRIPT_SUFFIX} or a CSV file. "

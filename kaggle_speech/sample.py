@@ -8,7 +8,6 @@ import contextlib
 import functools
 import hashlib
 import itertools
-import numbers
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,15 @@ import numpy as np
 from kaggle_speech.acoustics import background_noises, record, rms, spoken_waveform
 from kaggle_speech.atomic import make_folder
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, write_wav
-from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, Utterance, draw_utterances, render_speech, voice_variants
+from kaggle_speech.espeak import (
+    ACCENTS,
+    VOICE_SAMPLE_RATE,
+    Utterance,
+    check_numbers,
+    draw_utterances,
+    render_speech,
+    voice_variants,
+)
 from kaggle_speech.labels import (
     BACKGROUND_NOISE_DIR,
     COMMANDS,
@@ -206,10 +213,7 @@ def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
 
     Source: layout and lists of Speech Commands (P. Warden, arXiv 1804.03209) and of the competition.
     """
-    if not isinstance(num_clips, numbers.Integral) or not MIN_CLIPS <= num_clips <= MAX_CLIPS:
-        raise ValueError(f"`num_clips` must be a whole number, {MIN_CLIPS} to {MAX_CLIPS}. Received: {num_clips!r}")
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
+    check_numbers("num_clips", num_clips, MIN_CLIPS, MAX_CLIPS, seed)
     settings = {"made_by": __name__, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
     render = functools.partial(_render, num_clips=int(num_clips), seed=int(seed), progress=progress)
     return make_folder(out_dir, _SETTINGS_NAME, settings, render)

@@ -6,7 +6,6 @@ level, in its own room and noise. It shows that every step works, never how good
 
 import contextlib
 import functools
-import numbers
 
 import numpy as np
 
@@ -14,7 +13,14 @@ from kaggle_speech import paths
 from kaggle_speech.acoustics import background_noises, record_at, rms, spoken_waveform
 from kaggle_speech.atomic import make_folder
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.espeak import ACCENTS, VOICE_SAMPLE_RATE, draw_utterances, render_speech, voice_variants
+from kaggle_speech.espeak import (
+    ACCENTS,
+    VOICE_SAMPLE_RATE,
+    check_numbers,
+    draw_utterances,
+    render_speech,
+    voice_variants,
+)
 from kaggle_speech.progress import progress_bar
 
 MIN_UTTERANCES, MAX_UTTERANCES = 24, 5_000
@@ -144,11 +150,7 @@ def render_sentences(out_dir, num_utterances=400, seed=0, *, progress=True):
 
     Source: layout of LibriSpeech (V. Panayotov et al., ICASSP 2015).
     """
-    if not isinstance(num_utterances, numbers.Integral) or not MIN_UTTERANCES <= num_utterances <= MAX_UTTERANCES:
-        bounds = f"{MIN_UTTERANCES} to {MAX_UTTERANCES}"
-        raise ValueError(f"`num_utterances` must be a whole number, {bounds}. Received: {num_utterances!r}")
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
+    check_numbers("num_utterances", num_utterances, MIN_UTTERANCES, MAX_UTTERANCES, seed)
     arguments = {"num_utterances": int(num_utterances), "seed": int(seed)}
     settings = {"made_by": __name__, "version": SENTENCES_VERSION, **arguments}
     render = functools.partial(_render, **arguments, progress=progress)

@@ -24,20 +24,22 @@ def plot_error_rates(history_df, ax=None):
 
 
 def plot_posteriors(log_probabilities, duration_s, ax=None, min_probability=0.05):
-    """How probable each character is in each frame, a row each; those that never are, are left out.
+    """How probable each character is in each frame, a row each below that of the blank.
 
     Shape: `(frames, len(ALPHABET))`, natural log.
 
     Args:
         duration_s: of all frames.
-        min_probability: that a character must have in some frame.
+        min_probability: that a character must have in some frame, else it is left out.
     """
     ax = ax or plt.gca()
     probabilities = np.exp(log_probabilities)
-    rows = [index for index in range(len(ALPHABET)) if probabilities[:, index].max() >= min_probability]
+    is_shown = probabilities.max(axis=0, initial=0) >= min_probability
+    is_shown[BLANK_INDEX] = True
+    rows = np.flatnonzero(is_shown)
     options = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
     ax.imshow(probabilities[:, rows].T, extent=(0, duration_s, len(rows), 0), **options)
-    ax.axhline(rows.index(BLANK_INDEX) + 1 if BLANK_INDEX in rows else 0, color="white", linewidth=0.5)
+    ax.axhline(1, color="white", linewidth=0.5)
     labels = [_SHOWN.get(ALPHABET[index], ALPHABET[index]) for index in rows]
     ax.set(yticks=np.arange(len(rows)) + 0.5, yticklabels=labels, xlabel="s")
     return ax

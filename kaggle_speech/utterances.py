@@ -32,7 +32,7 @@ def index_utterances(source, *, progress=True):
         source: a folder in LibriSpeech's layout, `<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` (or
             .wav) with `<speaker>-<chapter>.trans.txt` beside it: the root, the folder that holds a `LibriSpeech`, or
             that of one split. Or a CSV with the columns `path, text`, and `speaker` and `split` where they are known;
-            paths are absolute, or relative to its folder.
+            paths are absolute, or relative to its folder, and are the names, too.
         progress: show a progress bar.
 
     Returns:
@@ -45,7 +45,7 @@ def index_utterances(source, *, progress=True):
     Source: V. Panayotov et al., LibriSpeech, ICASSP 2015.
     """
     source = Path(source).expanduser().absolute()
-    listed_df = _read_manifest(source) if source.suffix == ".csv" else _read_folder(source)
+    listed_df = _read_manifest(source) if source.suffix.lower() == ".csv" else _read_folder(source)
     listed_df = listed_df.sort_values(["name", "path"], ignore_index=True)
     is_repeated = listed_df["name"].duplicated(keep=False)
     columns = (*(listed_df[column] for column in ("name", "path", "text")), is_repeated)
@@ -95,17 +95,22 @@ def _read_folder(folder):
 
 
 def _read_manifest(csv_path):
-    """The rows of a CSV; a name is the path as it is written there, without its ending."""
+    """The rows of a CSV; a name is the path as it is written there."""
     try:
         listed_df = pd.read_csv(csv_path, dtype=str, keep_default_na=False, encoding_errors="replace")
+        if not isinstance(listed_df.index, pd.RangeIndex):  # pandas takes the first of too many for the name of the row
+            raise ValueError(f"more values than columns in line 2, that of {listed_df.index[0]!r}")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{csv_path}: must be a CSV with the columns `path` and `text`. Received: {error}") from error
+        raise ValueError(
+            f"{csv_path}: must be a CSV with the columns `path` and `text`, a text with commas in double quotes. "
+            f"Received: {error}"
+        ) from error
     if not {"path", "text"} <= {*listed_df} or listed_df.empty:
         raise ValueError(
             f"{csv_path}: must have rows with `path` and `text`. Received: {len(listed_df)} of {[*listed_df]}"
         )
     return listed_df.assign(
-        name=[os.path.splitext(path)[0] for path in listed_df["path"]],
+        name=listed_df["path"],
         path=[str(csv_path.parent / path) for path in listed_df["path"]],
         speaker=listed_df.get("speaker", ""),
         split=listed_df.get("split", ""),
@@ -163,7 +168,7 @@ def _length_or_error(path):
         return 0, str(error)
 
 
-def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds=30.0):
+def select_utterances(utterances_df, num_frames, *, max_seconds, min_seconds=0.3):
     """The utterances that a model with CTC can be trained on, and the others with the reason.
 
     CTC needs an output frame for each character, and one more between two that are the same.
@@ -171,8 +176,8 @@ def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds
     Args:
         utterances_df: from `index_utterances`.
         num_frames: gives the number of a model's output frames for a number of samples.
-        min_seconds: a shorter recording is left out.
-        max_seconds: a longer one, too; the longest of a batch decides what all of it costs.
+        max_seconds: a longer recording is left out; the longest of a batch decides what all of it costs.
+        min_seconds: a shorter one, too.
 
     Returns:
         Two frames: the rows of the first kind, and `name, path, error` of the others.
@@ -186,7 +191,7 @@ def select_utterances(utterances_df, num_frames, *, min_seconds=0.3, max_seconds
         )
 
     def error(name, text, num_samples):
-        seconds, frames, wanted = num_samples / SAMPLE_RATE, num_frames(num_samples), min_ctc_frames(text)
+        seconds, frames, wanted = num_samples / SAMPLE_RATE, int(num_frames(num_samples)), min_ctc_frames(text)
         if not min_seconds <= seconds <= max_seconds:
             return f"{name}: must last {min_seconds:g} to {max_seconds:g} s. Received: {seconds:.2f} s"
         if frames < wanted:
@@ -200,16 +205,27 @@ def split_speakers(utterances_df, num_val_speakers=6):
     """The utterances with `split` set to `train` or `val`, so that no speaker is in both.
 
     Held out are the speakers with the highest ids, as numbers where all of them are numbers: the same ones
-    every time, and whoever adds utterances of them.
+    every time, and whoever adds utterances of them. Where `split` says `train` and `val` already, and at most `test`
+    beside them, it is someone's own and stays as it is, whoever speaks.
 
     Args:
         utterances_df: from `index_utterances`.
         num_val_speakers: how many are held out.
 
     Raises:
-        ValueError: there are too few speakers for both splits.
+        ValueError: there are no utterances, one has no speaker, or there are too few speakers for both splits.
     """
+    if utterances_df.empty:
+        raise ValueError("there must be utterances to split. Received: none")
+    if {"train", "val"} <= set(utterances_df["split"]) <= {"train", "val", "test"}:
+        return utterances_df
     speakers = set(utterances_df["speaker"])
+    if "" in speakers:
+        raise ValueError(
+            "every utterance must have a speaker, so that some can be held out: fill the column `speaker` of the list, "
+            "or its column `split` with `train` and `val`. "
+            f"Received: {(utterances_df['speaker'] == '').sum()} of {len(utterances_df)} utterances without"
+        )
     if not 1 <= num_val_speakers < len(speakers):
         raise ValueError(
             "`num_val_speakers` must be at least 1 and below the number of speakers. "

@@ -16,6 +16,7 @@ import pytest
 from nbclient import NotebookClient
 
 from kaggle_speech import paths
+from kaggle_speech.sentences import render_sentences
 from kaggle_speech.submission import check_submission
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -86,6 +87,7 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
 
 
 def test_they_run_in_order_on_the_sample(sample_dir, output_dir, monkeypatch):
+    render_sentences(sample_dir / paths.LIBRISPEECH, 60, progress=False)  # else real ones elsewhere would be found
     monkeypatch.delenv("MPLBACKEND")  # figures are to end up in the notebook
     monkeypatch.setenv(paths.DATA_VARIABLE, str(sample_dir))
     for path in NOTEBOOKS:

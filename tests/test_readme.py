@@ -36,6 +36,10 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
+def test_nothing_is_left_to_be_filled_in():
+    assert not re.findall(r"\b[A-Z_]+_HERE\b|\bTODO\b|\bTBD\b", README)
+
+
 def test_requirements_and_package_agree():
     """The same lower bounds in both files, and a tested version for each that meets them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -44,7 +44,7 @@ def test_they_are_read_as_real_ones_are(rendered):
     assert set(counts.index) == {str(number) for number in range(1, 9)} and set(counts) == {13}
     seconds = utterances_df["num_samples"] / 16_000
     assert seconds.between(0.7, 5).all() and (seconds <= 3).mean() > 0.9
-    kept_df, _ = utterances.select_utterances(utterances_df, lambda num_samples: num_samples // 320)
+    kept_df, _ = utterances.select_utterances(utterances_df, lambda num_samples: num_samples // 320, max_seconds=5)
     assert len(kept_df) == NUM_UTTERANCES
     val_df = utterances.split_speakers(utterances_df).query("split == 'val'")
     assert set(val_df["speaker"]) == {"3", "4", "5", "6", "7", "8"}

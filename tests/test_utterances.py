@@ -123,9 +123,9 @@ def test_a_csv_lists_files_wherever_they_are(corpus, write_audio, tmp_path):
     utterances_df, bad_df = index(csv_path)
     assert bad_df.empty
     rows = {row["name"]: row for row in utterances_df.to_dict("records")}
-    assert set(rows) == {"mine/a", str(tmp_path / "other/a")}
-    assert (rows["mine/a"]["text"], rows["mine/a"]["num_samples"]) == ("yes", 8_000)
-    assert (rows["mine/a"]["speaker"], rows["mine/a"]["split"]) == ("", "")
+    mine = rows.pop("mine/a.wav")
+    assert (mine["text"], mine["num_samples"], mine["speaker"], mine["split"]) == ("yes", 8_000, "", "")
+    assert set(rows) == {str(tmp_path / "other/a.wav")}
     whole_df, _ = index(corpus)
     whole_df.to_csv(csv_path, index=False)
     listed_df, _ = index(csv_path)
@@ -137,7 +137,10 @@ def test_a_csv_lists_files_wherever_they_are(corpus, write_audio, tmp_path):
     ("line", "message"),
     [
         ("84-7-0009 NO SOUND\n", r"^84-7-0009: a transcript must have audio.*Received: no file .*84-7-0009.flac$"),
-        ("84-7-0003 ROOM 12\n", r"^84-7-0003: a transcript must be words of .* numbers must be spelled out.* 1 2 in"),
+        (
+            "84-7-0003 ROOM 12\n",
+            r"^84-7-0003: a transcript must be words of .* numbers and signs .* spelled out.* 1 2 in",
+        ),
         ("84-7-0003 ПРИВЕТ\n", r"^84-7-0003: a transcript must be words of the letters a to z"),
         ("84-7-0003\n", r"^84-7-0003: a transcript must hold words. Received: ''$"),
         ("84-7-0003 -- ...\n", r"^84-7-0003: a transcript must hold words. Received: '-- ...'$"),
@@ -245,6 +248,18 @@ def test_a_folder_without_speech_is_an_error(tmp_path, make_data):
         ('path,text\n"a', "must be a CSV with the columns `path` and `text`"),
         ("path,text\n", r"must have rows with `path` and `text`. Received: 0 of \['path', 'text'\]"),
         ("path,label\na.wav,yes\n", r"must have rows with `path` and `text`. Received: 1 of \['path', 'label'\]"),
+        (
+            "path,text\na.wav,one, two\nb.wav,three\n",
+            "must be a CSV .* commas in double quotes.*than columns in line 2, .* 'a.wav'$",
+        ),
+        (
+            "path,text\na.wav,1,2,3\n",
+            r"must be a CSV .* commas in double quotes.*than columns in line 2, .* \('a.wav', '1'\)$",
+        ),
+        (
+            "path,text\na.wav,one\nb.wav,two, three\n",
+            "must be a CSV .* commas in double quotes.* Expected 2 fields in line 3, saw 3",
+        ),
         (None, "must be a CSV .* Received: .*No such file"),
     ],
 )
@@ -261,7 +276,19 @@ def test_rows_of_a_csv_that_cannot_be_used(tmp_path, write_audio):
     (tmp_path / "list.csv").write_bytes(b"path,text\na.wav,NA\na.wav,two\nb.wav,caf\xe9\nc.wav,three\n,four\nb.flac,\n")
     utterances_df, bad_df = index(tmp_path / "list.csv")
     assert utterances_df.empty and list(utterances_df) == [*["name", "path", "text", "speaker", "split", "num_samples"]]
-    assert list(bad_df["name"]) == ["", "a", "a", "b", "b", "c"]
+    assert list(bad_df["name"]) == ["", "a.wav", "a.wav", "b.flac", "b.wav", "c.wav"]
+
+
+def test_names_in_a_csv_keep_their_endings(tmp_path, write_audio):
+    write_audio(tmp_path / "a.wav")
+    write_audio(tmp_path / "a.flac")
+    (tmp_path / "L.CSV").write_text('path,text\na.wav,"one, two"\na.flac,three\n')
+    assert paths.find_speech(tmp_path / "L.CSV") == tmp_path / "L.CSV"
+    utterances_df, bad_df = index(tmp_path / "L.CSV")
+    assert bad_df.empty and dict(zip(utterances_df["name"], utterances_df["text"], strict=True)) == {
+        "a.flac": "three",
+        "a.wav": "one two",
+    }
 
 
 def test_what_was_read_once_is_not_read_again_until_it_changes(corpus, write_audio, monkeypatch):
@@ -309,16 +336,24 @@ def test_selection_leaves_out_what_is_too_long_too_short_or_has_too_few_frames()
         ("lacks", "hello", 4 * 320),
         ("good", "good", 16_000),
     )
-    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, min_seconds=0.08)
+    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, max_seconds=30, min_seconds=0.08)
     assert list(kept_df["name"]) == ["short", "fits", "good"] and list(kept_df) == list(utterances_df)
     assert list(left_out_df) == ["name", "path", "error"]
     assert list(left_out_df["error"]) == [
         "long: must last 0.08 to 30 s. Received: 35.00 s",
         "lacks: must have the 6 output frames that CTC needs for its text. Received: 5",
     ]
-    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of)
+    kept_df, left_out_df = utterances.select_utterances(utterances_df, frames_of, max_seconds=17.5)
     assert list(kept_df["name"]) == ["good"]
-    assert left_out_df["error"][0] == "short: must last 0.3 to 30 s. Received: 0.10 s"
+    assert left_out_df["error"][0] == "short: must last 0.3 to 17.5 s. Received: 0.10 s"
+
+
+def test_frames_are_whole():
+    kept_df, left_out_df = utterances.select_utterances(
+        frame_of(("fits", "ab", 16_000), ("lacks", "abc", 16_000)), lambda num_samples: 2.9, max_seconds=3
+    )
+    assert list(kept_df["name"]) == ["fits"]
+    assert left_out_df["error"][0] == "lacks: must have the 3 output frames that CTC needs for its text. Received: 2"
 
 
 @pytest.mark.parametrize("num_frames", [5, 6, 7])
@@ -330,7 +365,9 @@ def test_ctc_can_spell_what_is_kept(num_frames):
         kept = grid[np.flatnonzero(np.diff(grid, prepend=-1))]
         spelled.add("".join(" ab"[symbol] for symbol in kept[kept > 0]))
     for text in ("abab", "aabb", "aaab", "aaaa", "ababab", "aabbab"):
-        kept_df, _ = utterances.select_utterances(frame_of((text, text, 16_000)), lambda num_samples: num_frames)
+        kept_df, _ = utterances.select_utterances(
+            frame_of((text, text, 16_000)), lambda num_samples: num_frames, max_seconds=1
+        )
         assert (len(kept_df) == 1) == (text in spelled)
 
 
@@ -341,7 +378,7 @@ def test_selection_needs_seconds_in_order(low, high):
 
 
 def test_nothing_to_select_from():
-    kept_df, left_out_df = utterances.select_utterances(frame_of(), frames_of)
+    kept_df, left_out_df = utterances.select_utterances(frame_of(), frames_of, max_seconds=30)
     assert kept_df.empty and left_out_df.empty
 
 
@@ -357,11 +394,49 @@ def test_the_speakers_with_the_highest_ids_are_held_out(speakers, held_out):
     assert set(utterances_df["split"]) == {"dev-clean"}  # the frame that was given stays
 
 
-@pytest.mark.parametrize(("num_speakers", "num_val"), [(1, 1), (6, 6), (3, 6), (0, 6), (5, 0), (5, -1)])
+@pytest.mark.parametrize(("num_speakers", "num_val"), [(1, 1), (6, 6), (3, 6), (5, 0), (5, -1)])
 def test_both_splits_need_speakers(num_speakers, num_val):
-    utterances_df = pd.DataFrame({"speaker": [str(number) for number in range(num_speakers)]}, dtype=object)
+    utterances_df = pd.DataFrame({"speaker": [str(number) for number in range(num_speakers)], "split": "dev-clean"})
     with pytest.raises(ValueError, match=rf"below the number of speakers. Received: {num_val} of {num_speakers}$"):
         utterances.split_speakers(utterances_df, num_val)
+
+
+def test_someones_own_split_stays(tmp_path, write_audio):
+    """In any number of speakers, known or not, and whatever `num_val_speakers` says."""
+    rows = [("a.wav", "one", "train"), ("b.wav", "two", "train"), ("c.wav", "three", "val"), ("d.wav", "four", "test")]
+    for path, *_ in rows:
+        write_audio(tmp_path / path)
+    for number in (3, 4):
+        pd.DataFrame(rows[:number], columns=["path", "text", "split"]).to_csv(tmp_path / "list.csv", index=False)
+        utterances_df, _ = index(tmp_path / "list.csv")
+        split_df = utterances.split_speakers(utterances_df, 6)
+        assert list(split_df["split"]) == [split for *_, split in rows[:number]]
+        pd.testing.assert_frame_equal(split_df, utterances_df)
+
+
+def test_what_was_split_stays_split():
+    utterances_df = pd.DataFrame({"speaker": ["1", "2", "3"], "split": "dev-clean"})
+    split_df = utterances.split_speakers(utterances_df, 1)
+    pd.testing.assert_frame_equal(utterances.split_speakers(split_df, 2), split_df)
+
+
+@pytest.mark.parametrize("splits", [["train"] * 3, ["val"] * 3, ["train", "val", "dev-clean"], ["train", "val", ""]])
+def test_other_splits_give_way_to_that_of_the_speakers(splits):
+    utterances_df = pd.DataFrame({"speaker": ["3", "1", "2"], "split": splits})
+    assert list(utterances.split_speakers(utterances_df, 1)["split"]) == ["val", "train", "train"]
+
+
+@pytest.mark.parametrize(("speakers", "received"), [(["", ""], "2 of 2"), (["1", "", "2"], "1 of 3")])
+def test_utterances_without_speakers_cannot_be_split(speakers, received):
+    utterances_df = pd.DataFrame({"speaker": speakers, "split": ""})
+    message = rf"column `speaker` of the list, or its column `split` with `train` and `val`. Received: {received} utt"
+    with pytest.raises(ValueError, match=message):
+        utterances.split_speakers(utterances_df)
+
+
+def test_nothing_cannot_be_split():
+    with pytest.raises(ValueError, match=r"there must be utterances to split. Received: none"):
+        utterances.split_speakers(frame_of())
 
 
 def test_fingerprint_follows_what_is_said_not_where_it_lies(corpus, write_audio):
@@ -405,4 +480,4 @@ def test_real_recordings(speech_dir):
     if len(frames) == 400:  # of dev-clean, those of at most three seconds
         assert len(speakers) == 39 and round(sum(frames.values()) / 16_000) == 999
         assert held_out == {"6319", "6345", "7850", "7976", "8297", "8842"}
-        assert len(utterances.select_utterances(utterances_df, frames_of)[0]) == 400
+        assert len(utterances.select_utterances(utterances_df, frames_of, max_seconds=3)[0]) == 400
