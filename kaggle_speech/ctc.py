@@ -135,7 +135,8 @@ class BeamDecoder(Decoder):
         beam_width: hypotheses that are kept, 1 or more.
         language_model: None, or what has `order` and `log_probability(context, character)`, such as `ngram.NGram`.
         lm_weight: of its log-probabilities; those of the network have 1.
-        insertion_bonus: added for each character, because a language model makes every further one less probable.
+        insertion_bonus: added to its log-probability of each character, or every further one would make a text less
+            probable; 2.0 is about what an average one costs.
         min_character_logp: characters below it are not tried in a frame.
         max_gap: hypotheses are dropped whose log-probability is this much below the best one's.
         max_wait_frames: after that many frames a character is settled even if not all hypotheses have it; 40 are 1 s at
@@ -153,7 +154,7 @@ class BeamDecoder(Decoder):
         language_model=None,
         *,
         lm_weight=0.5,
-        insertion_bonus=0.0,
+        insertion_bonus=2.0,
         min_character_logp=-7.0,
         max_gap=15.0,
         max_wait_frames=40,
@@ -187,8 +188,8 @@ class BeamDecoder(Decoder):
 
     def _bonus(self, text, character):
         if not self.language_model:
-            return self.insertion_bonus
-        return self.lm_weight * self.language_model.log_probability(text, character) + self.insertion_bonus
+            return 0.0
+        return self.lm_weight * (self.language_model.log_probability(text, character) + self.insertion_bonus)
 
     def _end_bonus(self, text):
         if not self.language_model or text[-1:] in ("", " "):

@@ -124,7 +124,8 @@ z, every {step_ms:g} ms. Weights are stored in 16 bits. `ngram.json` counts whic
 training transcripts.
 
 - **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
-  {val}. Training speakers: {train}.
+  {val}.
+  Training speakers, whose texts the language model knows: {train}.
 - **Recipe** `{recipe}`
 - **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
 - **Versions** {versions}; training took {training_minutes} minutes.

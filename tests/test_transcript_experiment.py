@@ -140,7 +140,7 @@ def test_bad_recipes(spoken_df, tmp_path):
         transcript_experiment.train_transcriber(TranscriptRecipe(num_val_speakers=99), spoken_df, tmp_path / "run")
     wrong = {"precision": "int8", "batch_size": 0, "num_epochs": -1, "average_epochs": 0, "warmup_fraction": 1}
     for name, value in (wrong | {"speed_fraction": 1.0, "gain_db": -3, "weight_decay": -1}).items():
-        with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}={value!r}"):
+        with pytest.raises(ValueError, match=rf"`{name}` must .*Received: {name}={value!r}"):
             TranscriptRecipe(**{name: value})
     with pytest.raises(ValueError, match=r"at most 0.5 s \(`max_seconds`\).*\n.*must last 0.3 to 0.5 s. Received: "):
         recipe = dataclasses.replace(TINY, max_seconds=0.5)
