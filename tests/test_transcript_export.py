@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 import pytest
 
-from kaggle_speech import engines, export, ngram, paths, runs, transcript_export
+from kaggle_speech import engines, export, ngram, paths, runs, transcript_export, utterances
 from kaggle_speech.alphabet import ALPHABET
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.models import build_model
 from kaggle_speech.models.resnet_ctc import OUTPUT_STEP, SPEC, num_output_frames
 from kaggle_speech.runtimes import OnnxModel
+from kaggle_speech.transcript_evaluation import decoders, summarize, transcribe_utterances
 
 NAME = "resnet_ctc,num_filters=4,num_residual_blocks=1,num_units=8,num_recurrent_blocks=1"
 #: Of the utterances of each batch.
@@ -181,3 +182,17 @@ assert model.predict_on_batch(inputs).shape == (1, 41, 29)
 assert not {{"tensorflow", "keras", "pandas", "sklearn", "librosa", "onnx"}} & {{*sys.modules}}, sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_comes_with_the_package_is_what_its_card_says(speech_dir):
+    folder = paths.TRANSCRIBER_DIR
+    metrics, card = runs.read_json(folder / "metrics.json"), (folder / "README.md").read_text()
+    assert (folder / "model.onnx").stat().st_size < 2e6
+    transcriber = engines.load_transcriber()
+    utterances_df, _ = utterances.index_utterances(speech_dir, progress=False)
+    utterances_df = utterances.split_speakers(utterances_df, transcriber.num_val_speakers)
+    val_df = utterances_df[utterances_df["split"] == "val"]
+    found = summarize(transcribe_utterances(transcriber.model, val_df, decoders(transcriber.language_model)))
+    for way, expected in metrics["val"].items():
+        assert f"{way} CER {expected['cer']:.1%}, WER {expected['wer']:.1%}" in card
+        assert found[way]["cer"] == pytest.approx(expected["cer"], abs=0.01)  # its weights are stored in 16 bits
