@@ -6,12 +6,19 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as many workers as cores: more threads only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 
 from kaggle_speech import archives, paths
 from kaggle_speech.audio import write_wav
+
+
+def pytest_collection_modifyitems(items):
+    """The notebooks first: they take the longest, and one worker would be at them when the other has finished."""
+    items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
 
 
 @pytest.fixture(scope="session", autouse=True)
