@@ -8,7 +8,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 TRAINING := $(sort $(wildcard notebooks/0[1-7]_*.ipynb))
 
-.PHONY: run notebooks test setup clean
+.PHONY: run notebooks test setup clean clean-runs
 .DEFAULT_GOAL := run
 
 setup: .venv/installed
@@ -43,5 +43,17 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# What can be made again in minutes. The trainings in runs/ stay.
 clean:
-	rm -rf .venv runs data/sample
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache data/sample
+
+# What takes hours to make again.
+clean-runs:
+ifeq ($(CONFIRM),yes)
+	rm -rf runs
+else
+	@echo "make clean-runs removes runs/, with every training, figure and notebook page in it:"
+	@du -sh runs/* 2>/dev/null || echo "  (nothing)"
+	@echo "To go ahead: make clean-runs CONFIRM=yes"
+	@exit 1
+endif

@@ -136,9 +136,10 @@ def evaluate(args):
     from kaggle_speech import assessment, engines, report
 
     path = args.onnx or args.run
+    out_dir = Path(args.out or paths.evaluation_dir(path))
+    report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
     engine = engines.load_engine(path, args.engine)
     against = engines.load_engine(args.against) if args.against else None
-    out_dir = Path(args.out or paths.evaluation_dir(path))
     found = assessment.assess(engine, read_index(args.data)[0], against=against, seed=args.seed)
     page_path = report.write_report(found, out_dir, path.stem)
     _print_metrics(found.metrics)

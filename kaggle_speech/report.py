@@ -122,8 +122,24 @@ def _clip_caption(clip):
     )
 
 
+def refuse_run_folder(out_dir):
+    """Refuse to write a report into the folder of a run, whose numbers and tables have the same names.
+
+    Args:
+        out_dir: folder for a report.
+
+    Raises:
+        ValueError: the folder holds `run.json`.
+    """
+    if (Path(out_dir) / "run.json").exists():
+        raise ValueError(
+            f"`out_dir` must not be the folder of a run, such as its subfolder `evaluation`. Received: {out_dir}, "
+            "which holds run.json"
+        )
+
+
 def write_report(found, out_dir, name, progress=True):
-    """Write a folder: `metrics.json`, tables as CSV, figures as PNG, and `report.html`, which holds all of it.
+    """Write a folder: `evaluation.json`, tables as CSV, figures as PNG, and `report.html`, which holds all of it.
 
     Args:
         found: from `assessment.assess`.
@@ -133,8 +149,12 @@ def write_report(found, out_dir, name, progress=True):
 
     Returns:
         The path of the page.
+
+    Raises:
+        ValueError: `out_dir` is the folder of a run.
     """
     out_dir = Path(out_dir)
+    refuse_run_folder(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     _write_tables(found, out_dir)
     pictures = {}
@@ -145,7 +165,7 @@ def write_report(found, out_dir, name, progress=True):
             png = html_page.png_bytes(figure)
             (out_dir / f"{file}.png").write_bytes(png)
             pictures[file] = html_page.picture(png, FIGURES[file][2], file.replace("_", " "))
-    runs.write_json(out_dir / "metrics.json", found.metrics)
+    runs.write_json(out_dir / "evaluation.json", found.metrics)
     path = out_dir / "report.html"
     title = f"How well {name} hears"
     path.write_text(html_page.page(title, _introduction(found), _sections(found, pictures)), encoding="utf-8")

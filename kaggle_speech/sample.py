@@ -42,6 +42,8 @@ MIN_CLIPS, MAX_CLIPS = 300, 20_000
 #: Raised whenever the same arguments come to give other clips, so that an old sample is rendered again.
 SAMPLE_VERSION = 1
 
+#: Tells the folders of this module from everything else. Fixed: folders of earlier versions have it.
+MADE_BY = "kaggle_speech.sample"
 _SETTINGS_NAME = "sample.json"
 _CLIPS_PER_SPEAKER = 6
 _MAX_TAKES = 3  # of one word by one speaker
@@ -214,6 +216,6 @@ def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
     Source: layout and lists of Speech Commands (P. Warden, arXiv 1804.03209) and of the competition.
     """
     check_numbers("num_clips", num_clips, MIN_CLIPS, MAX_CLIPS, seed)
-    settings = {"made_by": __name__, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
+    settings = {"made_by": MADE_BY, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
     render = functools.partial(_render, num_clips=int(num_clips), seed=int(seed), progress=progress)
     return make_folder(out_dir, _SETTINGS_NAME, settings, render)

@@ -57,7 +57,7 @@ def evaluate_transcriber(args):
     print(f"{len(utterances_df)} utterances of {utterances_df['speaker'].nunique()} speakers")
     ways = transcript_evaluation.decoders(transcriber.language_model)
     transcripts_df = transcript_evaluation.transcribe_utterances(transcriber.model, utterances_df, ways, progress=True)
-    _print_error_rates(transcript_evaluation.summarize(transcripts_df))
+    _print_error_rates(transcript_evaluation.summarize(transcripts_df, ways))
     if args.out:
         transcripts_df.to_csv(args.out, index=False)
         print(f"a row an utterance: {args.out}")

@@ -71,15 +71,14 @@ def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False
     return transcripts_df.assign(**texts)
 
 
-def summarize(transcripts_df):
-    """Error rates of each way to read a model's outputs.
+def summarize(transcripts_df, decoders=("greedy",)):
+    """Error rates of each decoder of a model's outputs.
 
     Args:
-        transcripts_df: from `transcribe_utterances`.
+        transcripts_df: from `transcribe_utterances`; columns of other names may have been added.
+        decoders: names of the columns that hold what a decoder read.
 
     Returns:
         dict of what `error_rates.transcript_metrics` gives, by the name of the decoder.
     """
-    return {
-        name: transcript_metrics(transcripts_df["text"], transcripts_df[name]) for name in transcripts_df.columns[3:]
-    }
+    return {name: transcript_metrics(transcripts_df["text"], transcripts_df[name]) for name in decoders}

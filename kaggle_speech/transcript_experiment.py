@@ -62,9 +62,10 @@ def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=
     history_df = _fit(recipe, model, train_df, val_df, run_dir)
     model = models.float32_copy(model, recipe.model, len(ALPHABET))
     metrics = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
+    ways = decoders(language_model)
     for split, split_df in (("train", _some(train_df, MAX_JUDGED)), ("val", val_df)):
-        transcripts_df = transcribe_utterances(model, split_df, decoders(language_model))
-        metrics[split] = summarize(transcripts_df)
+        transcripts_df = transcribe_utterances(model, split_df, ways)
+        metrics[split] = summarize(transcripts_df, ways)
         transcripts_df.to_csv(run_dir / f"transcripts_{split}.csv", index=False)
     runs.finish_run(run_dir, model, metrics)
     return runs.read_json(run_dir / "metrics.json")

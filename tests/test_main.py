@@ -56,7 +56,8 @@ def test_train_keeps_a_finished_run(run_dir, data_dir, capsys):
 
 def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, capsys):
     assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path)]) == 0
-    trained, evaluated = (json.loads((folder / "metrics.json").read_text()) for folder in (run_dir, tmp_path))
+    trained = json.loads((run_dir / "metrics.json").read_text())
+    evaluated = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluated["accuracy"] == trained["accuracy"]
     captured = capsys.readouterr()
     assert f"validation accuracy {trained['accuracy']:.4f}" in captured.out
@@ -68,12 +69,19 @@ def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, cap
     assert "<h1>" in (tmp_path / "report.html").read_text()
 
 
+def test_evaluate_leaves_the_record_of_a_run_alone(run_dir, data_dir, capsys):
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}
+    assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(run_dir)]) == 1
+    assert "must not be the folder of a run" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()} == before
+
+
 def test_evaluate_takes_an_exported_file_and_another_run(run_dir, data_dir, tmp_path, capsys):
     onnx_path = tmp_path / "net.onnx"
     shutil.copyfile(paths.PRETRAINED_DIR.with_name("tc_resnet") / "model.onnx", onnx_path)
     arguments = ["--onnx", onnx_path, "--data", data_dir, "--against", run_dir, "--seed", "5"]
     assert main(["evaluate", *map(str, arguments)]) == 0
-    metrics = json.loads((tmp_path / "net_evaluation" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "net_evaluation" / "evaluation.json").read_text())
     assert metrics["settings"]["engine"] == "onnxruntime" and metrics["settings"]["seed"] == 5
     other = json.loads((run_dir / "metrics.json").read_text())
     assert metrics["comparison"]["other_accuracy"] == pytest.approx(other["accuracy"])

@@ -110,7 +110,7 @@ def test_the_page_needs_nothing_but_itself(written):
 
 def test_the_folder_holds_what_scikit_learn_would_say(written):
     found, path = written
-    metrics = json.loads((path.parent / "metrics.json").read_text())
+    metrics = json.loads((path.parent / "evaluation.json").read_text())
     said, answered = found.clips_df["label"], found.clips_df["answer"]
     assert metrics["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(said, answered))
     one_hot = said.to_numpy()[:, None] == np.array(COMPETITION_LABELS)
@@ -143,7 +143,7 @@ def test_another_call_leaves_nothing_of_the_former(clips_df, written):
     path = report.write_report(found, path.parent, "again", progress=False)
     assert not (path.parent / "differences.csv").exists() and not (path.parent / "robustness_snr.png").exists()
     assert report.draw_figure(found, "robustness_snr") is None
-    assert "comparison" not in json.loads((path.parent / "metrics.json").read_text())
+    assert "comparison" not in json.loads((path.parent / "evaluation.json").read_text())
     shown = " ".join(parse(path.read_text()).texts)
     assert "McNemar" not in shown and "When it is noisy" not in shown and "early or late" in shown
 
@@ -154,6 +154,16 @@ def test_a_model_without_errors_has_no_figure_of_speakers(clips_df, tmp_path):
     found = found._replace(speaker_df=right_df)
     assert report.draw_figure(found, "speakers") is None
     parse(report.write_report(found, tmp_path / "x", "x", progress=False).read_text())
+
+
+def test_a_report_never_goes_into_the_folder_of_a_run(written, tmp_path):
+    found, _ = written
+    files = {"run.json": "{}", "metrics.json": "of the training", "labels.csv": "mine"}
+    for file_name, text in files.items():
+        (tmp_path / file_name).write_text(text)
+    with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):
+        report.write_report(found, tmp_path, "x", progress=False)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == files
 
 
 def test_no_validation_clips(clips_df):

@@ -33,6 +33,10 @@ def rendered(tmp_path_factory):
     return sample.render_sample(tmp_path_factory.mktemp("sample") / "rendered", NUM_CLIPS, progress=False)
 
 
+def test_samples_of_earlier_versions_are_known(rendered):
+    assert json.loads((rendered / "sample.json").read_text())["made_by"] == "kaggle_speech.sample"
+
+
 @pytest.fixture
 def copied(rendered, tmp_path):
     return shutil.copytree(rendered, tmp_path / "copied")

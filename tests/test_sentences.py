@@ -87,6 +87,10 @@ def test_another_process_renders_the_same_bytes(rendered, tmp_path):
     assert content(tmp_path / "again") == content(rendered)
 
 
+def test_sentences_of_earlier_versions_are_known(rendered):
+    assert json.loads((rendered / "sentences.json").read_text())["made_by"] == "kaggle_speech.sentences"
+
+
 def test_other_arguments_replace_and_the_same_keep(rendered, copied, monkeypatch):
     before = content(rendered)
     assert sentences.render_sentences(copied, 24, seed=1, progress=False) == copied

@@ -192,7 +192,8 @@ def test_what_comes_with_the_package_is_what_its_card_says(speech_dir):
     utterances_df, _ = utterances.index_utterances(speech_dir, progress=False)
     utterances_df = utterances.split_speakers(utterances_df, transcriber.num_val_speakers)
     val_df = utterances_df[utterances_df["split"] == "val"]
-    found = summarize(transcribe_utterances(transcriber.model, val_df, decoders(transcriber.language_model)))
+    ways = decoders(transcriber.language_model)
+    found = summarize(transcribe_utterances(transcriber.model, val_df, ways), ways)
     for way, expected in metrics["val"].items():
         assert f"{way} CER {expected['cer']:.1%}, WER {expected['wer']:.1%}" in card
         assert found[way]["cer"] == pytest.approx(expected["cer"], abs=0.01)  # its weights are stored in 16 bits
