@@ -5,6 +5,7 @@ import gzip
 import io
 import itertools
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,16 +15,23 @@ from pathlib import Path, PurePosixPath
 
 from kaggle_speech.progress import progress_bar
 
+_SEVENZIP = "the 7-Zip program (`apt-get install p7zip-full`, https://7-zip.org)"
+
 
 class ArchiveError(ValueError):
     """An archive that is damaged or reaches outside its folder, or a download that differs. Names the file."""
 
 
-def find_reader(archive_path):
-    """The functions that list and unpack this kind of archive.
+class UnsupportedMethodError(ArchiveError):
+    """An archive with a compression method that this reader does not know. Another reader may."""
 
-    `list_members(archive_path, progress)` yields `(name, bytes, kind)`, the kind being `file`, `folder` or what else it
-    is; `unpack(archive_path, names, out_dir, progress)` writes at least the files of these names.
+
+def find_readers(archive_path):
+    """Pairs of functions that list and unpack this kind of archive, the preferred pair first.
+
+    `list_members(archive_path, progress)` yields `(name, bytes, kind)`, the kind being `file`, `folder`, `link` or
+    `device`; `unpack(archive_path, names, out_dir, progress)` writes at least the files of these names. Both raise
+    `UnsupportedMethodError` where only the next pair can read the archive.
 
     Raises:
         ValueError: the name ends in none of .7z, .tar.gz, .tgz.
@@ -31,19 +39,22 @@ def find_reader(archive_path):
     """
     name = archive_path.name.lower()
     if name.endswith((".tar.gz", ".tgz")):
-        return _tar_members, _unpack_tar
+        return [(_tar_members, _unpack_tar)]
     if not name.endswith(".7z"):
         raise ValueError(f"`archive_path` must end in .7z, .tar.gz or .tgz. Received: {archive_path}")
-    try:
+    readers = []
+    with contextlib.suppress(ImportError):
         import py7zr  # noqa: F401
-    except ImportError:
-        if _sevenzip_program() is None:
-            raise RuntimeError(
-                f"{archive_path}: a .7z archive must be read by py7zr (`pip install py7zr`) or by the 7-Zip program "
-                "(`apt-get install p7zip-full`, https://7-zip.org). Received: neither is installed"
-            ) from None
-        return _program_members, _unpack_with_program
-    return _py7zr_members, _unpack_with_py7zr
+
+        readers.append((_py7zr_members, _unpack_with_py7zr))
+    if _sevenzip_program():
+        readers.append((_program_members, _unpack_with_program))
+    if not readers:
+        raise RuntimeError(
+            f"{archive_path}: a .7z archive must be read by py7zr (`pip install py7zr`) or by {_SEVENZIP}. "
+            "Received: neither is installed"
+        )
+    return readers
 
 
 class _CountedFile(io.FileIO):
@@ -69,19 +80,41 @@ def _open_with_bar(path, verb, progress):
         yield file
 
 
-def _py7zr_members(archive_path, progress):
+@contextlib.contextmanager
+def _py7zr_archive(archive_path, file):
+    """An open `py7zr.SevenZipFile`. Raises UnsupportedMethodError where it cannot decompress."""
     import py7zr
 
-    with py7zr.SevenZipFile(archive_path) as archive:
-        for file in archive.files:
-            kind = "folder" if file.is_directory else "file" if file.st_fmt in (None, stat.S_IFREG) else "device"
-            yield (file.filename, file.uncompressed, "link" if file.is_symlink or file.is_junction else kind)
+    try:
+        with py7zr.SevenZipFile(file) as archive:
+            yield archive
+    except py7zr.UnsupportedCompressionMethodError as error:
+        raise UnsupportedMethodError(
+            f"{archive_path}: the compression method must be known to py7zr, or {_SEVENZIP} must be installed. "
+            f"Received: {error.args[-1]}"
+        ) from error
+
+
+def _py7zr_kind(member):
+    """The kind of a member by its Windows attributes and Unix mode, which may lack the bits of the file type."""
+    if member.is_symlink or member.is_junction:
+        return "link"
+    if member.is_directory or member.st_fmt == stat.S_IFDIR:
+        return "folder"
+    return "file" if member.st_fmt in (None, 0, stat.S_IFREG) else "device"
+
+
+def _py7zr_members(archive_path, progress):
+    with _py7zr_archive(archive_path, archive_path) as archive:
+        for member in archive.files:
+            yield member.filename, member.uncompressed, _py7zr_kind(member)
 
 
 def _unpack_with_py7zr(archive_path, names, out_dir, progress):
-    import py7zr
-
-    with _open_with_bar(archive_path, "extracting", progress) as file, py7zr.SevenZipFile(file) as archive:
+    with (
+        _open_with_bar(archive_path, "extracting", progress) as file,
+        _py7zr_archive(archive_path, file) as archive,
+    ):
         archive.extract(out_dir, targets=names)
 
 
@@ -105,20 +138,26 @@ def _program_lines(archive_path, command, *options):
             process.kill()
             raise
     if process.returncode != 0:
-        said = ", ".join(filter(None, last))
-        raise ArchiveError(
-            f"{archive_path}: must be a complete and undamaged archive. "
-            f"Received: {Path(call[0]).name} ended with {process.returncode}: {said}"
-        )
+        said = f"{Path(call[0]).name} ended with {process.returncode}: " + ", ".join(filter(None, last))
+        if "Unsupported Method" in said:
+            raise UnsupportedMethodError(
+                f"{archive_path}: the compression method must be known to the 7-Zip program. Received: {said}"
+            )
+        raise ArchiveError(f"{archive_path}: must be a complete and undamaged archive. Received: {said}")
 
 
 def _program_kind(attributes):
-    """The kind of a member from the program's column of attributes, such as `D drwxr-xr-x` or `A`."""
-    unix = next((part for part in attributes.split() if len(part) == 10), "-")
-    windows = "".join(part for part in attributes.split() if part != unix)
+    """The kind of a member from the program's column of attributes.
+
+    The column holds Windows letters, other bits as eight hexadecimal digits, and the Unix mode, each where there are
+    any: `A`, `D drwxr-xr-x`, `AV 01ED0000 0rwxr-xr-x`. The mode begins with `0` where the file type is not recorded.
+    """
+    parts = [part for part in attributes.split() if not re.fullmatch("[0-9A-F]{8}", part)]
+    unix = parts.pop() if parts and len(parts[-1]) == 10 else "0"
+    windows = "".join(parts)
     if "L" in windows or unix[0] == "l":
         return "link"
-    if unix[0] not in "-d":
+    if unix[0] not in "0-d":
         return "device"
     return "folder" if "D" in windows or unix[0] == "d" else "file"
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path, PureWindowsPath
 
 from kaggle_speech import paths
-from kaggle_speech.archive_formats import ArchiveError, find_reader
+from kaggle_speech.archive_formats import ArchiveError, UnsupportedMethodError, find_readers
 
 
 def prepare_data(data_dir=None, out_dir=None, *, progress=True):
@@ -71,7 +71,8 @@ def extract_archive(archive_path, out_dir, *, progress=True):
     and moved to their places when the whole archive has proved good.
 
     Args:
-        archive_path: a .7z (read by py7zr, else by the 7-Zip program), .tar.gz or .tgz file.
+        archive_path: a .7z, .tar.gz or .tgz file. A .7z file is read by py7zr, or by the 7-Zip program where
+            py7zr is not installed or does not know the compression method.
         out_dir: folder to extract to.
         progress: show a progress bar.
 
@@ -80,16 +81,20 @@ def extract_archive(archive_path, out_dir, *, progress=True):
 
     Raises:
         ArchiveError: the archive is damaged, or a member is a link, a device or outside `out_dir`.
+        UnsupportedMethodError: an ArchiveError; no reader that is installed knows the compression method.
         RuntimeError: neither py7zr nor the 7-Zip program is installed.
     """
     archive_path, out_dir = Path(archive_path), Path(out_dir)
     if _is_extracted(archive_path, out_dir):
         return 0
-    list_members, unpack = find_reader(archive_path)
+    *others, last = find_readers(archive_path)
     with _lock(archive_path, out_dir):
         if _is_extracted(archive_path, out_dir):  # by the process that had the lock
             return 0
-        return _extract(archive_path, out_dir, list_members, unpack, progress)
+        for reader in others:
+            with contextlib.suppress(UnsupportedMethodError):
+                return _extract(archive_path, out_dir, *reader, progress)
+        return _extract(archive_path, out_dir, *last, progress)
 
 
 def _lock(archive_path, out_dir):

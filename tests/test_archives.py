@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import stat
 import struct
 import subprocess
 import sys
@@ -24,6 +25,9 @@ FILES = {
     "sample_submission.csv": b"fname,label\n",
 }
 OUTSIDE = ["../evil", "a/../../evil", "/tmp/evil", "C:/evil", "C:evil", "\\\\host\\share\\evil", "a\\..\\..\\evil"]
+#: A Unix mode follows; the member is an ordinary archived file; its mode is 0o100600.
+UNIX_MODE = 0x8000
+ATTRIBUTES_OF_PY7ZR = 0o100600 << 16 | UNIX_MODE | stat.FILE_ATTRIBUTE_ARCHIVE
 SPECIAL_TYPES = {
     tarfile.SYMTYPE: "link",
     tarfile.LNKTYPE: "link",
@@ -49,13 +53,54 @@ def write_tar(path, files):
     return path
 
 
-def rename_in_7z(path, old, new):
-    """Change a name to one of the same length, which py7zr would not write, and mend both checksums."""
-    data = bytearray(path.read_bytes().replace(old.encode("utf-16-le"), new.encode("utf-16-le")))
+def patch_7z(path, old, new):
+    """Replace bytes of the header by as many others, which py7zr would not write, and mend both checksums."""
+    data = bytearray(path.read_bytes().replace(old, new))
     offset, size = struct.unpack_from("<QQ", data, 12)
     struct.pack_into("<I", data, 28, zlib.crc32(data[32 + offset : 32 + offset + size]))
     struct.pack_into("<I", data, 8, zlib.crc32(data[12:32]))
     path.write_bytes(data)
+
+
+def rename_in_7z(path, old, new):
+    patch_7z(path, old.encode("utf-16-le"), new.encode("utf-16-le"))
+
+
+def write_7z_with_attributes(path, attributes):
+    """An archive with one member `a.wav` with these 32 bits: the Unix mode above, the Windows attributes below."""
+    write_7z(path, {"a.wav": b"sound"})
+    patch_7z(path, struct.pack("<I", ATTRIBUTES_OF_PY7ZR), struct.pack("<I", attributes))
+    return path
+
+
+def write_7z_with_unknown_method(path, files):
+    """An archive that names the filter BCJ2, which py7zr does not know, where BCJ was used."""
+    write_7z(path, files)
+    patch_7z(path, b"\x03\x03\x01\x03", b"\x03\x03\x01\x1b")
+    return path
+
+
+def install_stub_program(folder, monkeypatch, files):
+    """Make `7z` a program that lists and unpacks `files` (`{name: content}`), whatever archive it is given."""
+    code = f"""#!{sys.executable}
+import sys
+from pathlib import Path
+
+files = {files!r}
+if sys.argv[1] == "l":
+    for name, content in files.items():
+        print(f"Path = {{name}}\\nSize = {{len(content)}}\\nAttributes = A\\n")
+else:
+    out_dir = Path(next(option for option in sys.argv if option.startswith("-o"))[2:])
+    for name, content in files.items():
+        (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (out_dir / name).write_bytes(content)
+        print(f"- {{name}}")
+"""
+    folder.mkdir()
+    (folder / "7z").write_text(code)
+    (folder / "7z").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
 
 
 def without_py7zr(monkeypatch):
@@ -108,7 +153,7 @@ def test_what_is_there_is_left_alone_and_the_rest_completed(archive_path, tmp_pa
 
 def test_nothing_is_read_again_when_all_is_there(archive_path, tmp_path, monkeypatch):
     archives.extract_archive(archive_path, tmp_path / "out", progress=False)
-    monkeypatch.setattr(archives, "find_reader", lambda path: pytest.fail("the archive was opened again"))
+    monkeypatch.setattr(archives, "find_readers", lambda path: pytest.fail("the archive was opened again"))
     assert archives.extract_archive(archive_path, tmp_path / "out") == 0
 
 
@@ -248,9 +293,99 @@ def test_7z_links_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "attributes",
+    [
+        stat.FILE_ATTRIBUTE_ARCHIVE,
+        stat.FILE_ATTRIBUTE_READONLY,
+        0o100755 << 16 | UNIX_MODE,
+        0o755 << 16 | UNIX_MODE | stat.FILE_ATTRIBUTE_ARCHIVE,
+        0o664 << 16 | UNIX_MODE | stat.FILE_ATTRIBUTE_ARCHIVE,
+        0o720 << 16 | UNIX_MODE | stat.FILE_ATTRIBUTE_ARCHIVE,  # the program prints `01D00000`, with a `D` of no folder
+    ],
+)
+@pytest.mark.usefixtures("sevenzip_reader")
+def test_7z_files_are_extracted_whatever_their_mode(tmp_path, attributes):
+    path = write_7z_with_attributes(tmp_path / "clips.7z", attributes)
+    assert archives.extract_archive(path, tmp_path / "out", progress=False) == 1
+    assert files_in(tmp_path / "out") == {"a.wav": b"sound"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        (stat.S_IFLNK << 16 | UNIX_MODE, "link"),
+        (stat.FILE_ATTRIBUTE_REPARSE_POINT, "link"),
+        (stat.FILE_ATTRIBUTE_REPARSE_POINT | stat.FILE_ATTRIBUTE_DIRECTORY, "link"),
+        (stat.S_IFCHR << 16 | UNIX_MODE, "device"),
+        (stat.S_IFBLK << 16 | UNIX_MODE, "device"),
+        (stat.S_IFIFO << 16 | UNIX_MODE, "device"),
+        (stat.S_IFSOCK << 16 | UNIX_MODE, "device"),
+    ],
+)
+@pytest.mark.usefixtures("sevenzip_reader")
+def test_7z_links_and_devices_are_refused(tmp_path, attributes, kind):
+    path = write_7z_with_attributes(tmp_path / "evil.7z", attributes)
+    with pytest.raises(archives.ArchiveError, match=rf"evil.7z: a member must be .* 'a.wav', a {kind}"):
+        archives.extract_archive(path, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_program_reads_what_py7zr_cannot(tmp_path, monkeypatch):
+    path = write_7z_with_unknown_method(tmp_path / "clips.7z", FILES)
+    install_stub_program(tmp_path / "bin", monkeypatch, FILES)
+    assert archives.extract_archive(path, tmp_path / "out", progress=False) == len(FILES)
+    assert files_in(tmp_path / "out") == FILES
+
+
+def test_the_program_is_checked_like_py7zr(tmp_path, monkeypatch):
+    """Its own list counts: py7zr's names of the same archive are harmless."""
+    path = write_7z_with_unknown_method(tmp_path / "clips.7z", FILES)
+    install_stub_program(tmp_path / "bin", monkeypatch, {"../evil": b"evil"})
+    with pytest.raises(archives.ArchiveError, match=r"a member must stay inside the folder. Received: '../evil'"):
+        archives.extract_archive(path, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_method_that_no_reader_knows_is_one_clear_error(tmp_path, monkeypatch):
+    path = write_7z_with_unknown_method(tmp_path / "clips.7z", FILES)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(archives.ArchiveError, match=r"clips.7z: the compression method .* 7-Zip program .*BCJ2"):
+        archives.extract_archive(path, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_method_that_the_program_does_not_know_is_one_clear_error(tmp_path, monkeypatch):
+    path = write_7z_with_unknown_method(tmp_path / "clips.7z", FILES)
+    (tmp_path / "7z").write_text("#!/bin/sh\necho 'ERROR: Unsupported Method : a.wav'\nexit 2\n")
+    (tmp_path / "7z").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(archives.ArchiveError, match=r"clips.7z: the compression method .* Unsupported Method : a.wav"):
+        archives.extract_archive(path, tmp_path / "out", progress=False)
+
+
+def test_an_archive_with_bcj2_is_extracted(tmp_path):
+    program = archive_formats._sevenzip_program()
+    if program is None:
+        pytest.skip("the 7-Zip program is not installed")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a.exe").write_bytes(bytes(hashlib.shake_128(b"a").digest(3000)))
+    methods = ["-m0=BCJ2", "-m1=LZMA", "-m2=LZMA", "-m3=LZMA", "-mb0:1", "-mb0s1:2", "-mb0s2:3"]
+    call = [program, "a", *methods, str(tmp_path / "clips.7z"), "."]
+    subprocess.run(call, cwd=tmp_path / "source", check=True, stdout=subprocess.DEVNULL)
+    with pytest.raises(py7zr.UnsupportedCompressionMethodError), py7zr.SevenZipFile(tmp_path / "clips.7z") as archive:
+        archive.extractall(tmp_path / "py7zr")
+    assert archives.extract_archive(tmp_path / "clips.7z", tmp_path / "out", progress=False) == 1
+    assert files_in(tmp_path / "out") == files_in(tmp_path / "source")
+
+
+@pytest.mark.parametrize(
     ("attributes", "kind"),
     [
         ("A", "file"),
+        ("AV 01ED0000 0rwxr-xr-x", "file"),
+        ("AV 01D00000 0rwx-w----", "file"),
+        ("DV 01ED0000 0rwxr-xr-x", "folder"),
+        ("ALV 01ED0000 0rwxr-xr-x", "link"),
         ("", "file"),
         ("A -rw-rw-r--", "file"),
         ("-rw-r--r--", "file"),
@@ -314,7 +449,7 @@ def test_prepare_extracts_the_competition_once(data_dir, tmp_path, monkeypatch):
     assert folder == paths.extraction_dir(tmp_path / "downloads")
     assert folder.parent == tmp_path / "project/data"
     assert files_in(folder) == TRAIN | TEST | SUBMISSION
-    monkeypatch.setattr(archives, "find_reader", lambda path: pytest.fail("an archive was opened again"))
+    monkeypatch.setattr(archives, "find_readers", lambda path: pytest.fail("an archive was opened again"))
     assert archives.prepare_data(data_dir, progress=False) == folder
     assert files_in(data_dir) == before
 
