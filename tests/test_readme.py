@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from kaggle_speech import paths
 from kaggle_speech.__main__ import build_parser
@@ -40,12 +41,19 @@ def test_nothing_is_left_to_be_filled_in():
     assert not re.findall(r"\b[A-Z_]+_HERE\b|\bTODO\b|\bTBD\b", README)
 
 
+def pinned_versions(file_name):
+    return dict(line.split("==") for line in (ROOT / file_name).read_text().splitlines() if "==" in line)
+
+
 def test_requirements_and_package_agree():
-    """The same lower bounds in both files, and a tested version for each that meets them."""
+    """The same lower bounds in both files, a tested version for each that meets them, and the bounds themselves."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     of_package = {*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())}
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert {line for line in lines if line and not line.startswith("#")} == of_package
-    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    tested, oldest = map(pinned_versions, ("constraints.txt", "constraints-oldest.txt"))
+    assert oldest.keys() == {requirement.name for requirement in map(Requirement, of_package)}
     for requirement in map(Requirement, of_package):
         assert requirement.specifier.contains(tested[requirement.name]), requirement
+        (lower_bound,) = (clause for clause in requirement.specifier if clause.operator == ">=")
+        assert Version(lower_bound.version) == Version(oldest[requirement.name]), requirement
