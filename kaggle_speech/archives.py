@@ -5,15 +5,14 @@ interrupted is simply run again.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path, PureWindowsPath
 
 from kaggle_speech import paths
 from kaggle_speech.archive_formats import ArchiveError, UnsupportedMethodError, find_readers
+from kaggle_speech.atomic import one_at_a_time
 
 
 def prepare_data(data_dir=None, out_dir=None, *, progress=True):
@@ -88,23 +87,13 @@ def extract_archive(archive_path, out_dir, *, progress=True):
     if _is_extracted(archive_path, out_dir):
         return 0
     *others, last = find_readers(archive_path)
-    with _lock(archive_path, out_dir):
+    with one_at_a_time(out_dir / archive_path.name):
         if _is_extracted(archive_path, out_dir):  # by the process that had the lock
             return 0
         for reader in others:
             with contextlib.suppress(UnsupportedMethodError):
                 return _extract(archive_path, out_dir, *reader, progress)
         return _extract(archive_path, out_dir, *last, progress)
-
-
-def _lock(archive_path, out_dir):
-    """One process at a time extracts an archive to a folder; another one waits, and finds it done."""
-    try:
-        from filelock import FileLock
-    except ImportError:  # optional, as in every kernel that runs alone
-        return contextlib.nullcontext()
-    name = hashlib.sha1(str((out_dir / archive_path.name).absolute()).encode()).hexdigest()[:16]
-    return FileLock(Path(tempfile.gettempdir()) / f"kaggle_speech-{name}.lock")
 
 
 def _extract(archive_path, out_dir, list_members, unpack, progress):

@@ -1,34 +1,116 @@
 """Files that appear whole or not at all, and what tells one from another."""
 
+import contextlib
+import functools
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 
 def replace_file(path, write):
-    """Write a file or folder beside its place, then move it there: a killed process leaves the old one whole.
+    """Write a file or folder beside its place, then move it there: the old one is whole until the new one is.
+
+    Each call writes to a path of its own, so that of several processes and threads the last one wins.
 
     Args:
-        path: the file; a folder must not be there yet.
+        path: the file or folder.
         write: called with the path to write to; the ending is the file's own.
     """
     path = Path(path)
-    partial_path = path.with_name(f"partial.{path.name}")
+    with partial_path(path) as new_path:
+        write(new_path)
+        if new_path.is_dir() and path.is_dir():
+            _replace_folder(new_path, path)
+        else:
+            new_path.replace(path)
+
+
+@contextlib.contextmanager
+def partial_path(path):
+    """A path beside a file or folder to write it to, which no other call has; what is left there is removed.
+
+    Args:
+        path: the file or folder.
+
+    Returns:
+        context manager of `partial.<process>-<random digits>.<name of the file>`.
+    """
+    path = Path(path)
+    _remove_partials_of_dead_processes(path.parent)
+    own_path = path.with_name(f"partial.{_process_space()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        write(partial_path)
+        yield own_path
+    finally:
+        _remove(own_path)  # a full disk should not stay full
+
+
+def _replace_folder(new_dir, out_dir):
+    old_dir = out_dir.with_name(f"old.{uuid.uuid4().hex[:8]}.{out_dir.name}")
+    out_dir.rename(old_dir)
+    try:
+        new_dir.rename(out_dir)
     except BaseException:
-        _remove(partial_path)  # a full disk should not stay full
+        if not out_dir.exists():
+            old_dir.rename(out_dir)
         raise
-    partial_path.replace(path)
+    _remove(old_dir)
 
 
 def _remove(path):
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _process_space():
+    """Eight hexadecimal digits for where a process id is valid: on Linux, one start of one machine or container."""
+    try:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return fingerprint(boot_id + os.readlink("/proc/self/ns/pid"))[:8]
+    except OSError:
+        return "elsewhere"
+
+
+@functools.cache
+def _remove_partials_of_dead_processes(folder):
+    """Remove what killed processes of this machine left, once a folder; what may be in use anywhere stays."""
+    if _process_space() == "elsewhere" or not folder.is_dir():
+        return
+    for path in folder.glob(f"partial.{_process_space()}-*-*.*"):
+        pid = path.name.split("-")[1]
+        try:
+            os.kill(int(pid), 0)  # signal 0 only asks whether the process is there
+        except ProcessLookupError:
+            with contextlib.suppress(OSError):
+                _remove(path)
+        except (OSError, ValueError, OverflowError):
+            continue
+
+
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """Let one process at a time make a file or folder; another one waits. Without the package filelock, none waits.
+
+    Args:
+        path: the file or folder.
+
+    Returns:
+        context manager.
+    """
+    try:
+        from filelock import FileLock
+    except ImportError:  # optional, as in every kernel that runs alone
+        yield
+        return
+    name = hashlib.sha1(str(Path(path).absolute()).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"kaggle_speech-{name}.lock"):
+        yield
 
 
 def make_folder(out_dir, settings_name, settings, write):
@@ -52,15 +134,13 @@ def make_folder(out_dir, settings_name, settings, write):
     if _read_settings(out_dir, settings_name, settings["made_by"]) == settings:
         return out_dir
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    # A sibling, so that the last step is a rename; its context clears up after every kind of interruption.
-    with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as staging:
-        folder = Path(staging, "new")
+
+    def write_all(folder):
         folder.mkdir()
         write(folder)
         (folder / settings_name).write_text(json.dumps(settings, indent=2) + "\n", newline="\n")
-        if out_dir.exists():
-            out_dir.rename(Path(staging, "old"))
-        folder.rename(out_dir)
+
+    replace_file(out_dir, write_all)
     return out_dir
 
 

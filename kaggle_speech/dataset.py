@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from kaggle_speech.atomic import replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.augment import augment_waveforms, mixup
 from kaggle_speech.labels import COMPETITION_LABELS
@@ -78,15 +79,25 @@ def decode_to_cache(paths, cache, progress=True):
     """
     shape = (len(paths), CLIP_SAMPLES)
     if cache == "memory":
-        cache_path, array = None, np.empty(shape, np.int16)
-    else:
-        stats = [f"{path} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}" for path in paths]
-        cache_path = Path(cache) / f"clips_{hashlib.sha1(chr(10).join(stats).encode()).hexdigest()[:16]}.npy"
-        if cache_path.exists():
-            return np.load(cache_path, mmap_mode="r")
+        array = np.empty(shape, np.int16)
+        _decode_into(array, paths, progress)
+        return array
+    stats = [f"{path} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}" for path in paths]
+    cache_path = Path(cache) / f"clips_{hashlib.sha1(chr(10).join(stats).encode()).hexdigest()[:16]}.npy"
+
+    def write(path):
+        array = np.lib.format.open_memmap(path, "w+", np.int16, shape)
+        _decode_into(array, paths, progress)
+        array.flush()
+
+    if not cache_path.exists():
         cache_path.parent.mkdir(parents=True, exist_ok=True)
-        partial_path = cache_path.with_suffix(f".{os.getpid()}.partial")
-        array = np.lib.format.open_memmap(partial_path, "w+", np.int16, shape)
+        replace_file(cache_path, write)
+    return np.load(cache_path, mmap_mode="r")
+
+
+def _decode_into(array, paths, progress):
+    """Fill an int16 array of `(clips, CLIP_SAMPLES)` from audio files."""
     paths_ds = tf.data.Dataset.from_tensor_slices(list(paths)).batch(256).map(read_wavs, tf.data.AUTOTUNE).prefetch(2)
     first = 0
     with progress_bar(total=len(paths), desc="decoding clips", unit="clip", progress=progress) as bar:
@@ -94,12 +105,6 @@ def decode_to_cache(paths, cache, progress=True):
             array[first : first + len(clips)] = clips
             first += len(clips)
             bar.update(len(clips))
-    if cache_path is None:
-        return array
-    array.flush()
-    del array  # Windows does not move a file that is open
-    partial_path.replace(cache_path)
-    return np.load(cache_path, mmap_mode="r")
 
 
 def passes(one_pass):

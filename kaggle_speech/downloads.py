@@ -8,6 +8,7 @@ from typing import NamedTuple
 import requests
 
 from kaggle_speech.archive_formats import ArchiveError, byte_bar
+from kaggle_speech.atomic import one_at_a_time
 
 NUM_ATTEMPTS = 4
 RETRY_WAIT_S = 2.0
@@ -76,6 +77,14 @@ def download(name, out_dir, *, progress=True):
     if path.is_file() and path.stat().st_size == num_bytes:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(path):
+        if not path.is_file() or path.stat().st_size != num_bytes:  # else another process has fetched it
+            _download(url, path, num_bytes, sha256, progress)
+    return path
+
+
+def _download(url, path, num_bytes, sha256, progress):
+    """Fetch and verify an archive by way of `<path>.partial`, where a later call goes on."""
     partial_path = path.with_name(f"{path.name}.partial")
     for attempt in range(1, NUM_ATTEMPTS + 1):
         try:
@@ -87,7 +96,7 @@ def download(name, out_dir, *, progress=True):
                 raise
             time.sleep(RETRY_WAIT_S * attempt)
     _verify(partial_path, num_bytes, sha256)
-    return partial_path.replace(path)
+    partial_path.replace(path)
 
 
 def _fetch(url, path, num_bytes, progress):

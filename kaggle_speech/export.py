@@ -8,7 +8,6 @@ the Fourier transform does not survive it.
 import dataclasses
 import functools
 import json
-import shutil
 from pathlib import Path
 
 import keras
@@ -150,8 +149,6 @@ def export_litert(model, out_path, waveform, expected, *, precision="float32"):
 
 def export_saved_model(model, out_dir, waveform, expected):
     """Write a SavedModel folder, whose `serve` takes any number of clips. Args, Returns, Raises: as `export_onnx`."""
-    out_dir = Path(out_dir)
-    shutil.rmtree(out_dir, ignore_errors=True)
     export = functools.partial(model.export, verbose=False)
     return _write(out_dir, export, SavedModel, _predict(waveform), expected, "float32")
 

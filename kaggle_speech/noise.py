@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
+from kaggle_speech.atomic import partial_path
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, list_wavs, read_audio, write_wav
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR
 
@@ -127,16 +126,17 @@ def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
     out_dir = Path(cache_dir) / f"silence_{split}_{hashlib.sha1(settings.encode()).hexdigest()[:12]}"
     if not out_dir.exists():
         regions, rng = read_noise(noise_paths, split), np.random.default_rng(seed)
-        staging_dir = out_dir.with_name(f"{out_dir.name}.{os.getpid()}")
-        staging_dir.mkdir(parents=True)
-        for clip_index in range(num_clips):
-            region_index = None if split == "train" else clip_index % len(regions)
-            name = "mix" if region_index is None else noise_paths[region_index].stem
-            write_wav(staging_dir / f"{name}_{clip_index:05d}.wav", silence_clip(regions, rng, region_index))
-        try:
-            staging_dir.rename(out_dir)
-        except OSError:  # another process was faster with the same clips
-            shutil.rmtree(staging_dir)
+        with partial_path(out_dir) as new_dir:
+            new_dir.mkdir(parents=True)
+            for clip_index in range(num_clips):
+                region_index = None if split == "train" else clip_index % len(regions)
+                name = "mix" if region_index is None else noise_paths[region_index].stem
+                write_wav(new_dir / f"{name}_{clip_index:05d}.wav", silence_clip(regions, rng, region_index))
+            try:
+                new_dir.rename(out_dir)
+            except OSError:
+                if not out_dir.exists():  # else another process was faster with the same clips
+                    raise
     return sorted(out_dir.glob("*.wav"))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kaggle_speech.atomic import replace_file
 from kaggle_speech.ensemble import check_weights
 from kaggle_speech.labels import COMPETITION_LABELS
 
@@ -115,7 +116,7 @@ def blend_submissions(paths, weights=None):
 def write_submission(file_names, answers, path, sample_path=None, settings=None):
     """Write a checked submission. `path` appears complete and correct, or not at all.
 
-    The rows are written to `<path>.partial` first; where something is wrong they stay there.
+    Where something is wrong the rows are kept as `<path>.partial`.
 
     Args:
         file_names: `(clips,)` names such as `clip_000044442.wav`.
@@ -129,9 +130,19 @@ def write_submission(file_names, answers, path, sample_path=None, settings=None)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.partial")
-    pd.DataFrame(dict(zip(COLUMNS, (list(file_names), list(answers)), strict=True))).to_csv(partial_path, index=False)
-    check_submission(partial_path, sample_path)
-    if settings is not None:
-        path.with_suffix(".json").write_text(json.dumps(settings, indent=2) + "\n")
-    partial_path.replace(path)
+    answers_df = pd.DataFrame(dict(zip(COLUMNS, (list(file_names), list(answers)), strict=True)))
+    content = json.dumps(settings, indent=2) + "\n"
+
+    def write_and_check(new_path):
+        answers_df.to_csv(new_path, index=False)
+        try:
+            check_submission(new_path, sample_path)
+        except SubmissionError:
+            wrong_path = path.with_name(f"{path.name}.partial")
+            new_path.replace(wrong_path)
+            check_submission(wrong_path, sample_path)  # the same error, with the name of the file that stays
+            raise
+        if settings is not None:
+            replace_file(path.with_suffix(".json"), lambda json_path: json_path.write_text(content))
+
+    replace_file(path, write_and_check)

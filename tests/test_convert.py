@@ -43,11 +43,12 @@ def stop_after(monkeypatch, num_files):
     files_left, replace_file = [None] * num_files, convert.replace_file
 
     def replace_or_stop(path, write):
-        if not files_left:
-            path.with_name(f"partial.{path.name}").write_bytes(b"half")
-            raise KeyboardInterrupt
+        replace_file(path, write if files_left else write_half)
         files_left.pop()
-        replace_file(path, write)
+
+    def write_half(path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(convert, "replace_file", replace_or_stop)
 

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -69,6 +70,14 @@ def check_downloaded(folder):
     assert path == folder / "speech_commands_v0.01.tar.gz"
     assert path.read_bytes() == CONTENT
     assert list(folder.iterdir()) == [path]
+
+
+def test_two_downloads_of_one_archive_wait_for_each_other(server, tmp_path):
+    pytest.importorskip("filelock")
+    with ThreadPoolExecutor(2) as pool:
+        for download in [pool.submit(downloads.download, "v0.01", tmp_path, progress=False) for _ in range(2)]:
+            assert download.result(timeout=60).read_bytes() == CONTENT
+    assert len(server.paths) == 1 and len(list(tmp_path.iterdir())) == 1
 
 
 def test_download_fetches_once(server, tmp_path):

@@ -70,6 +70,15 @@ def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"saved", "model.onnx"}
 
 
+def test_a_failing_export_leaves_the_good_one(trained, clips, tmp_path):
+    expected = inference.predict_waveforms(trained, clips)
+    export.export_saved_model(trained, tmp_path / "saved", clips, expected)
+    with pytest.raises(export.ExportError):
+        export.export_saved_model(trained, tmp_path / "saved", clips, 1 - expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    np.testing.assert_allclose(export.SavedModel(tmp_path / "saved").predict_on_batch(clips), expected, atol=1e-4)
+
+
 def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
     expected = inference.predict_waveforms(trained, clips)
     size, found = {}, {}
