@@ -93,7 +93,10 @@ def build_parser():
     add(commands.models, num_classes=num_classes)
     recipe = _recipe_arguments(Recipe, Augmentation)
     cache = {"help": '"memory" or a folder: decode the clips once'}
-    overwrite = {"action": "store_true", "help": "replace what is of another recipe, model or folder of clips"}
+    overwrite = {
+        "action": "store_true",
+        "help": "replace what is of another recipe, model or folder of clips; a run is set aside, not removed",
+    }
     add(
         commands.train,
         data=data,

@@ -14,7 +14,7 @@ from kaggle_speech.atomic import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.noise import background_noise
 from kaggle_speech.probability_file import names_fingerprint
-from kaggle_speech.recipe import NUM_FAST_CLIPS
+from kaggle_speech.recipe import NUM_FAST_CLIPS, Recipe
 
 #: Fields of a recipe that are arguments of `training.compile_and_fit`.
 FIT_OPTIONS = (
@@ -35,7 +35,7 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=N
         teachers: folders of finished runs of the same vocabulary; their mean opinion is the target.
         pseudo_df: more training clips, with labels from models (`index.pseudo_clips`).
         cache: as in `dataset.make_dataset`.
-        overwrite: replace a run of another recipe or of other clips.
+        overwrite: set a run of another recipe or of other clips aside (see `runs.start_run`).
         bad_df: clips that cannot be read, to be listed in the folder.
 
     Returns:
@@ -52,9 +52,10 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=N
     training.set_seed(recipe.seed)
     model = models.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
     settings = _settings(recipe, model, clips_df, teachers, pseudo_df)
-    if runs.is_finished(run_dir, recipe.vocabulary, settings):
+    defaults = _defaults(recipe, settings)
+    if runs.is_finished(run_dir, recipe.vocabulary, settings, defaults):
         return runs.read_json(Path(run_dir) / "metrics.json")
-    run_dir = runs.start_run(run_dir, recipe.vocabulary, settings, overwrite=overwrite)
+    run_dir = runs.start_run(run_dir, recipe.vocabulary, settings, defaults=defaults, overwrite=overwrite)
     if bad_df is not None and len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
     is_left_out = clips_df["word"].isin(recipe.left_out_words)
@@ -88,6 +89,12 @@ def _settings(recipe, model, clips_df, teachers, pseudo_df):
         "teachers": {Path(teacher).name: runs.model_fingerprint(teacher) for teacher in teachers},
         "data": index.data_fingerprint(clips_df),
     }
+
+
+def _defaults(recipe, settings):
+    """What `_settings` of older versions lacks: fields that came later, and the architecture, which is the same."""
+    defaults = dataclasses.asdict(Recipe(recipe.model)) | {"architecture": settings["architecture"], "teachers": {}}
+    return {name: default for name, default in defaults.items() if name in settings}
 
 
 def _datasets(recipe, clips_df, pseudo_df, cache):

@@ -6,9 +6,12 @@ where a threshold was chosen (see `rejection`).
 """
 
 import importlib
+import itertools
 import json
+import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 
 import keras
@@ -37,12 +40,45 @@ def read_json(path):
     return json.loads(Path(path).read_text())
 
 
-def is_finished(run_dir, vocabulary, settings):
-    """Whether a folder holds the finished run of this vocabulary and these settings."""
+def is_finished(run_dir, vocabulary, settings, defaults=None):
+    """Whether a folder holds the finished run of this vocabulary and these settings.
+
+    Args:
+        run_dir: the folder.
+        vocabulary: labels in the order of the model's outputs.
+        settings: JSON-able; what the result depends on.
+        defaults: values of the settings that a run of an older version may lack.
+    """
     if not (Path(run_dir) / "metrics.json").exists():
         return False
-    found, wanted = read_json(Path(run_dir) / "run.json"), json.loads(json.dumps([vocabulary, settings]))
-    return [found["vocabulary"], found["settings"]] == wanted
+    stored, wanted = _stored_and_wanted(run_dir, vocabulary, settings, defaults)
+    return stored == wanted
+
+
+def _stored_and_wanted(run_dir, vocabulary, settings, defaults):
+    """The vocabulary and settings of the run in a folder, completed by defaults, and those that are wanted."""
+    wanted, defaults = _as_json({"vocabulary": list(vocabulary), "settings": settings}), _as_json(defaults or {})
+    run = read_json(Path(run_dir) / "run.json")
+    stored = {"vocabulary": run["vocabulary"], "settings": run["settings"]}
+    for content in (stored, wanted):
+        content["settings"] = _with_defaults(content["settings"], defaults)
+    return stored, wanted
+
+
+def _as_json(content):
+    """What JSON makes of a content: tuples become lists."""
+    return json.loads(json.dumps(content))
+
+
+def _with_defaults(settings, defaults):
+    """Settings with the values that they lack, also in nested dicts; an empty list or dict counts as lacking."""
+    found = dict(settings)
+    for name, default in defaults.items():
+        if found.get(name) in (None, [], {}):
+            found[name] = default
+        elif isinstance(default, dict) and isinstance(found[name], dict):
+            found[name] = _with_defaults(found[name], default)
+    return found
 
 
 def _difference(found, wanted):
@@ -52,14 +88,25 @@ def _difference(found, wanted):
     return f"It was begun with {there}. Received: {here}" if there else "Its settings are the same"
 
 
-def start_run(run_dir, vocabulary, settings, *, overwrite=False):
-    """Make the folder of a run, or come back to the one of a killed run.
+def _set_aside(run_dir):
+    """Rename the folder of a run to `<run_dir>.old-<eight digits>`, a name that is free, and return the new path."""
+    name = f"{run_dir.name}.old-{fingerprint((run_dir / 'run.json').read_bytes())[:8]}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    new_dir = next(path for path in map(run_dir.with_name, names) if not os.path.lexists(path))
+    return run_dir.rename(new_dir)
+
+
+def start_run(run_dir, vocabulary, settings, *, defaults=None, overwrite=False):
+    """Make the folder of a run, or come back to the one of a killed run. No run is ever removed.
 
     Args:
         run_dir: the folder.
         vocabulary: labels in the order of the model's outputs.
         settings: JSON-able; what the result depends on.
-        overwrite: remove a finished run, or one of other settings, instead of raising.
+        defaults: values of the settings that a run of an older version may lack.
+        overwrite: set a finished run, or one of other settings, aside instead of raising: its folder becomes
+            `<run_dir>.old-<eight digits>`, and a line on standard error says so. A killed run of the same settings is
+            continued all the same.
 
     Returns:
         `run_dir` as a path.
@@ -70,16 +117,17 @@ def start_run(run_dir, vocabulary, settings, *, overwrite=False):
     run_dir = Path(run_dir)
     run = {"vocabulary": list(vocabulary), "settings": settings, "versions": library_versions()}
     if (run_dir / "run.json").exists():
-        found, wanted = read_json(run_dir / "run.json"), json.loads(json.dumps(run))
-        is_same = all(found[name] == wanted[name] for name in ("vocabulary", "settings"))
+        stored, wanted = _stored_and_wanted(run_dir, vocabulary, settings, defaults)
         is_finished = (run_dir / "metrics.json").exists()
-        if overwrite and (is_finished or not is_same):
-            shutil.rmtree(run_dir)
-        elif is_finished or not is_same:
-            raise ValueError(
-                f"{run_dir}: must not hold {'a finished run' if is_finished else 'a killed run with other settings'}. "
-                f"Choose another folder, or overwrite this one. {_difference(found, wanted)}"
-            )
+        if is_finished or stored != wanted:
+            kind = "a finished run" if is_finished else "a killed run with other settings"
+            difference = _difference(stored, wanted)
+            if not overwrite:
+                raise ValueError(
+                    f"{run_dir}: must not hold {kind}. Choose another folder, or overwrite this one, which sets the "
+                    f"run aside. {difference}"
+                )
+            print(f"{run_dir} held {kind}, which is now {_set_aside(run_dir)}. {difference}", file=sys.stderr)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_json(run_dir / "run.json", run)
     return run_dir

@@ -10,6 +10,7 @@ from kaggle_speech import models, ngram, runs, training, utterances
 from kaggle_speech.alphabet import ALPHABET
 from kaggle_speech.audio import first_lines
 from kaggle_speech.models.resnet_ctc import num_output_frames
+from kaggle_speech.recipe import TranscriptRecipe
 from kaggle_speech.transcript_evaluation import decoders, summarize, transcribe_utterances
 from kaggle_speech.utterance_dataset import make_utterance_dataset
 
@@ -32,7 +33,7 @@ def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=
         utterances_df: from `utterances.index_utterances`.
         run_dir: folder of the run (see `runs`); the language model of the training transcripts goes there, too.
         bad_df: utterances that cannot be used, to be listed in the folder's `left_out.csv` with those of unfit lengths.
-        overwrite: replace a run of another recipe or of other utterances.
+        overwrite: set a run of another recipe or of other utterances aside (see `runs.start_run`).
 
     Returns:
         dict, what `metrics.json` holds: minutes, and `transcript_evaluation.summarize` of both splits (of the training
@@ -51,9 +52,10 @@ def train_transcriber(recipe, utterances_df, run_dir, *, bad_df=None, overwrite=
         "architecture": models.architecture_fingerprint(model),
         "data": utterances.utterances_fingerprint(pd.concat([train_df, val_df])),
     }
-    if runs.is_finished(run_dir, ALPHABET, settings):
+    defaults = dataclasses.asdict(TranscriptRecipe(recipe.model)) | {"architecture": settings["architecture"]}
+    if runs.is_finished(run_dir, ALPHABET, settings, defaults):
         return runs.read_json(Path(run_dir) / "metrics.json")
-    run_dir = runs.start_run(run_dir, ALPHABET, settings, overwrite=overwrite)
+    run_dir = runs.start_run(run_dir, ALPHABET, settings, defaults=defaults, overwrite=overwrite)
     left_out_df = pd.concat([unfit_df] if bad_df is None else [bad_df, unfit_df])
     if len(left_out_df):
         left_out_df.to_csv(run_dir / "left_out.csv", index=False)

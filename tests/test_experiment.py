@@ -170,6 +170,8 @@ def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_p
         experiment.train_run(recipe, clips_df, run_dir)
     with pytest.raises(TypeError, match="NoneType"):  # it comes to train
         experiment.train_run(recipe, clips_df, run_dir, overwrite=True)
+    (old_dir,) = tmp_path.glob("run.old-*")
+    assert metrics == json.loads((old_dir / "metrics.json").read_text()) and (old_dir / "model.keras").exists()
 
 
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):

@@ -37,7 +37,8 @@ ALLOWED = {
     "transcription": ["audio", "ctc", "progress", "sources", "streaming"],
     "transcript_evaluation": ["ctc", "error_rates", "progress", "utterance_batches"],
     "transcript_experiment": [
-        *("alphabet", "audio", "models", "models.resnet_ctc", "ngram", "runs", "training", "transcript_evaluation"),
+        *("alphabet", "audio", "models", "models.resnet_ctc", "ngram", "recipe", "runs", "training"),
+        "transcript_evaluation",
         *("utterance_dataset", "utterances"),
     ],
     "convert": ["features", "atomic", "dataset", "progress"],

@@ -1,11 +1,15 @@
 """runs.py: a run is found again, continued only with its own settings, and not lost by accident."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from kaggle_speech import experiment, index, paths, runs
+from kaggle_speech import experiment, index, models, paths, runs
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import build_model
+from kaggle_speech.recipe import Recipe
 
 SETTINGS = {"model": "tc_resnet", "seed": 1, "pair": (1, 2)}
 
@@ -23,7 +27,7 @@ def test_round_trip(tmp_path, speech):
     assert sorted(path.name for path in run_dir.iterdir()) == ["metrics.json", "model.keras", "run.json"]
 
 
-def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path):
+def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path, capsys):
     run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
     (run_dir / "history.csv").write_text("epoch\n0\n")
     runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
@@ -36,15 +40,62 @@ def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path):
     assert (run_dir / "history.csv").exists()  # the same run: overwriting still means to continue
     runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2}, overwrite=True)
     assert not (run_dir / "history.csv").exists()
+    (old_dir,) = tmp_path.glob("run.old-*")
+    assert (old_dir / "history.csv").read_text() == "epoch\n0\n"
+    said = capsys.readouterr().err
+    assert str(old_dir) in said and "{'seed': 1}. Received: {'seed': 2}" in said
 
 
-def test_finished_run_is_kept_unless_overwritten(tmp_path):
+def test_finished_run_is_kept_unless_overwritten_and_then_set_aside(tmp_path, capsys):
     run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
-    (run_dir / "metrics.json").touch()
+    (run_dir / "metrics.json").write_text("first")
     with pytest.raises(ValueError, match="must not hold a finished run"):
         runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
-    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
-    assert not (run_dir / "metrics.json").exists()
+    record = (run_dir / "run.json").read_bytes()
+    for content in ("second", "third"):  # of the same settings, so that the names must be told apart
+        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
+        assert not (run_dir / "metrics.json").exists()
+        (run_dir / "metrics.json").write_text(content)
+    old_dirs = sorted(tmp_path.glob("run.old-*"), key=lambda path: len(path.name))
+    assert [(path / "metrics.json").read_text() for path in old_dirs] == ["first", "second"]
+    assert all((path / "run.json").read_bytes() == record for path in old_dirs)
+    said = capsys.readouterr().err
+    assert all(str(path) in said for path in old_dirs) and "Its settings are the same" in said
+
+
+def test_a_setting_that_an_older_run_lacks_is_no_difference(tmp_path):
+    older = {"model": "tc_resnet", "teachers": [], "augmentation": {"gain_db": 6.0}}
+    settings = {"model": "tc_resnet", "teachers": {}, "augmentation": {"gain_db": 6.0, "hiss_std": 0.0}, "patience": 30}
+    defaults = {"teachers": {}, "augmentation": {"gain_db": 1.0, "hiss_std": 0.0}, "patience": 30}
+    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, older)
+    runs.start_run(run_dir, COMPETITION_LABELS, settings, defaults=defaults)  # is continued
+    runs.write_json(run_dir / "run.json", {"vocabulary": COMPETITION_LABELS, "settings": older})
+    runs.write_json(run_dir / "metrics.json", {})
+    assert runs.is_finished(run_dir, COMPETITION_LABELS, settings, defaults)
+    for other in ({"patience": 5}, {"augmentation": {"gain_db": 1.0}}, {"teachers": {"a": "0123"}}, {"new": 1}):
+        assert not runs.is_finished(run_dir, COMPETITION_LABELS, settings | other, defaults)
+
+
+@pytest.mark.parametrize("name", ["bc_resnet", "tc_resnet", "bc_resnet_distilled"])
+def test_runs_of_earlier_versions_are_finished_today(name, tmp_path, monkeypatch):
+    """The package's own runs, whose `run.json` lacks settings of today, are read and neither moved nor trained."""
+    published_dir, run_dir = paths.PRETRAINED_DIR.with_name(name), tmp_path / "run"
+    shutil.copytree(published_dir, run_dir)
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    settings = runs.read_json(run_dir / "run.json")["settings"]
+    teachers = {tmp_path / teacher: digits for teacher, digits in (settings["teachers"] or {}).items()}
+    monkeypatch.setattr(runs, "model_fingerprint", teachers.get)
+    monkeypatch.setattr(index, "data_fingerprint", lambda clips_df: settings["data"])
+    if "architecture" in settings:
+        monkeypatch.setattr(models, "architecture_fingerprint", lambda model: settings["architecture"])
+    monkeypatch.setattr(runs, "start_run", None)
+    clips_df = pd.DataFrame({"word": ["yes"]})
+    metrics = experiment.train_run(Recipe(settings["model"]), clips_df, run_dir, teachers=[*teachers], overwrite=True)
+    assert metrics == runs.read_json(published_dir / "metrics.json")
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
+    monkeypatch.setattr(runs, "start_run", lambda *args, **options: pytest.fail("other settings"))
+    with pytest.raises(pytest.fail.Exception, match="other settings"):
+        experiment.train_run(Recipe(settings["model"], patience=5), clips_df, run_dir, teachers=[*teachers])
 
 
 def test_folder_without_a_model(tmp_path):
