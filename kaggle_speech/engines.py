@@ -4,9 +4,8 @@ import importlib.util
 import typing
 from pathlib import Path
 
-from kaggle_speech import ngram, paths
+from kaggle_speech import model_folder, ngram, paths
 from kaggle_speech.alphabet import ALPHABET, refuse_transcriber
-from kaggle_speech.atomic import fingerprint
 from kaggle_speech.enroll import PersonalAnswers, PersonalModel, read_words
 from kaggle_speech.rejection import Rejection, read_rejection
 from kaggle_speech.runtimes import OnnxModel
@@ -38,7 +37,7 @@ def load_engine(path=paths.PRETRAINED_DIR, engine=None, words_path=None):
     """The model of a run or of an exported file.
 
     Args:
-        path: folder of a finished run, maybe with a `model.onnx` beside its `model.keras`; or an `.onnx` file.
+        path: folder of a finished run, maybe with a `model.onnx` beside its weights; or an `.onnx` file.
         engine: `onnxruntime` (quicker, and imports no TensorFlow), `keras`, or None for the first that there is.
         words_path: file of enrolled words (`enroll`), which only onnxruntime can hear.
 
@@ -87,9 +86,9 @@ def load_transcriber(path=paths.TRANSCRIBER_DIR, engine=None, num_threads=1):
         FileNotFoundError: as `load_engine`.
         ValueError: as `load_engine`; or the model makes no transcripts.
     """
-    if not _onnx_path(path).exists() and not (Path(path) / "model.keras").exists():
+    if not _onnx_path(path).exists() and model_folder.model_path(path) is None:
         raise FileNotFoundError(
-            f"{path}: must hold a trained model that makes transcripts (model.onnx or model.keras). Received: none; "
+            f"{path}: must hold a trained model that makes transcripts (model.onnx or weights). Received: none; "
             f"train one with notebook 13_transcribe or `python -m kaggle_speech train-transcriber --out {path}`"
         )
     model, vocabulary, settings, facts = _load(path, engine, num_threads=num_threads)
@@ -114,10 +113,10 @@ def _load(path, engine, *, num_threads, embedding=False):
     is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
     if engine == "onnxruntime" or path.suffix == ".onnx" or embedding or (engine is None and is_there):
         model = OnnxModel(onnx_path, num_threads, embedding=embedding)
-        keras_path = path / "model.keras"
-        if keras_path.exists() and model.metadata.get("model") != fingerprint(keras_path.read_bytes()):
+        beside = model_folder.model_fingerprint(path) if path.is_dir() else None
+        if beside not in (None, model.metadata.get("model")):
             raise ValueError(
-                f"{onnx_path}: must be exported from the model.keras beside it. Export again, or remove it. "
+                f"{onnx_path}: must be exported from the model beside it, {beside}. Export again, or remove it. "
                 f"Received: one exported from {model.metadata.get('model')}"
             )
         settings = {name: model.metadata.get(name) for name in ("model", "precision")}

@@ -19,6 +19,7 @@ import tensorflow as tf
 from kaggle_speech import __version__, decoding, inference, onnx_graph, onnx_gru
 from kaggle_speech.atomic import replace_file
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
+from kaggle_speech.model_folder import task_of
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.runtimes import FORMATS, LiteRTModel, OnnxModel
 
@@ -54,6 +55,7 @@ def _check(path, probabilities, expected, precision):
 def metadata_of(model, vocabulary, more=()):
     """What an exported file says of itself, and what more, or other, is given: a dict of what is JSON-able."""
     return {
+        "task": task_of({"vocabulary": vocabulary}),
         "vocabulary": list(vocabulary),
         "sample_rate": SAMPLE_RATE,
         "features": dataclasses.asdict(frontend(model).spec),

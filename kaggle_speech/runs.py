@@ -1,8 +1,8 @@
 """The folder of a training run: what it takes to use its model, and to train it again.
 
-`run.json` (vocabulary, settings, versions), `model.keras`, `history.csv`,
-`metrics.json`, `bad_clips.csv` where clips could not be read, and `rejection.json`
-where a threshold was chosen (see `rejection`).
+`run.json` (vocabulary, settings, versions; of a finished run also task, architecture and
+fingerprints), `model.weights.h5`, `history.csv`, `metrics.json`, `bad_clips.csv` where clips
+could not be read, and `rejection.json` where a threshold was chosen (see `rejection`).
 """
 
 import importlib
@@ -15,12 +15,18 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 
 # Registers the layers that a saved model is made of.
-from kaggle_speech import __version__, features, models, paths  # noqa: F401
+from kaggle_speech import __version__, features, model_folder, models, paths  # noqa: F401
 from kaggle_speech.alphabet import refuse_transcriber
 from kaggle_speech.atomic import differences, fingerprint, replace_file
+from kaggle_speech.audio import CLIP_SAMPLES
+from kaggle_speech.model_folder import read_run
 from kaggle_speech.rejection import copy_rejection
+
+#: How far a probability of a model may be from that of the same model in its older file: rounding.
+MAX_DIFFERENCE = 1e-5
 
 
 def library_versions():
@@ -133,17 +139,54 @@ def start_run(run_dir, vocabulary, settings, *, defaults=None, overwrite=False):
     return run_dir
 
 
+def _rebuilt(vocabulary, settings):
+    """The network that settings name, with weights that mean nothing yet; None where they name none of ours."""
+    try:
+        return models.build_untrained(settings["model"], len(vocabulary))
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return None
+
+
+def _write_weights(folder, model, run):
+    """Write the weights of a model; `model.keras` where `run.json` does not suffice to build its network.
+
+    Returns:
+        dict, what `run.json` states of the file: its fingerprint as `weights` and as `model`, and `architecture`.
+    """
+    architecture = models.architecture_fingerprint(model)
+    rebuilt = _rebuilt(run["vocabulary"], run["settings"])
+    if rebuilt is None or models.architecture_fingerprint(rebuilt) != architecture:
+        path = folder / model_folder.KERAS_NAME
+        replace_file(path, model.save)
+    else:
+        path = folder / model_folder.WEIGHTS_NAME
+        rebuilt.set_weights(model.get_weights())
+        replace_file(path, rebuilt.save_weights)  # of a model that was trained, metrics would be saved, too
+    content_fingerprint = fingerprint(path.read_bytes())
+    return {"architecture": architecture, "weights": content_fingerprint, "model": content_fingerprint}
+
+
 def finish_run(run_dir, model, metrics):
-    """Write `model.keras`, and `metrics.json` with all that `run.json` holds; remove the backup."""
+    """Write the weights, complete `run.json`, and write `metrics.json` with all that it holds; remove the backup.
+
+    Args:
+        run_dir: folder from `start_run`.
+        model: the trained model. Of one that `build_model` does not build from the run's `settings["model"]`,
+            `model.keras` is written, which only a Keras of about the same version loads.
+        metrics: JSON-able.
+    """
     run_dir = Path(run_dir)
-    replace_file(run_dir / "model.keras", model.save)
-    write_json(run_dir / "metrics.json", metrics | read_json(run_dir / "run.json"))
+    run = read_json(run_dir / "run.json")
+    run = {"task": model_folder.task_of(run)} | run | _write_weights(run_dir, model, run)
+    write_json(run_dir / "run.json", run)
+    write_json(run_dir / "metrics.json", metrics | run)
     shutil.rmtree(run_dir / "backup", ignore_errors=True)
 
 
 CARD = """# {model}, {num_labels} labels
 
-`model.keras`: waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
+`model.weights.h5`, with the network that `run.json` names (`runs.load_run` builds it, with any Keras from 3.7 on):
+waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
 {vocabulary}.
 
 - **Accuracy** {accuracy:.2%} over the twelve labels of the competition, macro F1 {macro_f1:.4f}, on {num_clips}
@@ -162,24 +205,31 @@ CARD = """# {model}, {num_labels} labels
 def publish_run(run_dir, out_dir):
     """Copy what it takes to use a model, and write its card: what it does, how well, where it comes from.
 
+    A run of version 0.1, which holds `model.keras`, becomes one that every Keras loads, with the same fingerprint.
+
     Args:
         run_dir: folder of a finished run.
-        out_dir: folder to make: `model.keras`, `run.json`, `metrics.json`, `README.md`, and `rejection.json` where the
-            run has it. What `export` wrote for the run does not go there: the model is saved anew, without its
-            optimizer, and is to be exported from there.
+        out_dir: folder to make: `model.weights.h5`, `run.json`, `metrics.json`, `README.md`, and `rejection.json` where
+            the run has it. What `export` wrote for the run does not go there.
 
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: its model makes transcripts.
+        ValueError: its model makes transcripts; or it is in `model.keras`, and cannot be built anew with the same
+            probabilities.
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
     model, vocabulary = load_run(run_dir)
     refuse_transcriber(run_dir, vocabulary)
+    run = {"task": model_folder.task_of(read_run(run_dir))} | read_run(run_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    replace_file(out_dir / "model.keras", model.save)  # without the optimizer: `load_run` left it out
-    for name in ("run.json", "metrics.json"):
-        shutil.copyfile(run_dir / name, out_dir / name)
-    copy_rejection(run_dir, model_fingerprint(run_dir), out_dir, model_fingerprint(out_dir))
+    if model_folder.model_path(run_dir).name == model_folder.WEIGHTS_NAME:
+        shutil.copyfile(run_dir / model_folder.WEIGHTS_NAME, out_dir / model_folder.WEIGHTS_NAME)
+    else:
+        identity = {"model": model_fingerprint(run_dir)}
+        run |= _write_weights(out_dir, _with_the_same_weights(run_dir, model, run), run) | identity
+    write_json(out_dir / "run.json", run)
+    write_json(out_dir / "metrics.json", read_json(run_dir / "metrics.json") | run)
+    copy_rejection(run_dir, run["model"], out_dir, run["model"])
     metrics = read_json(run_dir / "metrics.json")
     settings = metrics["settings"]
     figures = {name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips", "training_minutes")}
@@ -197,11 +247,40 @@ def publish_run(run_dir, out_dir):
     (out_dir / "README.md").write_text(card)
 
 
+def _with_the_same_weights(run_dir, model, run):
+    """The network that `run.json` names, with the weights of a model from `model.keras`.
+
+    Raises:
+        ValueError: it is another network: its probabilities are not those of the model.
+    """
+    path, rebuilt = run_dir / model_folder.KERAS_NAME, _rebuilt(run["vocabulary"], run["settings"])
+    weights = model.get_weights()
+    if rebuilt is None or [weight.shape for weight in rebuilt.weights] != [weight.shape for weight in weights]:
+        raise ValueError(
+            f"{path}: must be a network that `build_model` builds from settings['model'] in run.json. "
+            f"Received: {run['settings'].get('model')!r} and other layers"
+        )
+    rebuilt.set_weights(weights)
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (8, CLIP_SAMPLES)).astype("float32")
+    waveform *= np.linspace(0, 1, CLIP_SAMPLES, dtype="float32")
+    answers = []
+    for network in (model, rebuilt):
+        network.compile(jit_compile=True)  # XLA computes all that older versions built, on every processor
+        answers.append(np.asarray(network.predict_on_batch(waveform)))
+    difference = float(np.abs(answers[0] - answers[1]).max())
+    if not difference <= MAX_DIFFERENCE:
+        raise ValueError(
+            f"{path}: the network that `build_model` builds from settings['model'] in run.json must have the same "
+            f"probabilities. Received: {run['settings']['model']!r}, with a difference of {difference:.2g}"
+        )
+    return rebuilt
+
+
 def _model_path(run_dir):
-    path = Path(run_dir) / "model.keras"
-    if not path.exists():
+    path = model_folder.model_path(run_dir)
+    if path is None:
         raise FileNotFoundError(
-            f"{run_dir}: must hold a trained model (model.keras). Received: none; "
+            f"{run_dir}: must hold a trained model (model.weights.h5 or model.keras). Received: none; "
             f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
         )
     return path
@@ -219,15 +298,52 @@ def model_fingerprint(run_dir):
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
+        ValueError: the weights are not those that `run.json` states.
     """
-    return fingerprint(_model_path(run_dir).read_bytes())
+    _model_path(run_dir)
+    return model_folder.model_fingerprint(run_dir)
 
 
 def load_run(run_dir=paths.PRETRAINED_DIR):
     """The model of a run and its vocabulary; without a run, the one that comes with the package.
 
+    No code from the folder is run: the network is the one that `build_model` builds, or, from a `model.keras`, one of
+    the layers of Keras and of this package.
+
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
+        ValueError: a file is damaged, or of another network or an incompatible Keras; one line that names it.
     """
-    model = keras.saving.load_model(_model_path(run_dir), compile=False)
-    return model, tuple(read_json(Path(run_dir) / "run.json")["vocabulary"])
+    path, run = _model_path(run_dir), read_run(run_dir)
+    vocabulary = tuple(run["vocabulary"])
+    if path.name == model_folder.KERAS_NAME:
+        return _load_keras_file(path, run), vocabulary
+    model_fingerprint(run_dir)  # raises where the file is damaged
+    name = run["settings"].get("model")
+    model = _rebuilt(vocabulary, run["settings"])
+    if model is None:
+        raise ValueError(
+            f"{Path(run_dir) / 'run.json'}: settings['model'] must be a name for `build_model`. Received: {name!r}"
+        )
+    architecture = models.architecture_fingerprint(model)
+    if not models.same_architecture(run.get("architecture"), architecture):
+        raise ValueError(
+            f"{path}: must be weights of the network that this version of kaggle_speech builds from {name!r}, "
+            f"{architecture}. Received: {run['architecture']}, by kaggle_speech {run['versions']['kaggle_speech']}"
+        )
+    models.load_weights(model, path)
+    return model, vocabulary
+
+
+def _load_keras_file(path, run):
+    """The model of a `model.keras`; its layers are Keras' and ours, and `safe_mode` refuses code."""
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # of Keras or h5py, over many lines
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+        saved_by = f"Keras {run.get('versions', {}).get('keras', 'of unknown version')}"
+        raise ValueError(
+            f"{path}: must be a model that Keras {keras.__version__} can load; it was saved by {saved_by}. There, "
+            f"`python -m kaggle_speech publish --run {path.parent} --out DIR` writes one that every Keras loads. "
+            f"Received: {reason}"
+        ) from error

@@ -96,7 +96,7 @@ def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, m
     np.testing.assert_allclose(label.sum(axis=1), 1, atol=1e-3)
     assert (label > -1e-3).all() and (np.sort(label, axis=1)[:, :-2] < 1e-3).all()  # two labels, blended
     kept = json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"]
-    hashes = [hashlib.sha256((teacher / "model.keras").read_bytes()).hexdigest() for teacher in teachers]
+    hashes = [hashlib.sha256((teacher / "model.weights.h5").read_bytes()).hexdigest() for teacher in teachers]
     assert kept == {teacher.name: digest[:16] for teacher, digest in zip(teachers, hashes, strict=True)}
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"student: must not hold a finished run.* begun with {'teachers'"):

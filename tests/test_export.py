@@ -167,7 +167,7 @@ def test_the_file_says_what_it_is(trained, clips, tmp_path):
 
 def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path):
     run_dir = paths.PRETRAINED_DIR.parent / "tc_resnet"
-    for name in ("model.keras", "run.json", "metrics.json"):
+    for name in ("model.weights.h5", "run.json", "metrics.json"):
         shutil.copy(run_dir / name, tmp_path)
     assert engines.load_engine(tmp_path).settings["engine"] == "keras"
     facts = export.metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
@@ -179,7 +179,7 @@ def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path)
     answers = [inference.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
     np.testing.assert_allclose(*answers, atol=1e-5)
     export.export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
-    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model.keras beside it"):
+    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
         engines.load_engine(tmp_path)
 
 

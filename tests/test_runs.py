@@ -24,7 +24,7 @@ def test_round_trip(tmp_path, speech):
     metrics = runs.read_json(run_dir / "metrics.json")
     assert metrics["accuracy"] == 0.5 and metrics["settings"]["seed"] == 1
     assert {"python", "tensorflow", "keras", "kaggle_speech"} <= set(metrics["versions"])
-    assert sorted(path.name for path in run_dir.iterdir()) == ["metrics.json", "model.keras", "run.json"]
+    assert sorted(path.name for path in run_dir.iterdir()) == ["metrics.json", "model.weights.h5", "run.json"]
 
 
 def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path, capsys):
@@ -128,7 +128,7 @@ def test_a_published_run_is_a_run_with_a_card(tmp_path, speech):
 
 
 @pytest.mark.parametrize(
-    "pretrained_dir", sorted(paths.PRETRAINED_DIR.parent.glob("*/model.keras")), ids=lambda path: path.parent.name
+    "pretrained_dir", sorted(paths.PRETRAINED_DIR.parent.glob("*/model.weights.h5")), ids=lambda path: path.parent.name
 )
 def test_what_comes_with_the_package_is_what_its_card_says(pretrained_dir, real_dir):
     """On the real validation clips."""
@@ -140,7 +140,7 @@ def test_what_comes_with_the_package_is_what_its_card_says(pretrained_dir, real_
     found, _ = experiment.validate(model, vocabulary, index.validation_clips(clips_df))
     assert found["accuracy"] == pytest.approx(metrics["accuracy"], abs=0.002)
     assert f"{metrics['accuracy']:.2%}" in (pretrained_dir / "README.md").read_text()
-    assert (pretrained_dir / "model.keras").stat().st_size < 2e6
+    assert (pretrained_dir / "model.weights.h5").stat().st_size < 2e6
 
 
 def test_without_data_the_packages_model_still_tells_speech_from_silence(sample_dir):

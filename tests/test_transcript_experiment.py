@@ -95,14 +95,14 @@ def test_the_language_model_knows_the_training_texts_only(run):
 
 def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
     run_dir, recipe, metrics = run
-    before = (run_dir / "model.keras").read_bytes()
+    before = (run_dir / "model.weights.h5").read_bytes()
     assert transcript_experiment.train_transcriber(recipe, spoken_df, run_dir) == metrics
     with pytest.raises(ValueError, match=r"must not hold a finished run.*speed_fraction"):
         other = dataclasses.replace(recipe, speed_fraction=0.05)
         transcript_experiment.train_transcriber(other, spoken_df, run_dir)
     with pytest.raises(ValueError, match=r"must not hold a finished run.*data"):
         transcript_experiment.train_transcriber(recipe, spoken_df.iloc[1:], run_dir)
-    assert (run_dir / "model.keras").read_bytes() == before
+    assert (run_dir / "model.weights.h5").read_bytes() == before
 
 
 def train(spoken_df, run_dirs, kill_at):

@@ -167,7 +167,7 @@ def test_runs_and_files_that_make_no_transcripts(run_dir, tmp_path):
     for name in ("model.onnx", "run.json", "metrics.json"):
         shutil.copy(run_dir / name, tmp_path)
     (tmp_path / "model.keras").write_bytes(b"another")
-    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model.keras beside it"):
+    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
         engines.load_transcriber(tmp_path)
 
 

@@ -13,12 +13,13 @@ from kaggle_speech.models.bc_resnet import build_bc_resnet
 from kaggle_speech.models.blocks import logits_model  # noqa: F401
 from kaggle_speech.models.cnn import build_cnn
 from kaggle_speech.models.cnn_bigru import build_cnn_bigru
-from kaggle_speech.models.complexity import architecture_fingerprint, num_macs  # noqa: F401
+from kaggle_speech.models.complexity import architecture_fingerprint, num_macs, same_architecture  # noqa: F401
 from kaggle_speech.models.ds_cnn import build_ds_cnn
 from kaggle_speech.models.efficientnet import build_efficientnet
 from kaggle_speech.models.resnet_ctc import build_resnet_ctc
 from kaggle_speech.models.tc_resnet import build_tc_resnet
 from kaggle_speech.models.vgg import build_vgg
+from kaggle_speech.models.weights import load_weights  # noqa: F401
 
 #: Name on the command line -> builder.
 BUILDERS = {
@@ -80,7 +81,7 @@ def build_model(architecture, num_classes, *, precision="float32", **options):
         num_classes: outputs.
         precision: Keras' dtype policy, one of `recipe.PRECISIONS`. Weights, features and probabilities are float32
             under any; under a mixed one what lies between is computed in 16 bits, faster where hardware is made for it.
-        options: further arguments of the builder.
+        options: further arguments of the builder; they count where `architecture` has others.
 
     Raises:
         ValueError: no builder has the name, or it has no such option.
@@ -89,18 +90,28 @@ def build_model(architecture, num_classes, *, precision="float32", **options):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return (BUILDERS | TRANSCRIBERS)[name](num_classes, **written_options, **options)
+        return (BUILDERS | TRANSCRIBERS)[name](num_classes, **(written_options | options))
     except TypeError as error:
         raise ValueError(f"{architecture}: {error}") from error
     finally:
         keras.config.set_dtype_policy(policy)
 
 
+def build_untrained(architecture, num_classes):
+    """The model that `build_model` builds, in float32 and with random weights: nothing is downloaded for it.
+
+    Raises:
+        ValueError: no builder has the name, or it has no such option.
+    """
+    is_pretrained = "weights" in parse_architecture(architecture)[1]
+    return build_model(architecture, num_classes, **({"weights": None} if is_pretrained else {}))
+
+
 def float32_copy(model, architecture, num_classes):
     """A model of any precision in float32, which runs anywhere; itself where it is. Args: as `build_model`."""
     if model.dtype_policy.name == "float32":
         return model
-    copy = build_model(architecture, num_classes)
+    copy = build_untrained(architecture, num_classes)
     copy.set_weights(model.get_weights())
     return copy
 

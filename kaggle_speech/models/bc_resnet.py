@@ -34,7 +34,9 @@ def _broadcast_block(x, filters, stride, dilation, num_subbands, dropout_rate):
     is_transition = x.shape[-1] != filters
     if is_transition:
         x = _convolution(x, filters)
-    x = layers.DepthwiseConv2D((3, 1), (stride, 1), padding="same", use_bias=False)(x)
+    x = layers.DepthwiseConv2D((3, 1), padding="same", use_bias=False)(x)
+    if stride == 2:
+        x = x[:, 1::2]  # as a stride of (2, 1), which TensorFlow computes on some processors only
     x = SubSpectralNormalization(num_subbands, momentum=BATCH_NORM_MOMENTUM)(x)
     time = layers.AveragePooling2D((x.shape[1], 1))(x)
     time = layers.DepthwiseConv2D((1, 3), padding="same", dilation_rate=(1, dilation), use_bias=False)(time)

@@ -48,24 +48,75 @@ def num_macs(model):
     return sum(_layer_macs(layer) for layer in model.layers)
 
 
+#: Begins every fingerprint of `architecture_fingerprint`; another scheme gets another prefix.
+SCHEME = "a2:"
+#: Options of Keras' own layers that change numbers and that shapes do not show; all have the same name in each Keras.
+_KERAS_OPTIONS = (
+    *("activation", "recurrent_activation", "rate", "momentum", "epsilon", "strides", "dilation_rate", "padding"),
+    *("pool_size", "dims", "axis", "go_backwards", "reset_after", "merge_mode", "scale", "offset"),
+)
+#: Options of our layers that do not change numbers, or that Keras adds.
+_IGNORED_OPTIONS = ("name", "dtype", "trainable", "autocast", "seed")
+
+
+def _plain(value):
+    """A value as JSON has it; everything else by its class."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items() if part is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, (bool, int, float, str)) or value is None else type(value).__name__
+
+
+def _layer_facts(layer):
+    """Class, shapes of the weights, and options of a layer; of a model, its `architecture_fingerprint`."""
+    if isinstance(layer, keras.Model):
+        return architecture_fingerprint(layer)
+    if not isinstance(layer, layers.Layer):  # an operation
+        return [type(layer).__name__]
+    config = layer.get_config()
+    if type(layer).__module__.startswith("keras"):
+        options = {name: config[name] for name in _KERAS_OPTIONS if config.get(name) is not None}
+    else:
+        options = {name: value for name, value in config.items() if name not in _IGNORED_OPTIONS}
+    shapes = [list(weight.shape) for weight in layer.weights]
+    inner = [_layer_facts(layer.forward_layer)] if isinstance(layer, layers.Bidirectional) else []
+    return [type(layer).__name__, shapes, _plain(options), *inner]
+
+
 def architecture_fingerprint(model):
-    """Sixteen hexadecimal digits that change with the layers of a model or their settings, also the frontend's.
+    """`a2:` and sixteen hexadecimal digits that change with the layers of a model, their settings and connections.
 
-    Neither names, which count up from model to model, nor weights nor precision matter.
+    They are the same in every Keras and on every backend, and so do not depend on what a Keras version adds to the
+    configuration of its layers. Neither names, which count up from model to model, nor weights nor precision matter.
+
+    Args:
+        model: a built functional model.
     """
+    known = {}
 
-    ignored = ("name", "dtype", "autocast")
+    def describe(tensor):
+        """Fingerprint of all that a tensor is computed by."""
+        operation, node_index, tensor_index = tensor._keras_history
+        key = (id(operation), node_index)
+        if key not in known:
+            node = operation._inbound_nodes[node_index]
+            facts = [_layer_facts(operation), [describe(before) for before in node.input_tensors]]
+            if not isinstance(operation, layers.Layer):
+                constants = [value for value in node.arguments.args if not isinstance(value, keras.KerasTensor)]
+                facts.append(repr(constants))
+            known[key] = fingerprint(json.dumps(facts, sort_keys=True))
+        return [known[key], tensor_index, list(tensor.shape)]
 
-    def without_names(config):
-        if isinstance(config, dict):
-            return {
-                key: without_names(value) for key, value in config.items() if key not in ignored and value is not None
-            }
-        return [without_names(value) for value in config] if isinstance(config, (list, tuple)) else config
+    return SCHEME + fingerprint(json.dumps([describe(tensor) for tensor in keras.tree.flatten(model.output)]))
 
-    def describe(layer):
-        if isinstance(layer, keras.Model):
-            return [describe(part) for part in layer.layers]
-        return [type(layer).__name__, without_names(layer.get_config())]
 
-    return fingerprint(json.dumps(describe(model), sort_keys=True, default=str))
+def same_architecture(stored, current):
+    """Whether a stored fingerprint can be of the architecture with the current one.
+
+    Args:
+        stored: from a run, or None where it has none. Those of version 0.1 are of another scheme, which changed with
+            Keras: nothing can be said of them, so they pass.
+        current: from `architecture_fingerprint`.
+    """
+    return stored is None or not stored.startswith(SCHEME) or stored == current

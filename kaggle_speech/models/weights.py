@@ -1,0 +1,76 @@
+"""Weights files: read by every Keras from 3.7 on, on each of its backends, and never a reason to run code from a file.
+
+The format is Keras' own `.weights.h5`. It holds arrays only, and the network is built anew for them, so it does not
+matter which Keras wrote the file. A `.keras` file also holds the configuration of each layer, which only a Keras of
+about the same version understands.
+"""
+
+import collections
+
+import h5py
+import keras
+
+
+def weight_shapes(path):
+    """Shapes of the arrays in a weights file, by their name.
+
+    Raises:
+        ValueError: it is no HDF5 file, it is damaged, or it refers to other files; one line that names it.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return _shapes(file, set())
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{path}: must be a weights file (HDF5). Received: {_first_line(error)}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: must be a weights file of numbers alone. Received: {error}") from error
+
+
+def _shapes(group, seen):
+    """Shapes of the arrays under a group. `seen` are the addresses of groups: a file may contain itself."""
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        raise ValueError(f"a group within itself, {group.name}")
+    seen.add(address)
+    shapes = {}
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"a link, {group.name}/{name}")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            shapes |= _shapes(item, seen)
+        elif not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu" or item.external or item.is_virtual:
+            raise ValueError(f"something else, {item.name}")
+        elif item.dtype.kind == "f":  # integers count, or are the state of random numbers
+            shapes[item.name] = item.shape
+    return shapes
+
+
+def load_weights(model, path):
+    """Give a model the weights of a file.
+
+    Args:
+        model: a built Keras model, of the architecture that the weights are of.
+        path: `.weights.h5` of `model.save_weights`, of any Keras from 3.7 on.
+
+    Raises:
+        ValueError: the file is damaged, no weights file, or of another architecture; one line that names it.
+    """
+    received = collections.Counter(weight_shapes(path).values())
+    expected = collections.Counter(
+        tuple(weight.shape) for weight in model.weights if keras.backend.is_float_dtype(weight.dtype)
+    )
+    if received != expected:
+        unexpected = [*(received - expected), *(expected - received)]
+        raise ValueError(
+            f"{path}: must hold the weights of a {model.name}. Received: {received.total()} arrays for "
+            f"{expected.total()} weights; shapes that only one has: {unexpected[:3]}"
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:  # of Keras, h5py or the backend, over many lines
+        raise ValueError(f"{path}: must hold the weights of a {model.name}. Received: {_first_line(error)}") from error
+
+
+def _first_line(error):
+    return (str(error) or type(error).__name__).strip().splitlines()[0]
