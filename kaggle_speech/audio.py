@@ -201,11 +201,6 @@ def read_clips(paths, *, resample=True):
     return waveform, errors
 
 
-def first_lines(errors, limit=20):
-    """Some of many errors, a line each, for a message."""
-    return "\n  ".join([*errors[:limit], *([f"and {len(errors) - limit} more"] if len(errors) > limit else [])])
-
-
 def _read_other(path, resample):
     clip = read_clip(path)
     if not resample:

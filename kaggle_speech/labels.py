@@ -4,8 +4,6 @@ The order of a vocabulary is the order of a model's outputs. Which speaker belon
 to which split is part of the same convention.
 """
 
-import hashlib
-
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE = "silence"
 UNKNOWN = "unknown"
@@ -51,31 +49,3 @@ def word_to_label(word, vocabulary=COMPETITION_LABELS):
     if word in vocabulary:
         return word
     return UNKNOWN if UNKNOWN in vocabulary and word != SILENCE else None
-
-
-def speaker_percentage(speaker):
-    """Where the competition's hash puts a speaker, in [0, 100].
-
-    Source: `which_set` in the README of Speech Commands (SHA-1 modulo 2^27 - 1 + 1).
-    """
-    num_buckets = 2**27 - 1
-    return int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (num_buckets + 1) * 100.0 / num_buckets
-
-
-def which_set(speaker, val_percentage=10.0, test_percentage=10.0):
-    """The split of a speaker: `train`, `val` or `test`, always the same one.
-
-    Args:
-        speaker: the part of a file's name before `_nohash_`.
-        val_percentage, test_percentage: shares of the speakers, 0 to 100.
-
-    Source: `which_set` in the README of Speech Commands.
-
-    Examples:
-        >>> which_set("004ae714"), which_set("00176480"), which_set("0132a06d")
-        ('train', 'train', 'train')
-    """
-    percentage = speaker_percentage(speaker)
-    if percentage < val_percentage:
-        return "val"
-    return "test" if percentage < val_percentage + test_percentage else "train"

@@ -12,8 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from kaggle_speech import archives, paths
+from kaggle_speech import folders
 from kaggle_speech.audio import write_wav
+from kaggle_speech.data import archives, places
 
 
 def pytest_collection_modifyitems(items):
@@ -24,16 +25,16 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session", autouse=True)
 def output_dir(tmp_path_factory):
     """Where everything goes that the tests make: not into the checkout, and locks not into the machine's /tmp."""
-    os.environ[paths.OUTPUT_VARIABLE] = str(tmp_path_factory.mktemp("output"))
+    os.environ[folders.OUTPUT_VARIABLE] = str(tmp_path_factory.mktemp("output"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(tmp_path_factory.mktemp("locks"))
-    return paths.output_dir()
+    return folders.output_dir()
 
 
 @pytest.fixture(scope="session")
 def sample_dir(tmp_path_factory):
     """A competition-shaped folder of a few hundred rendered clips."""
     pytest.importorskip("espeakng_loader", reason="the sample is rendered with espeakng-loader")
-    from kaggle_speech.sample import render_sample
+    from kaggle_speech.data.rendered.clips import render_sample
 
     return render_sample(tmp_path_factory.mktemp("sample") / "data", num_clips=600, progress=False)
 
@@ -41,17 +42,17 @@ def sample_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def real_dir():
     """The extracted real recordings that KAGGLE_SPEECH_DATA names."""
-    if not os.environ.get(paths.DATA_VARIABLE):
-        pytest.skip(f"needs real recordings: {paths.DATA_VARIABLE} is not set")
+    if not os.environ.get(places.DATA_VARIABLE):
+        pytest.skip(f"needs real recordings: {places.DATA_VARIABLE} is not set")
     return archives.prepare_data(progress=False)
 
 
 @pytest.fixture(scope="session")
 def speech_dir():
     """The real recordings with transcripts in the folder that KAGGLE_SPEECH_DATA names."""
-    folder = Path(os.environ.get(paths.DATA_VARIABLE, ""), paths.LIBRISPEECH)
-    if not os.environ.get(paths.DATA_VARIABLE) or not paths.has_speech(folder):
-        pytest.skip(f"needs real recordings with transcripts: {paths.DATA_VARIABLE} names no folder with LibriSpeech")
+    folder = Path(os.environ.get(places.DATA_VARIABLE, ""), places.LIBRISPEECH)
+    if not os.environ.get(places.DATA_VARIABLE) or not places.has_speech(folder):
+        pytest.skip(f"needs real recordings with transcripts: {places.DATA_VARIABLE} names no folder with LibriSpeech")
     return folder
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kaggle_speech import audio
+from kaggle_speech import audio, files
 
 
 def tone(sample_rate, seconds=1.0, frequency_hz=440.0):
@@ -179,5 +179,5 @@ def test_of_many_clips_the_bad_ones_are_named(tmp_path):
 
 def test_many_errors_are_counted_not_listed():
     errors = [f"{number}.wav: bad" for number in range(23)]
-    assert audio.first_lines(errors[:20]).split("\n  ") == errors[:20]
-    assert audio.first_lines(errors).split("\n  ") == [*errors[:20], "and 3 more"]
+    assert files.listing(errors[:20]).split("\n  ") == errors[:20]
+    assert files.listing(errors).split("\n  ") == [*errors[:20], "and 3 more"]

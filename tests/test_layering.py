@@ -1,4 +1,4 @@
-"""The data path goes one way: which module may import which, and which may import TensorFlow."""
+"""Imports go one way, room by room; TensorFlow and Keras stay where they are needed."""
 
 import ast
 from pathlib import Path
@@ -8,115 +8,29 @@ import pytest
 import kaggle_speech
 
 PACKAGE_DIR = Path(kaggle_speech.__file__).parent
-#: module -> what it may import from the package. The commands and `__main__` may import everything.
-ALLOWED = {
-    "__init__": [],
-    "labels": [],
-    "alphabet": [],
-    "paths": [],
-    "archive_formats": ["progress"],
-    "archives": ["atomic", "paths", "archive_formats"],
-    "downloads": ["archive_formats", "atomic"],
-    "progress": [],
-    "audio": [],
-    "acoustics": ["audio"],
-    "espeak": [],
-    "sample": ["atomic", "labels", "audio", "acoustics", "espeak", "progress"],
-    "sentences": ["paths", "atomic", "audio", "acoustics", "espeak", "progress"],
-    "noise": ["atomic", "labels", "audio"],
-    "utterances": ["alphabet", "atomic", "audio", "paths", "progress"],
-    "index": ["atomic", "labels", "paths", "audio", "noise", "progress"],
-    "vocoder": [],
-    "recipe": ["labels"],
-    "augment": ["audio", "vocoder", "recipe"],
-    "dataset": ["atomic", "labels", "audio", "augment", "progress"],
-    "filters": ["audio"],
-    "features": ["filters"],
-    "utterance_batches": ["alphabet", "audio"],
-    "utterance_dataset": ["dataset", "utterance_batches"],
-    "transcription": ["audio", "ctc", "progress", "sources", "streaming"],
-    "transcript_evaluation": ["ctc", "error_rates", "progress", "utterance_batches"],
-    "transcript_experiment": [
-        *("alphabet", "audio", "models", "models.resnet_ctc", "ngram", "recipe", "runs", "training"),
-        "transcript_evaluation",
-        *("utterance_dataset", "utterances"),
-    ],
-    "convert": ["features", "atomic", "dataset", "progress"],
-    "models.blocks": ["audio"],
-    **{
-        f"models.{name}": ["features", "models.blocks"]
-        for name in ("cnn", "vgg", "cnn_bigru", "efficientnet", "tc_resnet", "bc_resnet", "ds_cnn")
-    },
-    "models.resnet_ctc": ["alphabet", "features", "models.blocks"],
-    "models.complexity": ["atomic"],
-    "models.weights": [],
-    "models.__init__": [
-        *("models.cnn", "models.vgg", "models.cnn_bigru", "models.efficientnet", "models.tc_resnet"),
-        *("models.bc_resnet", "models.ds_cnn", "models.resnet_ctc", "models.complexity", "models.blocks"),
-        "models.weights",
-    ],
-    "atomic": [],
-    "model_folder": ["alphabet", "atomic"],
-    "callbacks": ["atomic", "progress"],
-    "training": ["callbacks"],
-    "runs": ["__init__", "alphabet", "atomic", "audio", "model_folder", "paths", "features", "models", "rejection"],
-    "decoding": ["labels"],
-    "rejection": ["atomic", "labels", "decoding"],
-    "open_set": ["labels", "decoding", "rejection"],
-    "probability_file": ["atomic"],
-    "inference": ["atomic", "audio", "probability_file", "progress"],
-    "runtimes": ["atomic"],
-    "enroll": ["atomic", "labels"],
-    "engines": ["alphabet", "enroll", "model_folder", "ngram", "paths", "rejection", "runs", "runtimes"],
-    "ensemble": ["labels", "decoding", "probability_file"],
-    "sources": ["audio"],
-    "streaming": ["audio", "labels"],
-    "live": [],
-    "streams": ["audio", "labels"],
-    "stream_evaluation": ["progress", "streaming", "streams"],
-    "app.__init__": [],
-    "app.palette": [],
-    "app.theme": ["app.palette"],
-    "app.widgets": ["app", "app.palette", "app.theme", "labels"],
-    "app.strip": ["app", "app.palette", "audio", "filters", "streaming"],
-    "app.log": ["app.widgets", "atomic"],
-    "app.window": [
-        *("__init__", "app", "app.palette", "app.theme", "app.widgets", "app.strip", "app.log"),
-        *("live", "sources", "streaming"),
-    ],
-    "app.launch": ["app", "app.theme", "app.window"],
-    "app.panel": ["__init__", "app", "app.palette", "live", "labels"],
-    "onnx_graph": ["filters"],
-    "ctc": ["alphabet"],
-    "alignment": ["alphabet", "ctc"],
-    "ngram": ["atomic", "alphabet"],
-    "error_rates": [],
-    "onnx_gru": [],
-    "export": [
-        *("__init__", "atomic", "audio", "decoding", "inference", "onnx_graph", "onnx_gru", "runtimes"),
-        *("model_folder", "progress"),
-    ],
-    "transcript_export": [
-        *("alphabet", "atomic", "audio", "export", "ngram", "onnx_gru", "progress", "runs", "runtimes"),
-        *("transcript_evaluation", "utterance_batches"),
-    ],
-    "evaluation": ["labels"],
-    "experiment": [
-        *("atomic", "labels", "noise", "index", "dataset", "recipe", "models", "training", "runs"),
-        *("inference", "decoding", "evaluation", "probability_file", "open_set"),
-    ],
-    "robustness": ["audio", "labels", "noise", "inference", "decoding", "evaluation"],
-    "assessment": ["labels", "index", "inference", "decoding", "evaluation", "robustness", "runs"],
-    "plots": ["audio", "labels"],
-    "transcript_plots": ["alphabet"],
-    "html_page": ["audio"],
-    "report": ["audio", "labels", "features", "plots", "html_page", "runs", "progress"],
-    "submission": ["atomic", "labels", "ensemble"],
+#: The plain files at the root, and what they may import of each other; every room may import them.
+GROUND = {"labels": set(), "audio": set(), "files": set(), "folders": set(), "progress": set()}
+#: room -> rooms that it may import, beside the ground and itself.
+ROOMS = {
+    "text": set(),
+    "features": set(),
+    "models": {"features", "text"},
+    "data": {"text"},
+    "plots": {"text"},
+    "inference": {"models", "text"},
+    "streaming": {"features", "text"},
+    "evaluation": {"inference", "data", "plots", "models", "features", "text"},
+    "training": {"data", "models", "inference", "evaluation", "text"},
+    "export": {"models", "inference", "evaluation", "data", "features", "text"},
 }
-MAY_IMPORT_TENSORFLOW = {"vocoder", "augment", "dataset", "utterance_dataset", "runtimes", "onnx_gru", "export"}
-MODULES = {
-    ".".join(path.relative_to(PACKAGE_DIR).with_suffix("").parts): path for path in sorted(PACKAGE_DIR.rglob("*.py"))
+#: Who may import everything; nobody imports them.
+TOP = {"cli", "__main__"}
+#: Files and rooms that may import TensorFlow, and Keras.
+MAY_IMPORT = {
+    "tensorflow": {"data/clip_batches", "data/utterance_batches", "data/augment", "inference/runtimes", "export"},
+    "keras": {"features/ops", "features/layers", "models", "training", "export"},
 }
+FILES = {str(path.relative_to(PACKAGE_DIR).with_suffix("")): path for path in sorted(PACKAGE_DIR.rglob("*.py"))}
 
 
 def imported(path):
@@ -125,29 +39,28 @@ def imported(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
+            assert node.level == 0, f"{path}: imports must be absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_every_module_has_its_place():
-    assert set(MODULES) == {*ALLOWED, "commands", "live_commands", "transcript_commands", "__main__"}
+def imported_rooms(path):
+    """The rooms and ground files that a file imports."""
+    names = (name.split(".") for name in imported(path))
+    return {parts[1] for parts in names if parts[0] == "kaggle_speech" and parts[1] != "__version__"}
 
 
-@pytest.mark.parametrize("module", ALLOWED)
-def test_imports_go_one_way(module):
-    names = {name.removeprefix("kaggle_speech.") for name in imported(MODULES[module]) if "kaggle_speech." in name}
-    modules = {
-        name if name in MODULES else f"{name}.__init__" if f"{name}.__init__" in MODULES else "" for name in names
-    }
-    modules = {name.removesuffix(".__init__") for name in modules if name}
-    assert modules <= {*ALLOWED[module]}
+def test_every_file_has_its_room():
+    assert {name.split("/")[0] for name in FILES} == {"__init__", *GROUND, *ROOMS, *TOP}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name not in MAY_IMPORT_TENSORFLOW])
-def test_tensorflow_stays_where_it_is_needed(module):
-    assert not any(name.split(".")[0] == "tensorflow" for name in imported(MODULES[module]))
+@pytest.mark.parametrize("name", [name for name in FILES if name.split("/")[0] not in {"__init__", *TOP}])
+def test_imports_go_one_way(name):
+    room = name.split("/")[0]
+    allowed = GROUND[room] if room in GROUND else {*GROUND, *ROOMS[room], room}
+    assert imported_rooms(FILES[name]) <= allowed
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_files_are_short_enough_to_read(module):
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 450
+@pytest.mark.parametrize("library", MAY_IMPORT)
+def test_heavy_libraries_stay_where_they_are_needed(library):
+    users = {name for name, path in FILES.items() if any(found.split(".")[0] == library for found in imported(path))}
+    assert {name for name in users if not {name, name.split("/")[0]} & MAY_IMPORT[library]} == set()

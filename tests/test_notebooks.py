@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from kaggle_speech import paths
-from kaggle_speech.sentences import render_sentences
-from kaggle_speech.submission import check_submission
+from kaggle_speech.data import places
+from kaggle_speech.data.rendered.sentences import render_sentences
+from kaggle_speech.inference.submission import check_submission
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 PRIVATE = r"<audio|data:audio|(?<![\w.])/(home|root|work|tmp|mnt|data|Users|kaggle)/|[A-Z]:\\"
@@ -87,9 +87,9 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
 
 
 def test_they_run_in_order_on_the_sample(sample_dir, output_dir, monkeypatch):
-    render_sentences(sample_dir / paths.LIBRISPEECH, 60, progress=False)  # else real ones elsewhere would be found
+    render_sentences(sample_dir / places.LIBRISPEECH, 60, progress=False)  # else real ones elsewhere would be found
     monkeypatch.delenv("MPLBACKEND")  # figures are to end up in the notebook
-    monkeypatch.setenv(paths.DATA_VARIABLE, str(sample_dir))
+    monkeypatch.setenv(places.DATA_VARIABLE, str(sample_dir))
     for path in NOTEBOOKS:
         notebook = read(path)
         client = NotebookClient(

@@ -9,9 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from kaggle_speech import paths
-from kaggle_speech.__main__ import build_parser
-from kaggle_speech.submission import check_submission
+from kaggle_speech.cli.parser import build_parser
+from kaggle_speech.data import places
+from kaggle_speech.inference.submission import check_submission
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_python_runs_as_it_stands(sample_dir, tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    monkeypatch.setenv(paths.DATA_VARIABLE, str(sample_dir))
+    monkeypatch.setenv(places.DATA_VARIABLE, str(sample_dir))
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import LogMelSpectrogram
 from kaggle_speech.models.blocks import (
     BATCH_NORM_MOMENTUM,
     SpecAugment,

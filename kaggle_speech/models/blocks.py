@@ -19,21 +19,6 @@ def classifier(x, num_classes):
     return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
 
 
-def logits_model(model):
-    """A model of this package without its softmax: waveform in, logits out. It shares all layers but the last.
-
-    Raises:
-        ValueError: the last layer is not that of `classifier`.
-    """
-    last = model.layers[-1]
-    if last.name != "probabilities" or not isinstance(last, layers.Dense):
-        raise ValueError(f"`model` must end in a dense layer 'probabilities'. Received: {last.name!r}")
-    head = layers.Dense(last.units, dtype="float32", name="logits")
-    without_softmax = keras.Model(model.inputs, head(last.input))
-    head.set_weights(last.get_weights())
-    return without_softmax
-
-
 def standardize(x, name="standardize", mask=None):
     """Zero mean and unit variance for each coefficient, over the training set (a batch normalisation without scale).
 

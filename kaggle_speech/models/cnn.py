@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kaggle_speech.features import MFCC, FeatureSpec, SpectrogramImage
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import MFCC, SpectrogramImage
 from kaggle_speech.models.blocks import CepstralMeanNormalization, classifier, standardize, waveform_input
 
 #: 32 ms windows every 16 ms: 63 frames of 40 coefficients keep the 7x7 convolutions affordable.

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kaggle_speech.features import MFCC, FeatureSpec
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import MFCC
 from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, classifier, standardize, waveform_input
 
 #: 49 frames of 10 coefficients: 30 ms windows every 20 ms, 40 mel bins up to 4 kHz, as in MLPerf Tiny.

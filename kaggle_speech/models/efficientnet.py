@@ -5,7 +5,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import LogMelSpectrogram
 from kaggle_speech.models.blocks import BATCH_NORM_MOMENTUM, SpecAugment, classifier, standardize, waveform_input
 
 #: 64 ms windows every 16 ms, 128 mel bins from 50 to 8000 Hz.

@@ -3,9 +3,10 @@
 import keras
 from keras import layers, ops
 
-from kaggle_speech.alphabet import BLANK_INDEX
-from kaggle_speech.features import FeatureSpec, LogMelSpectrogram
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import LogMelSpectrogram
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
+from kaggle_speech.text.alphabet import BLANK_INDEX
 
 #: Windows of 25 ms every 12.5 ms, half of which are left by the strides.
 SPEC = FeatureSpec(frame_step=200, num_mel_bins=64)

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kaggle_speech.features import MFCC, FeatureSpec
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import MFCC
 from kaggle_speech.models.blocks import (
     BATCH_NORM_MOMENTUM,
     CepstralMeanNormalization,

@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from kaggle_speech.features import FeatureSpec, SpectrogramImage
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import SpectrogramImage
 from kaggle_speech.models.blocks import classifier, waveform_input
 
 #: 20 ms windows every 6.25 ms: 161 frames, of 161 frequencies above, close to the pixels of the picture.

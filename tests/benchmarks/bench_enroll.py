@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kaggle_speech import archives, audio, enroll, index, runs
-from kaggle_speech.decoding import most_probable
+from kaggle_speech import audio, files
+from kaggle_speech.data import archives, clips
+from kaggle_speech.inference import personal_words
+from kaggle_speech.inference.answers import most_probable
+from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.labels import word_to_label
-from kaggle_speech.runtimes import OnnxModel
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--data", help="folder of clips or archives")
@@ -42,10 +44,10 @@ class Cached:
         return self.probabilities[rows], self.embedding[rows]
 
 
-words = runs.read_json(args.run / "run.json")["settings"]["left_out_words"]
-clips_df, _ = index.check_clips(index.index_clips(archives.prepare_data(args.data)), progress=False)
+words = files.read_json(args.run / "run.json")["settings"]["left_out_words"]
+clips_df, _ = clips.check_clips(clips.index_clips(archives.prepare_data(args.data)), progress=False)
 is_left_out = clips_df["word"].isin(words)
-val_df = index.validation_clips(clips_df)
+val_df = clips.validation_clips(clips_df)
 val_df = pd.concat([val_df[~val_df["word"].isin(words)], clips_df[is_left_out & (clips_df["split"] == "val")]])
 train_df = clips_df[is_left_out & (clips_df["split"] == "train")].reset_index(drop=True)
 model = OnnxModel(args.run / "model.onnx", embedding=True)
@@ -59,10 +61,10 @@ for num_recordings in args.num_recordings:
         enrolled = None
         for word in words:
             drawn = rng.choice(np.flatnonzero(train_df["word"] == word), num_recordings, replace=False)
-            enrolled = enroll.enroll(train, word, drawn, enrolled)
+            enrolled = personal_words.enroll(train, word, drawn, enrolled)
         for threshold in args.threshold:
-            changed = enroll.PersonalWords(enrolled.words, enrolled.prototypes, enrolled.model, threshold)
-            personal = enroll.PersonalModel(val, changed)
+            changed = personal_words.PersonalWords(enrolled.words, enrolled.prototypes, enrolled.model, threshold)
+            personal = personal_words.PersonalModel(val, changed)
             answers = most_probable(personal.predict_on_batch(np.arange(len(val_df))), personal.vocabulary)
             labels = np.array([answer if answer in words else word_to_label(answer) for answer in answers])
             is_enrolled = np.isin(said, words)

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
-from kaggle_speech.models import ARCHITECTURES, build_model
-from kaggle_speech.recipe import PRECISIONS
+from kaggle_speech.models.cost import ARCHITECTURES
+from kaggle_speech.models.registry import build_model
+from kaggle_speech.training.recipe import PRECISIONS
 
 
 def clips_per_second(run, num_clips, seconds):

@@ -26,14 +26,18 @@ import pandas as pd
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from kaggle_speech import archives, features, index, models, sample
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, read_clip
-from kaggle_speech.augment import Augmentation
-from kaggle_speech.dataset import make_dataset
-from kaggle_speech.noise import background_noise
-from kaggle_speech.paths import DATA_VARIABLE
+from kaggle_speech.data import archives
+from kaggle_speech.data.augmentation import Augmentation
+from kaggle_speech.data.clip_batches import make_dataset
+from kaggle_speech.data.clips import index_clips, noise_paths
+from kaggle_speech.data.noise import background_noise
+from kaggle_speech.data.places import DATA_VARIABLE
+from kaggle_speech.data.rendered.clips import render_sample
+from kaggle_speech.features import filters, ops
+from kaggle_speech.models import tc_resnet
 
-SPEC = features.FeatureSpec(frame_length=256, frame_step=160, fft_length=384, num_mel_bins=40, num_mfcc=40)
+SPEC = filters.FeatureSpec(frame_length=256, frame_step=160, fft_length=384, num_mel_bins=40, num_mfcc=40)
 BATCH_SIZE = 64
 NUM_PASSES, NUM_FAST_CLIPS, NUM_SLOW_CLIPS = 3, 16_000, 2_000
 MEMORY_PERCENTAGES = (10, 20, 40, 60, 80, 100)
@@ -47,10 +51,10 @@ def find_clips(data_dir, sample_dir):
     except FileNotFoundError:
         if data_dir or os.environ.get(DATA_VARIABLE):  # the user named it
             raise
-        folder = sample.render_sample(sample_dir, num_clips=1000)
-    clips_df = index.index_clips(folder)
+        folder = render_sample(sample_dir, num_clips=1000)
+    clips_df = index_clips(folder)
     paths = clips_df[clips_df["split"] != "noise"]["path"].sample(frac=1, random_state=0).tolist()
-    return paths, background_noise(index.noise_paths(clips_df))
+    return paths, background_noise(noise_paths(clips_df))
 
 
 def package_batches(paths, **options):
@@ -58,7 +62,7 @@ def package_batches(paths, **options):
 
 
 def package_mfcc(paths):
-    return package_batches(paths).map(lambda waveform: features.mfcc(waveform, SPEC), tf.data.AUTOTUNE)
+    return package_batches(paths).map(lambda waveform: ops.mfcc(waveform, SPEC), tf.data.AUTOTUNE)
 
 
 def batches_of(paths, read):
@@ -127,7 +131,7 @@ def measure_mfcc(fast_paths, slow_paths):
 def measure_augmentation(fast_paths, noise):
     """And what it must keep up with: training the cheapest network, here on one batch that is in memory."""
     augmented_ds = package_batches(fast_paths, augmentation=Augmentation(), noise=noise)
-    model = models.build_tc_resnet(num_classes=12)
+    model = tc_resnet.build_tc_resnet(num_classes=12)
     model.compile("adam", "sparse_categorical_crossentropy")
     waveform, label_index = tf.random.uniform((BATCH_SIZE, CLIP_SAMPLES), -0.1, 0.1), tf.zeros(BATCH_SIZE, tf.int32)
     steps, train = range(50), lambda step: model.train_on_batch(waveform, label_index)

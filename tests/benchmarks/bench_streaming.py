@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech import audio, engines, paths
-from kaggle_speech.streaming import StreamingRecogniser
+from kaggle_speech import audio
+from kaggle_speech.inference import load
+from kaggle_speech.models import pretrained
+from kaggle_speech.streaming.words import StreamingRecogniser
 
 
 def make_stream(duration_s, seconds_between_words, seed=0):
@@ -29,11 +31,11 @@ def make_stream(duration_s, seconds_between_words, seed=0):
 def main():
     """Prints a line for each kind of stream and size of chunk."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=paths.PRETRAINED_DIR)
+    parser.add_argument("--run", type=Path, default=pretrained.PRETRAINED_DIR)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--hop-ms", type=int, default=100)
     args = parser.parse_args()
-    engine = engines.load_engine(args.run)
+    engine = load.load_engine(args.run)
     kinds = {"steady noise": (None, None), "a word every 3 s": (3, None), "the model at every hop": (3, False)}
     for name, (seconds_between_words, activity) in kinds.items():
         stream = make_stream(60 * args.minutes, seconds_between_words)

@@ -46,7 +46,10 @@ def resident_megabytes():
 def run(args):
     """One pass with one engine, in a process of its own. Prints JSON."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # as `submit` does
-    from kaggle_speech import audio, decoding, engines, index, inference, submission
+    from kaggle_speech import audio
+    from kaggle_speech.data.clips import index_test_clips
+    from kaggle_speech.inference import load, predict, submission
+    from kaggle_speech.inference.answers import competition_probabilities, most_probable
 
     clock, spent = time.perf_counter, {}
 
@@ -61,8 +64,8 @@ def run(args):
         return call
 
     begin = clock()
-    engine = timed("load", engines.load_engine)(args.run, args.engine)
-    inference.read_clips = timed("read and decode", audio.read_clips)
+    engine = timed("load", load.load_engine)(args.run, args.engine)
+    audio.read_clips = timed("read and decode", audio.read_clips)
     model = engine.model
     model.predict_on_batch = timed("features and network", model.predict_on_batch)
     memory, done = [], threading.Event()
@@ -72,12 +75,12 @@ def run(args):
             memory.append(resident_megabytes())
 
     threading.Thread(target=watch, daemon=True).start()
-    test_df = timed("list", index.index_test_clips)(args.data)
+    test_df = timed("list", index_test_clips)(args.data)
     out_path = Path(args.data) / f"{args.engine}.npz"
     options = {"batch_size": args.batch_size, "progress": False}
-    file = inference.predict_to_file(model, engine.vocabulary, test_df, out_path, engine.settings, **options)
-    probabilities = decoding.competition_probabilities(file.probabilities, engine.vocabulary)
-    answers = timed("labels", decoding.most_probable)(probabilities)
+    file = predict.predict_to_file(model, engine.vocabulary, test_df, out_path, engine.settings, **options)
+    probabilities = competition_probabilities(file.probabilities, engine.vocabulary)
+    answers = timed("labels", most_probable)(probabilities)
     timed("CSV and check", submission.write_submission)(file.names, answers, out_path.with_suffix(".csv"))
     seconds = clock() - begin
     done.set()
@@ -108,9 +111,9 @@ def main():
     if args.engine:
         run(args)
         return
-    from kaggle_speech import paths
+    from kaggle_speech.models import pretrained
 
-    run_dir = args.run or paths.PRETRAINED_DIR.parent / "tc_resnet"
+    run_dir = args.run or pretrained.PRETRAINED_DIR.parent / "tc_resnet"
     with tempfile.TemporaryDirectory(dir=args.data.parent) as folder:
         data_dir = link_clips(args.data, folder, args.num_clips)
         some = sorted(map(str, (data_dir / "test" / "audio").iterdir()))[:1000]

@@ -13,8 +13,12 @@ from pathlib import Path
 
 import soundfile
 
-from kaggle_speech import audio, engines, paths, sentences, utterances
-from kaggle_speech.transcription import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_file
+from kaggle_speech import audio
+from kaggle_speech.data import utterances
+from kaggle_speech.data.rendered import sentences
+from kaggle_speech.inference import load
+from kaggle_speech.models import pretrained
+from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_file
 
 
 def write_hour(source, path, hours):
@@ -37,7 +41,7 @@ def resident_megabytes():
 def transcribe(run, path, beam_width, windows, hours):
     """In a process of its own, on one core: prints a line."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    stream = make_stream(engines.load_transcriber(run), beam_width, windows=windows)
+    stream = make_stream(load.load_transcriber(run), beam_width, windows=windows)
     after_fifth, process = [], stream.process
 
     def watch(chunk):
@@ -59,7 +63,7 @@ def transcribe(run, path, beam_width, windows, hours):
 def main():
     """Prints a line for each decoder, and one for windows as a microphone has them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=paths.TRANSCRIBER_DIR)
+    parser.add_argument("--run", type=Path, default=pretrained.TRANSCRIBER_DIR)
     parser.add_argument("--data", help="folder in LibriSpeech's layout; what `paths.find_speech` finds")
     parser.add_argument("--hours", type=float, default=1.0)
     args = parser.parse_args()

@@ -1,0 +1,44 @@
+"""`Augmentation`: the limits within which a training clip is changed. No TensorFlow."""
+
+import dataclasses
+
+
+def option(default, text):
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far a training clip may be changed; each clip draws uniformly within it.
+
+    Args: see the fields.
+
+    Raises:
+        ValueError: a value is negative, a share above 1 (a change of speed or tempo not below), or the SNR range empty.
+    """
+
+    shift_ms: float = option(100.0, "earlier or later by up to so many milliseconds; the gap is zeros")
+    speed_fraction: float = option(0.1, "faster or slower by up to this share (pitch moves along)")
+    tempo_fraction: float = option(0.0, "faster or slower by up to this share at the same pitch")
+    pitch_semitones: float = option(0.0, "higher or lower by up to so many semitones at the same tempo")
+    vocoder_fraction: float = option(0.25, "share of the clips whose tempo and pitch change: it takes the longest")
+    gain_db: float = option(6.0, "louder or quieter by up to so many decibels")
+    noise_fraction: float = option(0.5, "share of the clips that get background noise")
+    min_snr_db: float = option(5.0, "least power of the clip over that of the noise")
+    max_snr_db: float = option(30.0, "greatest power of the clip over that of the noise")
+    hiss_std: float = option(0.0, "Gaussian noise with a standard deviation of up to this, full scale being 1")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if value < 0 and not name.endswith("snr_db"):
+                raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
+            if name in ("speed_fraction", "tempo_fraction") and value >= 1:
+                raise ValueError(f"`{name}` must be < 1. Received: {name}={value!r}")
+            if name in ("noise_fraction", "vocoder_fraction") and value > 1:
+                raise ValueError(f"`{name}` must be <= 1. Received: {name}={value!r}")
+        if self.min_snr_db > self.max_snr_db:
+            raise ValueError(
+                "`min_snr_db` must be <= `max_snr_db`. "
+                f"Received: min_snr_db={self.min_snr_db!r}, max_snr_db={self.max_snr_db!r}"
+            )

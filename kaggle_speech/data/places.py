@@ -1,0 +1,189 @@
+"""Places where data is looked for: clips, archives and recordings with transcripts."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from kaggle_speech import folders
+from kaggle_speech.files import what_is_there
+
+COMPETITION = "tensorflow-speech-recognition-challenge"
+#: The environment variable that names the data folder.
+DATA_VARIABLE = "KAGGLE_SPEECH_DATA"
+#: The competition's archives, and what shows that one is extracted.
+COMPETITION_ARCHIVES = {
+    "train.7z": "train/audio",
+    "test.7z": "test/audio",
+    "sample_submission.7z": "sample_submission.csv",
+}
+#: Speech Commands, as TensorFlow publishes it, and what shows that it is extracted.
+SPEECH_COMMANDS_ARCHIVES = "speech_commands_*.tar.gz"
+SPEECH_COMMANDS_CONTENT = "_background_noise_"
+#: A folder with one of these inside holds clips.
+CLIP_DIRS = ("train/audio", "test/audio", SPEECH_COMMANDS_CONTENT)
+#: The folder that LibriSpeech's archives hold, and the ending of its transcripts.
+LIBRISPEECH = "LibriSpeech"
+TRANSCRIPT_SUFFIX = ".trans.txt"
+
+
+class NoDataError(FileNotFoundError):
+    """There is no data in any of the usual places. The message says how to get some."""
+
+
+def has_clips(folder):
+    """Whether a folder holds extracted clips, the competition's or Speech Commands'."""
+    return any((Path(folder) / clip_dir).is_dir() for clip_dir in CLIP_DIRS)
+
+
+def find_archives(folder):
+    """The archives in a folder: the competition's, else those of Speech Commands; an empty list for none."""
+    archives = [Path(folder) / name for name in COMPETITION_ARCHIVES if (Path(folder) / name).is_file()]
+    return archives or sorted(Path(folder).glob(SPEECH_COMMANDS_ARCHIVES))
+
+
+def archive_content(archive_path):
+    """What shows that an archive of `find_archives` is extracted: a path relative to where it was.
+
+    Examples:
+        >>> archive_content("test.7z"), archive_content("speech_commands_v0.02.tar.gz")
+        ('test/audio', '_background_noise_')
+    """
+    return COMPETITION_ARCHIVES.get(Path(archive_path).name, SPEECH_COMMANDS_CONTENT)
+
+
+def speech_files(folder, pattern="*"):
+    """The files of a folder in LibriSpeech's layout, one by one: `<split>/<speaker>/<chapter>/<file>`.
+
+    Args:
+        folder: the root, the folder that holds a `LibriSpeech`, or that of one split.
+        pattern: of the names.
+    """
+    root = Path(folder)
+    if (root / LIBRISPEECH).is_dir():
+        root = root / LIBRISPEECH
+    for chapters in ("*/*/*", "*/*"):
+        yield from root.glob(f"{chapters}/{pattern}")
+
+
+def has_speech(folder):
+    """Whether a folder holds recordings with transcripts, in LibriSpeech's layout."""
+    return any(speech_files(folder, f"*{TRANSCRIPT_SUFFIX}"))
+
+
+def extraction_dir(data_dir):
+    """The folder that archives found in `data_dir` are unpacked to.
+
+    In a Kaggle kernel a temporary one: `/kaggle/working` would be saved with the kernel, and holds 20 GB.
+    Each source has its own, so that the clips of two never mix.
+    """
+    source_dir = Path(data_dir).resolve()
+    if folders.is_kaggle_kernel():
+        return folders.KAGGLE_DIR / "temp" / source_dir.name
+    if source_dir == (folders.project_dir() / "data").resolve():
+        return source_dir / COMPETITION
+    return folders.project_dir() / "data" / f"{COMPETITION}-{hashlib.sha1(str(source_dir).encode()).hexdigest()[:8]}"
+
+
+def speech_extraction_dir():
+    """The folder that LibriSpeech's archives are unpacked to, each to a split of the same `LibriSpeech`."""
+    return folders.KAGGLE_DIR / "temp" if folders.is_kaggle_kernel() else folders.project_dir() / "data"
+
+
+def find_data(data_dir=None):
+    """The folder that holds the data: extracted clips, or the archives with them.
+
+    The first of: the argument, the environment variable KAGGLE_SPEECH_DATA, the
+    competition's folder in a Kaggle kernel, the project's `data/`. The first two
+    are taken at their word: a folder without data is an error, and no other is tried.
+
+    Args:
+        data_dir: the folder; None looks for it.
+
+    Raises:
+        FileNotFoundError: the folder that was named holds no data.
+        NoDataError: no folder was named, and there is none in the usual places.
+    """
+    if data_dir is not None:
+        return _named_dir("`data_dir`", data_dir)
+    if os.environ.get(DATA_VARIABLE):
+        return _named_dir(f"environment variable {DATA_VARIABLE}", os.environ[DATA_VARIABLE])
+    searched = _usual_dirs()
+    for folder in searched:
+        if has_clips(folder) or find_archives(folder):
+            return folder
+    raise NoDataError(
+        f"There must be data in one of: {', '.join(map(str, searched))}. Received: none there. Next, one of:\n"
+        f"  put the competition's train.7z, test.7z and sample_submission.7z into {folders.project_dir() / 'data'}\n"
+        "  python -m kaggle_speech prepare --download v0.01    downloads Speech Commands, the same training clips\n"
+        "  python -m kaggle_speech sample                      renders a small stand-in, offline\n"
+        f"  set {DATA_VARIABLE}=<folder>                  names a folder that holds the data"
+    )
+
+
+def _usual_dirs():
+    """Where data is looked for when nobody said where it is."""
+    data = folders.project_dir() / "data"
+    return [
+        folders.KAGGLE_DIR / "input" / COMPETITION,
+        folders.KAGGLE_DIR / "input" / "competitions" / COMPETITION,
+        data,
+        data / COMPETITION,
+        *sorted((data / COMPETITION).glob("speech_commands_v*")),
+        data / "sample",
+    ]
+
+
+def _named_dir(source, value):
+    """The folder that the user named, or FileNotFoundError with its source, the rule and what was there."""
+    folder = Path(value).expanduser().absolute()  # notebooks run in a folder of their own
+    if has_clips(folder) or find_archives(folder):
+        return folder
+    raise FileNotFoundError(
+        f"{source} must name a folder with clips ({', '.join(CLIP_DIRS)}) or archives "
+        f"({', '.join(COMPETITION_ARCHIVES)}, {SPEECH_COMMANDS_ARCHIVES}). Received: {folder}, {what_is_there(folder)}"
+    )
+
+
+def find_speech(source=None):
+    """The recordings with transcripts: a folder in LibriSpeech's layout, or a CSV that lists them.
+
+    The first of: the argument, `LibriSpeech` in the folder that KAGGLE_SPEECH_DATA names, a Kaggle kernel's input,
+    what `prepare --download` has unpacked, the rendered sentences. Where there is an argument, no other is tried.
+
+    Args:
+        source: the folder or the CSV (see `utterances.index_utterances`); None looks for a folder.
+
+    Raises:
+        FileNotFoundError: what was named is neither.
+        NoDataError: nothing was named, and there is none in the usual places.
+    """
+    if source is not None:
+        path = Path(source).expanduser().absolute()
+        if has_speech(path) or (path.suffix.lower() == ".csv" and path.is_file()):
+            return path
+        raise FileNotFoundError(
+            f"`source` must name a folder with <split>/<speaker>/<chapter>/*{TRANSCRIPT_SUFFIX} or a CSV file. "
+            f"Received: {path}, {what_is_there(path)}"
+        )
+    searched = _usual_speech_dirs()
+    for folder in searched:
+        if has_speech(folder):
+            return folder
+    raise NoDataError(
+        f"There must be recordings with transcripts in one of: {', '.join(map(str, searched))}. Received: none there. "
+        "Next, one of:\n"
+        "  python -m kaggle_speech prepare --download dev-clean    downloads five hours of LibriSpeech\n"
+        "  python -m kaggle_speech sentences                       renders a small stand-in, offline\n"
+        f"  set {DATA_VARIABLE}=<folder>                      names a folder that holds a {LIBRISPEECH}"
+    )
+
+
+def _usual_speech_dirs():
+    """Where recordings with transcripts are looked for when nobody said where they are."""
+    named = os.environ.get(DATA_VARIABLE)
+    return [
+        *([Path(named).expanduser().absolute() / LIBRISPEECH] if named else []),
+        *sorted((folders.KAGGLE_DIR / "input").glob("librispeech*")),
+        speech_extraction_dir() / LIBRISPEECH,
+        folders.project_dir() / "data" / "sentences",
+    ]

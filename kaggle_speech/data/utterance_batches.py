@@ -1,0 +1,130 @@
+"""Utterances to padded batches: NumPy batches of similar lengths, and a seeded tf.data pipeline of them."""
+
+import numpy as np
+
+from kaggle_speech.audio import SAMPLE_RATE, read_audio
+from kaggle_speech.text.alphabet import BLANK_INDEX, text_to_indices
+
+#: Waveforms are padded to multiples of it, so that compilers meet few lengths.
+PADDED_SAMPLES = SAMPLE_RATE // 4
+#: How far from its place by length an utterance may stray, so that no two passes have the same batches.
+MAX_STRAY_SAMPLES = SAMPLE_RATE // 4
+
+
+def plan_batches(num_samples, batch_size, rng=None):
+    """Which utterances are batched together: those of about the same length.
+
+    Shape: `(utterances,)` lengths -> list of arrays of row numbers, each of `batch_size`, the last of the longest less.
+
+    Args:
+        num_samples: length of each.
+        batch_size: utterances in a batch.
+        rng: NumPy generator that shuffles batches and, a little, their members; None keeps the order of lengths.
+    """
+    stray = 0 if rng is None else rng.uniform(-MAX_STRAY_SAMPLES, MAX_STRAY_SAMPLES, len(num_samples))
+    rows = np.argsort(np.asarray(num_samples) + stray, kind="stable")
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    return batches if rng is None else [batches[index] for index in rng.permutation(len(batches))]
+
+
+def change_speed(waveform, speed):
+    """Play faster (`speed` above 1) or slower; the pitch follows. Shape: `(samples,)` -> `(samples / speed,)`.
+
+    Source: Ko et al., Audio augmentation for speech recognition, Interspeech 2015.
+    """
+    import soxr
+
+    return soxr.resample(waveform, SAMPLE_RATE, SAMPLE_RATE / speed, quality="LQ").astype("float32")
+
+
+def read_batch(paths, rng=None, *, speed_fraction=0.0, gain_db=0.0):
+    """Waveforms of any length, side by side.
+
+    Shape: list of paths -> `(batch, samples)` float32, zeros after the end of each, and `(batch,)` int32 lengths.
+
+    Args:
+        paths: audio files.
+        rng: NumPy generator of what is drawn; None draws nothing.
+        speed_fraction: largest change of speed, 0.1 for 0.9 to 1.1.
+        gain_db: largest change of level.
+
+    Raises:
+        AudioError, OSError: as `audio.read_audio`; names the file.
+    """
+    waveforms = [read_audio(path) for path in paths]
+    if rng is not None:
+        speeds = 1 + speed_fraction * rng.uniform(-1, 1, len(paths))
+        gains = 10 ** (gain_db * rng.uniform(-1, 1, len(paths)) / 20)
+        if speed_fraction:
+            waveforms = [change_speed(*pair) for pair in zip(waveforms, speeds, strict=True)]
+        waveforms = [gain * waveform for gain, waveform in zip(gains, waveforms, strict=True)]
+    num_samples = np.array([len(waveform) for waveform in waveforms], "int32")
+    padded = np.zeros((len(paths), -(-num_samples.max() // PADDED_SAMPLES) * PADDED_SAMPLES), "float32")
+    for row, waveform in zip(padded, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return padded, num_samples
+
+
+def encode_texts(texts):
+    """Transcripts as targets. Shape: list of `batch` str -> `(batch, characters)` int32, blanks at the end."""
+    encoded = np.full((len(texts), max(map(len, texts))), BLANK_INDEX, "int32")
+    for row, text in zip(encoded, texts, strict=True):
+        row[: len(text)] = text_to_indices(text)
+    return encoded
+
+
+def make_utterance_dataset(utterances_df, batch_size=16, *, shuffle=False, seed=0, **augmentation):
+    """Batches of waveforms of about the same length, with their transcripts.
+
+    The same seed gives the same batches in the same order, pass by pass, whatever the number of threads.
+
+    Shape: of an element: `{"waveform": (batch, samples) float32, "num_samples": (batch,) int32}` and
+        `(batch, characters)` int32, the places of the characters in the alphabet, blanks after the end.
+
+    Args:
+        utterances_df: frame with the columns `path, text, num_samples`.
+        batch_size: utterances in a batch.
+        shuffle: other batches in another order for every pass; else the shortest come first.
+        seed: of the order and of the augmentation.
+        augmentation: `speed_fraction, gain_db` of `read_batch`.
+
+    Raises:
+        ValueError: the frame is empty, or a text has characters that the alphabet lacks.
+        tf.errors.OpError: while iterating, a file cannot be read; names it.
+    """
+    import tensorflow as tf
+
+    from kaggle_speech.data.clip_batches import passes
+
+    if utterances_df.empty:
+        raise ValueError("`utterances_df` must have at least one utterance. Received: an empty frame")
+    paths, texts = list(utterances_df["path"]), list(utterances_df["text"])
+    encode_texts(texts)
+    num_samples = utterances_df["num_samples"].to_numpy()
+    num_batches = -(-len(paths) // batch_size)
+
+    def plan(number):
+        rng = np.random.default_rng((seed, number)) if shuffle else None
+        batches = np.full((num_batches, batch_size), -1)
+        for batch, rows in zip(batches, plan_batches(num_samples, batch_size, rng), strict=True):
+            batch[: len(rows)] = rows
+        return batches
+
+    def load(rows, number, batch_index):
+        rows = rows[rows >= 0]
+        rng = np.random.default_rng((seed, number, batch_index, 1)) if augmentation else None
+        batch = read_batch([paths[row] for row in rows], rng, **augmentation)
+        return *batch, encode_texts([texts[row] for row in rows])
+
+    def one_pass(number):
+        rows = tf.ensure_shape(tf.numpy_function(plan, [number], tf.int64), (num_batches, batch_size))
+        return tf.data.Dataset.from_tensor_slices(rows).enumerate().map(lambda index, rows: (rows, number, index))
+
+    def load_batch(rows, number, batch_index):
+        types = (tf.float32, tf.int32, tf.int32)
+        waveform, lengths, targets = tf.numpy_function(load, [rows, number, batch_index], types)
+        inputs = {"waveform": tf.ensure_shape(waveform, (None, None)), "num_samples": tf.ensure_shape(lengths, (None,))}
+        return inputs, tf.ensure_shape(targets, (None, None))
+
+    batches_ds = passes(one_pass).map(load_batch, tf.data.AUTOTUNE, deterministic=True)
+    return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, intervals, open set, robustness, error rates, the report."""

@@ -1,0 +1,26 @@
+"""Validation of a Keras model over the twelve labels, and its opinion with logits."""
+
+from scipy.special import softmax
+
+from kaggle_speech.evaluation import calibration, metrics
+from kaggle_speech.inference import answers, predict
+from kaggle_speech.models import anatomy, runs
+
+
+def predict_competition(model, vocabulary, clips_df, progress=True):
+    """Probabilities over the twelve labels. Shape: -> `(len(clips_df), 12)`."""
+    probabilities = predict.predict_probabilities(model, clips_df, progress=progress)
+    return answers.competition_probabilities(probabilities, vocabulary)
+
+
+def validate(model, vocabulary, val_df):
+    """Metrics over the competition's labels, and the probabilities they come from, `(len(val_df), 12)`."""
+    probabilities = predict_competition(model, vocabulary, val_df)
+    return metrics.classification_metrics(val_df["label"], answers.most_probable(probabilities)), probabilities
+
+
+def open_set_opinion(run_dir, clips_df):
+    """What the model of a run thinks of clips, its logits, too: an `open_set.Opinion`."""
+    model, vocabulary = runs.load_run(run_dir)
+    logits = predict.predict_probabilities(anatomy.logits_model(model), clips_df)
+    return calibration.Opinion(softmax(logits, axis=1), vocabulary, logits)

@@ -1,0 +1,1 @@
+"""Export: files for other programs: ONNX, LiteRT, SavedModel, cards, features."""

@@ -1,0 +1,189 @@
+"""What is done to the graph of an ONNX model: folding, halves, int8, short names, kernels computed instead of stored.
+
+Needs onnx and onnxruntime, and neither TensorFlow nor Keras.
+"""
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+from kaggle_speech.features.filters import dft_kernels, hann_window
+
+#: Weights of fewer numbers are not worth a node that widens them.
+MIN_HALVED = 64
+
+
+def fold(proto):
+    """The graph with constants computed, and batch normalisations inside the convolutions before them."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+        onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+class _Clips(CalibrationDataReader):
+    """Clips in batches, as `quantize_static` asks for them."""
+
+    def __init__(self, name, waveform, batch_size=32):
+        starts = range(0, len(waveform), batch_size)
+        self.batches = iter({name: waveform[start : start + batch_size]} for start in starts)
+
+    def get_next(self):
+        return next(self.batches, None)
+
+
+def quantize(proto, waveform, float_layers):
+    """int8 weights and activations of convolutions and dense layers, a scale for each channel.
+
+    The ranges of activations are those that the clips show. Depthwise convolutions stay in float: they have few
+    weights, and converting back and forth would cost more time than they take.
+
+    Args:
+        proto: ONNX model in float32.
+        waveform: `(clips, samples)` to calibrate on.
+        float_layers: names of Keras layers that stay in float, the frontend's.
+
+    Source: `onnxruntime.quantization.quantize_static`, QDQ format.
+    """
+    excluded = [node.name for node in proto.graph.node if any(f"/{layer}" in node.name for layer in float_layers)]
+    for node in proto.graph.node:
+        groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
+        excluded += [node.name] if node.op_type == "Conv" and groups > [1] else []
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        paths = [Path(folder) / name for name in ("float32.onnx", "int8.onnx")]
+        onnx.save(proto, paths[0])
+        quantize_static(
+            *paths,
+            _Clips(proto.graph.input[0].name, waveform),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            nodes_to_exclude=excluded,
+        )
+        return onnx.load(paths[1])
+
+
+@contextlib.contextmanager
+def quiet():
+    """Without what converters print, and the advice to preprocess, which `fold` has done."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def halve_weights(proto):
+    """Weights stored in 16 bits; they become 32 bits again when the file is loaded, so that nothing gets slower."""
+    stored, nodes = [], []
+    for tensor in proto.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype == np.float32 and weights.size >= MIN_HALVED:
+            limit = np.finfo(np.float16).max
+            half = np.clip(weights, -limit, limit).astype(np.float16)
+            nodes.append(helper.make_node("Cast", [f"{tensor.name}_half"], [tensor.name], to=onnx.TensorProto.FLOAT))
+            tensor = numpy_helper.from_array(half, f"{tensor.name}_half")
+        stored.append(tensor)
+    return _with(proto, stored, nodes)
+
+
+def compute_dft_kernels(proto, spec):
+    """The kernels of the Fourier transform as table, index and window; they are computed when the file is loaded.
+
+    Args:
+        proto: ONNX model.
+        spec: the `FeatureSpec` of its frontend.
+    """
+    kernels = [kernel[:, 0].T for kernel in dft_kernels(spec.frame_length, spec.fft_length, spec.dft_radix)]
+    num_columns, num_taps = len(kernels[0]) // 2, kernels[0].shape[1]
+    sample_index = np.arange(spec.dft_radix * num_taps)
+    turn = 2 * np.pi * np.arange(spec.fft_length) / spec.fft_length
+    window = hann_window(spec.frame_length, len(sample_index))
+    constants = {
+        "dft_cos": np.cos(turn).astype("float32"),
+        "dft_sin": np.sin(turn).astype("float32"),
+        "dft_length": np.array(spec.fft_length),
+        "dft_column": np.arange(num_columns)[:, None],
+    }
+    stored, nodes = [], []
+    for tensor in proto.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        part = next((part for part, kernel in enumerate(kernels) if _is_kernel(weights, kernel)), None)
+        if part is None:
+            stored.append(tensor)
+            continue
+        name = tensor.name
+        constants[f"{name}_index"] = sample_index[part :: spec.dft_radix]
+        constants[f"{name}_window"] = window[part :: spec.dft_radix].astype("float32")
+        constants[f"{name}_shape"] = np.array(weights.shape)
+        nodes += [
+            helper.make_node("Mul", ["dft_column", f"{name}_index"], [f"{name}_product"]),
+            helper.make_node("Mod", [f"{name}_product", "dft_length"], [f"{name}_angle"]),
+            helper.make_node("Gather", ["dft_cos", f"{name}_angle"], [f"{name}_cos"]),
+            helper.make_node("Gather", ["dft_sin", f"{name}_angle"], [f"{name}_sin"]),
+            helper.make_node("Concat", [f"{name}_cos", f"{name}_sin"], [f"{name}_both"], axis=0),
+            helper.make_node("Mul", [f"{name}_both", f"{name}_window"], [f"{name}_windowed"]),
+            helper.make_node("Reshape", [f"{name}_windowed", f"{name}_shape"], [name]),
+        ]
+    if nodes:
+        stored += [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    return _with(proto, stored, nodes)
+
+
+def _is_kernel(weights, kernel):
+    return (
+        weights.size == kernel.size
+        and weights.squeeze().shape == kernel.shape
+        and np.allclose(weights.squeeze(), kernel, atol=1e-6)
+    )
+
+
+def _with(proto, initializers, first_nodes):
+    """The model with other stored tensors and with nodes before the others."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(proto)
+    graph = changed.graph
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+    nodes = [*first_nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return changed
+
+
+def shorten_names(proto):
+    """Short names for all that is inside; inputs and outputs keep theirs. Small files get smaller by a sixth."""
+    shortened = onnx.ModelProto()
+    shortened.CopyFrom(proto)
+    kept = {value.name for value in (*proto.graph.input, *proto.graph.output)}
+    short = {name: name for name in {"", *kept}}
+
+    def rename(name):
+        return short.setdefault(name, f"t{len(short)}")
+
+    def visit(graph):
+        del graph.value_info[:]
+        for tensor in (*graph.initializer, *graph.input, *graph.output):
+            tensor.name = rename(tensor.name)
+        for node in graph.node:
+            node.name = node.doc_string = ""
+            node.input[:], node.output[:] = map(rename, list(node.input)), map(rename, list(node.output))
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    visit(attribute.g)
+
+    visit(shortened.graph)
+    return shortened

@@ -1,0 +1,1 @@
+"""Features: `FeatureSpec`, filters (NumPy), ops and layers (Keras)."""

@@ -1,0 +1,58 @@
+"""Keras layers of the feature ops, one each, with the `FeatureSpec` in their config."""
+
+import dataclasses
+
+import keras
+
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.ops import log_mel_spectrogram, mfcc, power_spectrogram, spectrogram_image
+
+
+class _FeatureLayer(keras.layers.Layer):
+    """A feature op as a layer: no weights, its `FeatureSpec` in the config, float32 under any dtype policy."""
+
+    def __init__(self, spec=None, **kwargs):
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
+        self.spec = FeatureSpec(**spec) if isinstance(spec, dict) else spec or FeatureSpec()
+
+    def get_config(self):
+        return {**super().get_config(), "spec": dataclasses.asdict(self.spec)}
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class PowerSpectrogram(_FeatureLayer):
+    """`power_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_bins)`."""
+
+    def call(self, waveform):
+        return power_spectrogram(waveform, self.spec)
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class LogMelSpectrogram(_FeatureLayer):
+    """`log_mel_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mel_bins)`."""
+
+    def call(self, waveform):
+        return log_mel_spectrogram(waveform, self.spec)
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class MFCC(_FeatureLayer):
+    """`mfcc` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mfcc)`."""
+
+    def call(self, waveform):
+        return mfcc(waveform, self.spec)
+
+
+@keras.saving.register_keras_serializable("kaggle_speech")
+class SpectrogramImage(_FeatureLayer):
+    """`spectrogram_image` as a layer. Shape: `(batch, samples)` -> `(batch, height, width, 3)`."""
+
+    def __init__(self, spec=None, height=160, width=160, color_map="viridis", **kwargs):
+        super().__init__(spec, **kwargs)
+        self.height, self.width, self.color_map = height, width, color_map
+
+    def call(self, waveform):
+        return spectrogram_image(waveform, self.spec, self.height, self.width, self.color_map)
+
+    def get_config(self):
+        return {**super().get_config(), "height": self.height, "width": self.width, "color_map": self.color_map}

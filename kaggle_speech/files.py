@@ -1,0 +1,194 @@
+"""Files that appear whole or not at all; JSON, fingerprints, differences, and listings for messages."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+
+def replace_file(path, write):
+    """Write a file or folder beside its place, then move it there: the old one is whole until the new one is.
+
+    Each call writes to a path of its own, so that of several processes and threads the last one wins.
+
+    Args:
+        path: the file or folder.
+        write: called with the path to write to; the ending is the file's own.
+    """
+    path = Path(path)
+    with partial_path(path) as new_path:
+        write(new_path)
+        if new_path.is_dir() and path.is_dir():
+            _replace_folder(new_path, path)
+        else:
+            new_path.replace(path)
+
+
+@contextlib.contextmanager
+def partial_path(path):
+    """A path beside a file or folder to write it to, which no other call has; what is left there is removed.
+
+    Args:
+        path: the file or folder.
+
+    Returns:
+        context manager of `partial.<process>-<random digits>.<name of the file>`.
+    """
+    path = Path(path)
+    _remove_partials_of_dead_processes(path.parent)
+    own_path = path.with_name(f"partial.{_process_space()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.{path.name}")
+    try:
+        yield own_path
+    finally:
+        _remove(own_path)  # a full disk should not stay full
+
+
+def _replace_folder(new_dir, out_dir):
+    old_dir = out_dir.with_name(f"old.{uuid.uuid4().hex[:8]}.{out_dir.name}")
+    out_dir.rename(old_dir)
+    try:
+        new_dir.rename(out_dir)
+    except BaseException:
+        if not out_dir.exists():
+            old_dir.rename(out_dir)
+        raise
+    _remove(old_dir)
+
+
+def _remove(path):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _process_space():
+    """Eight hexadecimal digits for where a process id is valid: on Linux, one start of one machine or container."""
+    try:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return fingerprint(boot_id + os.readlink("/proc/self/ns/pid"))[:8]
+    except OSError:
+        return "elsewhere"
+
+
+@functools.cache
+def _remove_partials_of_dead_processes(folder):
+    """Remove what killed processes of this machine left, once a folder; what may be in use anywhere stays."""
+    if _process_space() == "elsewhere" or not folder.is_dir():
+        return
+    for path in folder.glob(f"partial.{_process_space()}-*-*.*"):
+        pid = path.name.split("-")[1]
+        try:
+            os.kill(int(pid), 0)  # signal 0 only asks whether the process is there
+        except ProcessLookupError:
+            with contextlib.suppress(OSError):
+                _remove(path)
+        except (OSError, ValueError, OverflowError):
+            continue
+
+
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """Let one process at a time make a file or folder; another one waits. Without the package filelock, none waits.
+
+    Args:
+        path: the file or folder.
+
+    Returns:
+        context manager.
+    """
+    try:
+        from filelock import FileLock
+    except ImportError:  # optional, as in every kernel that runs alone
+        yield
+        return
+    name = hashlib.sha1(str(Path(path).absolute()).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"kaggle_speech-{name}.lock"):
+        yield
+
+
+def make_folder(out_dir, settings_name, settings, write):
+    """A folder that is what its settings say: one that is finished is kept, one of other settings replaced.
+
+    It appears only when all of it is there.
+
+    Args:
+        out_dir: folder to make; new, empty or of an earlier call.
+        settings_name: of the JSON file in it that tells one such folder from another.
+        settings: dict; `made_by` tells such folders from everything else.
+        write: called with an empty folder to fill.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        FileExistsError: `out_dir` holds something else; nothing is touched.
+    """
+    out_dir = Path(out_dir).expanduser().resolve()
+    if _read_settings(out_dir, settings_name, settings["made_by"]) == settings:
+        return out_dir
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+
+    def write_all(folder):
+        folder.mkdir()
+        write(folder)
+        (folder / settings_name).write_text(json.dumps(settings, indent=2) + "\n", newline="\n")
+
+    replace_file(out_dir, write_all)
+    return out_dir
+
+
+def _read_settings(out_dir, settings_name, made_by):
+    """The settings of a folder of `make_folder`, None where nothing is in the way."""
+    if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
+        return None
+    try:
+        settings = json.loads((out_dir / settings_name).read_text())
+        if settings["made_by"] == made_by:
+            return settings
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    raise FileExistsError(
+        f"`out_dir` must be new, empty or of an earlier call; other files are never overwritten. Received: {out_dir}"
+    )
+
+
+def fingerprint(content):
+    """Sixteen hexadecimal digits that tell one content, bytes or text, from another."""
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def differences(found, wanted):
+    """Where two dicts differ: two dicts, the one's values and the other's; a name that is missing has None."""
+    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+    return tuple({name: settings.get(name) for name in names} for settings in (found, wanted))
+
+
+def listing(errors, limit=20):
+    """Some of many errors, a line each, for a message."""
+    return "\n  ".join([*errors[:limit], *([f"and {len(errors) - limit} more"] if len(errors) > limit else [])])
+
+
+def what_is_there(path):
+    """The end of a sentence on a folder that is not as it should be."""
+    if not path.is_dir():
+        return "which is a file" if path.exists() else "which does not exist"
+    names = sorted(entry.name for entry in path.iterdir())
+    return f"with {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "which is empty"
+
+
+def write_json(path, content):
+    """Write a JSON file, whole or not at all."""
+    replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def read_json(path):
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())

@@ -1,0 +1,1 @@
+"""Inference: a trained model and waveforms to labels, probability files and submissions."""

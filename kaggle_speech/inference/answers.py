@@ -1,0 +1,201 @@
+"""Probabilities to answers: labels, confidence, rejection of doubtful commands. NumPy only."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_speech.files import replace_file
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, UNKNOWN, word_to_label
+
+
+def competition_probabilities(probabilities, vocabulary):
+    """Probabilities over the twelve labels, from those over any vocabulary: words that are no command add up.
+
+    Shape: `(clips, len(vocabulary))` -> `(clips, 12)`.
+
+    Args:
+        probabilities: a model's outputs.
+        vocabulary: its labels, in order.
+
+    Raises:
+        ValueError: the widths differ.
+    """
+    probabilities = np.asarray(probabilities)
+    if probabilities.shape[-1] != len(vocabulary):
+        raise ValueError(
+            "`probabilities` must have a column for each label of `vocabulary`. "
+            f"Received: shape={probabilities.shape}, {len(vocabulary)} labels"
+        )
+    targets = [COMPETITION_LABELS.index(word_to_label(word)) for word in vocabulary]
+    return probabilities @ np.eye(len(COMPETITION_LABELS), dtype=probabilities.dtype)[targets]
+
+
+def most_probable(probabilities, vocabulary=COMPETITION_LABELS):
+    """The label of the highest probability. Shape: `(clips, len(vocabulary))` -> `(clips,)` array of str."""
+    return np.asarray(vocabulary)[np.argmax(probabilities, axis=-1)]
+
+
+#: The file beside a model.
+FILE_NAME = "rejection.json"
+
+
+def temper(probabilities, temperature):
+    """Probabilities at another temperature: above 1 they are less sure, under 1 surer; their order stays.
+
+    Shape: `(clips, num_classes)` -> the same.
+
+    Source: arXiv 1706.04599. Logarithms of probabilities stand for logits: they differ by a constant a clip.
+    """
+    if temperature == 1:
+        return np.asarray(probabilities)
+    powers = np.asarray(probabilities, dtype=float) ** (1 / temperature)
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _negative_entropy(commands):
+    """What is not a command's is spread over all of them: a sure `unknown` tells as little of a command as no idea."""
+    share = np.maximum(commands + (1 - commands.sum(axis=1, keepdims=True)) / len(COMMANDS), 1e-12)
+    return (share * np.log(share)).sum(axis=1)
+
+
+def _margin(values):
+    """The best command over the best other label."""
+    best = values[:, : len(COMMANDS)].argmax(axis=1)[:, None]
+    others = values.copy()
+    np.put_along_axis(others, best, -np.inf, axis=1)
+    return np.take_along_axis(values, best, axis=1)[:, 0] - others.max(axis=1)
+
+
+#: Name -> score from probabilities over the twelve labels, `(clips, 12)` -> `(clips,)`; higher = surer of a command.
+SCORES = {
+    "probability": lambda values: values[:, : len(COMMANDS)].max(axis=1),
+    "known": lambda values: values[:, : len(COMMANDS)].sum(axis=1),
+    "entropy": lambda values: _negative_entropy(values[:, : len(COMMANDS)]),
+    "margin": _margin,
+}
+
+
+def rejection_score(probabilities, vocabulary, score="probability", temperature=1.0):
+    """How sure a model is that it hears one of the ten commands; `silence` and `unknown` count against it.
+
+    Shape: `(clips, len(vocabulary))` -> `(clips,)`.
+
+    Args:
+        probabilities: a model's outputs.
+        vocabulary: its labels, in order.
+        score: `probability` of the best command (arXiv 1610.02136); `known`, that of all commands together; `entropy`,
+            negative, over the commands; `margin`, the best command over the best other label.
+        temperature: of the probabilities (see `temper`).
+    """
+    return SCORES[score](competition_probabilities(temper(probabilities, temperature), vocabulary))
+
+
+def reject(values, scores, threshold):
+    """The most probable labels, commands with a score under the threshold made `unknown`, and how sure one may be.
+
+    Shape: `(clips, 12)`, `(clips,)` -> labels `(clips,)` str, confidences `(clips,)` in [0, 1]: the probability of the
+        answer; where a command was rejected, 1 minus that of the command.
+    """
+    answers, confidences = most_probable(values), values.max(axis=1)
+    is_rejected = np.isin(answers, COMMANDS) & (np.asarray(scores) < threshold)
+    return np.where(is_rejected, UNKNOWN, answers), np.where(is_rejected, 1 - confidences, confidences)
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """How probabilities become answers: the most probable of the twelve labels, `unknown` for a doubtful command.
+
+    The default rejects nothing.
+
+    Args:
+        score: one of `SCORES`.
+        temperature: above 0; of the probabilities, for score and confidence.
+        threshold: of the score; a command under it is `unknown`. Minus infinity rejects nothing.
+
+    Raises:
+        ValueError: no such score, or a number that is none.
+    """
+
+    score: str = "probability"
+    temperature: float = 1.0
+    threshold: float = -math.inf
+
+    def __post_init__(self):
+        if self.score not in tuple(SCORES):
+            raise ValueError(f"`score` must be one of {tuple(SCORES)}. Received: score={self.score!r}")
+        if not _is_number(self.temperature) or not 0 < self.temperature < math.inf:
+            raise ValueError(f"`temperature` must be a number above 0. Received: temperature={self.temperature!r}")
+        if not _is_number(self.threshold) or not self.threshold < math.inf:
+            raise ValueError(f"`threshold` must be a number. Received: threshold={self.threshold!r}")
+
+    def with_threshold(self, threshold):
+        """The same with another threshold; None keeps this one."""
+        return self if threshold is None else dataclasses.replace(self, threshold=threshold)
+
+    def apply(self, probabilities, vocabulary):
+        """Labels and confidences, as `reject` gives them. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
+
+        Args:
+            probabilities: a model's outputs.
+            vocabulary: its labels, in order.
+        """
+        values = competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+        return reject(values, SCORES[self.score](values), self.threshold)
+
+
+def write_rejection(rejection, folder, model):
+    """Keep a `Rejection` beside the model that it was chosen for.
+
+    Args:
+        rejection: `Rejection`.
+        folder: of the model.
+        model: fingerprint of the model (`runs.model_fingerprint`, or an engine's `settings["model"]`).
+
+    Returns:
+        The path of the file.
+    """
+    path = Path(folder) / FILE_NAME
+    content = json.dumps(dataclasses.asdict(rejection) | {"model": model}, indent=2) + "\n"
+    replace_file(path, lambda partial_path: partial_path.write_text(content))
+    return path
+
+
+def read_rejection(folder, model):
+    """The `Rejection` beside a model; where there is no file, the one that rejects nothing.
+
+    Args:
+        folder, model: as in `write_rejection`.
+
+    Raises:
+        ValueError: the file is not one of `write_rejection`, or of another model; names it.
+    """
+    path = Path(folder) / FILE_NAME
+    if not path.exists():
+        return Rejection()
+    try:
+        content = json.loads(path.read_text())
+        chosen_for = content.pop("model")
+        rejection = Rejection(**content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: must hold the score, temperature and threshold that `threshold` chose. Received: {error}"
+        ) from error
+    if chosen_for != model:
+        raise ValueError(
+            f"{path}: must be chosen for the model beside it, {model}. Choose it again with "
+            f"`python -m kaggle_speech threshold --run {folder}`, or remove it. Received: one for {chosen_for}"
+        )
+    return rejection
+
+
+def copy_rejection(folder, model, out_dir, out_model):
+    """Hand the `rejection.json` of a model on, if there is one, to the folder of a copy with another fingerprint."""
+    if (Path(folder) / FILE_NAME).exists():
+        write_rejection(read_rejection(folder, model), out_dir, out_model)

@@ -1,0 +1,173 @@
+"""Words of one's own, from a few recordings, on top of a trained network. NumPy only, no training.
+
+What the network finds in a clip just before it names a label (its embedding) is alike for recordings of one word, even
+of a word that it never heard. A new word is the mean direction of its recordings there, and a clip is that word if it
+points the same way.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_speech.files import replace_file
+from kaggle_speech.labels import COMPETITION_LABELS
+
+#: Similarity from which on a clip is a word, and over how much of it the probability goes from 12 to 88 %.
+THRESHOLD = 0.9
+SOFTNESS = 0.04
+
+
+def _directions(embedding):
+    return embedding / np.maximum(np.linalg.norm(embedding, axis=-1, keepdims=True), 1e-12)
+
+
+@dataclasses.dataclass(frozen=True)
+class PersonalWords:
+    """Enrolled words.
+
+    Args:
+        words: their names.
+        prototypes: `(words, features)`; the mean direction of each word's recordings, of length one.
+        model: fingerprint of the exported file whose embedding this is.
+        threshold: cosine similarity, up to 1, from which on a clip is a word.
+
+    Raises:
+        ValueError: a word is there twice or is one of the twelve labels, or numbers of another shape.
+    """
+
+    words: tuple
+    prototypes: np.ndarray
+    model: str
+    threshold: float = THRESHOLD
+
+    def __post_init__(self):
+        known = {*COMPETITION_LABELS} & {*self.words}
+        if known or len({*self.words}) != len(self.words) or not all(self.words):
+            raise ValueError(f"`words` must differ from each other and from the twelve labels. Received: {self.words}")
+        if self.prototypes.ndim != 2 or len(self.prototypes) != len(self.words):
+            raise ValueError(
+                f"`prototypes` must be a row a word, {len(self.words)}. Received: shape={self.prototypes.shape}"
+            )
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"`threshold` must be between 0 and 1. Received: threshold={self.threshold}")
+
+    def similarity(self, embedding):
+        """Cosine of the angle to each word. Shape: `(clips, features)` -> `(clips, words)`, -1 to 1."""
+        return _directions(embedding) @ self.prototypes.T
+
+    def write(self, path):
+        """Write a JSON file, whole or not at all."""
+        content = dataclasses.asdict(self) | {"prototypes": np.round(self.prototypes.astype(float), 6).tolist()}
+        replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content) + "\n"))
+
+
+def read_words(path):
+    """Words from `PersonalWords.write`.
+
+    Raises:
+        ValueError: the file is none; names it.
+        OSError: it cannot be read.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+        prototypes = np.array(content["prototypes"], dtype="float32")
+        return PersonalWords(tuple(content["words"]), prototypes, content["model"], content["threshold"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: must be a file of enrolled words. Received: {error!r}") from error
+
+
+def enroll(model, word, waveform, words=None):
+    """Add a word, or replace the one of that name.
+
+    Args:
+        model: `runtimes.OnnxModel` that gives embeddings.
+        word: its name.
+        waveform: `(recordings, samples)`; three to ten, best of the one who will speak it.
+        words: `PersonalWords` so far.
+
+    Returns:
+        `PersonalWords`.
+
+    Raises:
+        ValueError: no recording, the word is one of the twelve labels, or the words so far are of another model.
+    """
+    if not len(waveform):
+        raise ValueError(f"`waveform` must be recordings of {word!r}. Received: none")
+    _, embedding = model.predict_with_embedding(waveform)
+    prototype = _directions(_directions(embedding).mean(axis=0))[None]
+    if words is None:
+        return PersonalWords((word,), prototype, model.fingerprint)
+    _check_model(words, model)
+    kept = [row for row, name in enumerate(words.words) if name != word]
+    prototypes = np.concatenate([words.prototypes[kept], prototype])
+    return dataclasses.replace(words, words=(*(words.words[row] for row in kept), word), prototypes=prototypes)
+
+
+def _check_model(words, model):
+    if words.model != model.fingerprint:
+        raise ValueError(
+            f"`words` must be enrolled with this model, {model.fingerprint}. Received: words of {words.model}"
+        )
+
+
+class PersonalAnswers:
+    """What a `rejection.Rejection` is to a model, to a `PersonalModel`.
+
+    An enrolled word with half of the probability or more is the answer, else what the model says without it.
+
+    Args:
+        words: `PersonalWords`.
+        rejection: of the model without them.
+    """
+
+    def __init__(self, words, rejection):
+        self.words, self.rejection = words, rejection
+
+    def with_threshold(self, threshold):
+        """The same with another threshold for the commands; None keeps it."""
+        return PersonalAnswers(self.words, self.rejection.with_threshold(threshold))
+
+    def apply(self, probabilities, vocabulary):
+        """Labels and confidences. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
+
+        Args:
+            probabilities: of a `PersonalModel`, also smoothed.
+            vocabulary: its labels; the enrolled words are the last.
+        """
+        num_labels = len(vocabulary) - len(self.words.words)
+        shares = probabilities[:, num_labels:]
+        rest = probabilities[:, :num_labels] / np.maximum(1 - shares.sum(axis=1, keepdims=True), 1e-12)
+        labels, confidences = self.rejection.apply(rest, vocabulary[:num_labels])
+        best, nearest = shares.max(axis=1), np.array(self.words.words)[shares.argmax(axis=1)]
+        return np.where(best >= 0.5, nearest, labels), np.where(best >= 0.5, best, confidences)
+
+
+class PersonalModel:
+    """A model whose vocabulary is longer by the enrolled words; for all that takes a model and its vocabulary.
+
+    Args:
+        model: `runtimes.OnnxModel` that gives embeddings.
+        words: `PersonalWords`.
+
+    Attributes:
+        vocabulary: the model's and the words.
+
+    Raises:
+        ValueError: the words are of another model.
+    """
+
+    def __init__(self, model, words):
+        _check_model(words, model)
+        self.model, self.words = model, words
+        self.vocabulary = (*model.vocabulary, *words.words)
+
+    def predict_on_batch(self, waveform):
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32; the nearest word takes its share."""
+        probabilities, embedding = self.model.predict_with_embedding(waveform)
+        similarity = self.words.similarity(embedding)
+        shares = 1 / (1 + np.exp(-4 * (similarity - self.words.threshold) / SOFTNESS))
+        shares *= similarity == similarity.max(axis=1, keepdims=True)
+        rest = probabilities * (1 - shares.sum(axis=1, keepdims=True))
+        return np.concatenate([rest, shares], axis=1).astype("float32")

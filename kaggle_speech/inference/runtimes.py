@@ -1,0 +1,133 @@
+"""Exported models, each with the method of a Keras model that `inference` needs: waveform in, probabilities out.
+
+`OnnxModel` needs NumPy and onnxruntime only.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_speech.files import fingerprint
+
+#: File endings of the formats there are, and the precisions of each.
+FORMATS = {
+    "onnx": (".onnx", ("float32", "float16", "int8")),
+    "litert": (".tflite", ("float32", "float16")),
+    "saved_model": ("_saved_model", ("float32",)),
+}
+
+
+class OnnxModel:
+    """A file from `export.export_onnx` or `transcript_export.export_transcriber`.
+
+    Args:
+        path: the `.onnx` file.
+        num_threads: of the processor; None for as many as it has.
+        embedding: whether to give embeddings as well; needs the package onnx.
+
+    Attributes:
+        metadata: dict, what the file says of itself: vocabulary, sample rate, features, licence, ...
+        vocabulary: labels in the order of the outputs.
+        fingerprint: of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no ONNX model, or none of this package's; names it.
+    """
+
+    def __init__(self, path, num_threads=None, *, embedding=False):
+        import onnxruntime
+
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: must be an ONNX file. Received: none")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or 0
+        content = Path(path).read_bytes()
+        self.fingerprint = fingerprint(content)
+        try:
+            content = _with_embedding(content) if embedding else content
+            self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own classes have no common base
+            raise ValueError(f"{path}: must be an ONNX model. Received: {error}") from error
+        found = self.session.get_modelmeta().custom_metadata_map
+        if "vocabulary" not in found:
+            raise ValueError(f"{path}: must be exported by kaggle_speech. Received: metadata {sorted(found)}")
+        self.metadata = {name: json.loads(value) for name, value in found.items()}
+        self.vocabulary = tuple(self.metadata["vocabulary"])
+        self.input_name = self.session.get_inputs()[0].name
+        self.output_names = [output.name for output in self.session.get_outputs()]
+
+    def predict_on_batch(self, inputs):
+        """Shape: `(batch, samples)` float32, or a dict of a model's inputs by name, each of the type that the model
+        takes -> `(batch, ..., len(vocabulary))` float32.
+        """
+        return self._run(self.output_names[:1], inputs)[0]
+
+    def predict_with_embedding(self, waveform):
+        """What `predict_on_batch` gives, and the input of the last layer.
+
+        Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))`, `(batch, features)` float32.
+        """
+        probabilities, embedding = self._run(self.output_names, waveform)
+        return probabilities, embedding
+
+    def _run(self, output_names, inputs):
+        if not isinstance(inputs, dict):
+            inputs = {self.input_name: np.asarray(inputs, dtype="float32")}
+        return self.session.run(output_names, inputs)
+
+
+def _with_embedding(content):
+    """The bytes of an ONNX file whose second output is the input of its last dense layer."""
+    import onnx
+
+    proto = onnx.load_from_string(content)
+    last_dense = [node for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
+    value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
+    proto.graph.output.append(value)
+    return proto.SerializeToString()
+
+
+class LiteRTModel:
+    """A file from `export.export_litert`; it takes one clip at a time.
+
+    Args:
+        path: the `.tflite` file.
+        num_threads: of the processor; None for LiteRT's own choice.
+
+    Raises:
+        ValueError: the file is no LiteRT model.
+    """
+
+    def __init__(self, path, num_threads=None):
+        import tensorflow as tf
+
+        self.interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads)
+        self.interpreter.allocate_tensors()
+        self.input_index = self.interpreter.get_input_details()[0]["index"]
+        self.output_index = self.interpreter.get_output_details()[0]["index"]
+
+    def predict_on_batch(self, waveform):
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        return np.concatenate([self._predict(clip[None]) for clip in np.asarray(waveform, dtype="float32")])
+
+    def _predict(self, waveform):
+        self.interpreter.set_tensor(self.input_index, waveform)
+        self.interpreter.invoke()
+        return self.interpreter.get_tensor(self.output_index)
+
+
+class SavedModel:
+    """A folder from `export_saved_model`."""
+
+    def __init__(self, folder):
+        import tensorflow as tf
+
+        self.loaded = tf.saved_model.load(str(folder))
+
+    def predict_on_batch(self, waveform):
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        import tensorflow as tf
+
+        return self.loaded.serve(tf.constant(waveform)).numpy()

@@ -1,0 +1,1 @@
+"""Plots: one figure a function, from frames and arrays only."""

@@ -1,0 +1,1 @@
+"""Streaming: sound that does not end: sources, word recogniser, transcriber, their scores, the window."""

@@ -1,0 +1,80 @@
+"""What was heard, line by line: a table, newest on top, that can be saved as CSV."""
+
+import datetime
+import typing
+
+from PySide6 import QtCore, QtWidgets
+
+from kaggle_speech.files import replace_file
+from kaggle_speech.streaming.app.widgets import percent
+
+
+class LogRow(typing.NamedTuple):
+    """A line of the log, and of the CSV.
+
+    Attributes:
+        clock: local time, ISO 8601 with milliseconds.
+        source: name of the microphone or file.
+        time_s: seconds since the start of the stream.
+        label: the word.
+        confidence: 0 to 1.
+    """
+
+    clock: str
+    source: str
+    time_s: float
+    label: str
+    confidence: float
+
+
+class DetectionLog(QtWidgets.QTableWidget):
+    """A table of `LogRow`; `rows` holds them, the oldest first."""
+
+    def __init__(self):
+        super().__init__(0, 4)
+        self.rows = []
+        self.setAccessibleName("log of detections")
+        self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Sure"])
+        self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setTabKeyNavigation(False)  # the tab key goes on to the next control
+        self.setAlternatingRowColors(True)
+        self.setShowGrid(False)
+        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(28)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QtWidgets.QHeaderView.ResizeMode.Stretch)
+        for column in range(4):
+            self.horizontalHeaderItem(column).setTextAlignment(_ALIGNMENT[column])
+
+    def add(self, source, detection):
+        """Add a `Detection` of a source, as of now."""
+        clock = datetime.datetime.now().isoformat(timespec="milliseconds")
+        self.rows.append(LogRow(clock, source, round(detection.time_s, 3), detection.label, detection.confidence))
+        self.insertRow(0)
+        texts = clock[11:19], f"{detection.time_s:.2f} s", detection.label, percent(detection.confidence)
+        for column, text in enumerate(texts):
+            item = QtWidgets.QTableWidgetItem(text)
+            item.setTextAlignment(_ALIGNMENT[column])
+            self.setItem(0, column, item)
+        self.scrollToTop()
+
+    def forget(self):
+        """Empty the log."""
+        self.rows.clear()
+        self.setRowCount(0)
+
+    def save(self, path):
+        """Write a CSV, a line a detection, the oldest first. Raises OSError where the file cannot be written."""
+        import pandas as pd
+
+        rows_df = pd.DataFrame(self.rows, columns=LogRow._fields)
+        replace_file(path, lambda partial_path: rows_df.to_csv(partial_path, index=False))
+
+
+_MIDDLE = QtCore.Qt.AlignmentFlag.AlignVCenter
+_LEFT, _RIGHT = QtCore.Qt.AlignmentFlag.AlignLeft | _MIDDLE, QtCore.Qt.AlignmentFlag.AlignRight | _MIDDLE
+_ALIGNMENT = (_LEFT, _RIGHT, _LEFT, _RIGHT)

@@ -1,0 +1,142 @@
+"""The last three seconds as waveform and spectrogram, with the words that were heard in them."""
+
+import functools
+
+import numpy as np
+import scipy.sparse
+from numpy.lib.stride_tricks import sliding_window_view
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.features.filters import FeatureSpec, hann_window, hz_to_mel, mel_matrix
+from kaggle_speech.streaming.app import palette
+from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
+
+SPEC = FeatureSpec(frame_length=512, fft_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
+#: Colours span so many dB below the loudest of the strip, which counts as no quieter than the floor (dB).
+RANGE_DB, MIN_TOP_DB = 60.0, -40.0
+#: Waveforms quieter than this peak are not blown up to full height.
+MIN_PEAK = 0.05
+DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
+MARGIN = 52  # pixels on the left, for the frequencies
+
+
+def log_mel_levels(waveform, spec=SPEC):
+    """Mel energies as shares of a range of decibels under the loudest.
+
+    Shape: `(samples,)` -> `(frames, spec.num_mel_bins)` float32 in [0, 1].
+    """
+    frames = sliding_window_view(waveform, spec.frame_length)[:: spec.frame_step]
+    window, filters = _weights(spec)
+    power = np.square(np.abs(np.fft.rfft(frames * window, spec.fft_length)))
+    decibels = 10 * np.log10(np.maximum(power @ filters, 1e-10))
+    top = max(float(decibels.max()), MIN_TOP_DB)
+    return np.clip((decibels - top) / RANGE_DB + 1, 0, 1).astype("float32")
+
+
+@functools.cache
+def _weights(spec):
+    """Window and mel filters. The filters are sparse, which is quicker and wakes no BLAS threads, that would spin."""
+    window = hann_window(spec.frame_length, spec.frame_length).astype("float32")
+    return window, scipy.sparse.csr_array(mel_matrix(spec))
+
+
+def envelope(waveform, num_columns):
+    """Lowest and highest sample of each column. Shape: `(samples,)` -> `(num_columns, 2)`."""
+    starts = np.linspace(0, len(waveform), num_columns, endpoint=False).astype(int)
+    return np.stack([np.minimum.reduceat(waveform, starts), np.maximum.reduceat(waveform, starts)], axis=1)
+
+
+@functools.cache
+def _color_table():
+    """256 colours, dark to bright, as Qt wants them."""
+    import matplotlib
+
+    colors = np.round(255 * matplotlib.colormaps["magma"](np.arange(256))[:, :3]).astype(int)
+    return [QtGui.qRgb(*map(int, color)) for color in colors]
+
+
+def spectrogram_image(waveform):
+    """Time runs right, frequency up, loudness is colour. Shape: `(samples,)` -> QImage `(frames, mel bins)`."""
+    levels = np.ascontiguousarray(np.flipud(np.round(255 * log_mel_levels(waveform)).astype("uint8").T))
+    height, width = levels.shape
+    image = QtGui.QImage(levels.data, width, height, width, QtGui.QImage.Format.Format_Indexed8)
+    image.setColorTable(_color_table())
+    return image.convertToFormat(QtGui.QImage.Format.Format_RGB32)  # a copy: the array goes away
+
+
+class SoundStrip(QtWidgets.QWidget):
+    """Draws a waveform over its spectrogram; the right edge is now."""
+
+    def __init__(self):
+        super().__init__()
+        self.setMinimumHeight(170)
+        self.setAccessibleName("the last three seconds, waveform and spectrogram")
+        self.show_sound(np.zeros(BUFFER_SAMPLES, "float32"), 0.0, [])
+
+    def show_sound(self, waveform, time_s, detections):
+        """Shape: `(BUFFER_SAMPLES,)`, end of the waveform in the stream, `Detection` that may be in it."""
+        self.waveform, self.time_s = waveform, time_s
+        self.detections = [found for found in detections if time_s - DURATION_S <= found.time_s <= time_s]
+        self.image = spectrogram_image(waveform)
+        self.update()
+
+    def paintEvent(self, event):  # noqa: N802
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)
+        width, bottom = self.width() - MARGIN, self.height() - 20
+        split = 20 + 0.36 * (bottom - 20)
+        wave = QtCore.QRectF(MARGIN, 20, width, split - 20)
+        self._draw_waveform(painter, wave)
+        picture = QtCore.QRectF(MARGIN, split + 6, width, bottom - split - 6)
+        painter.drawImage(picture, self.image)
+        self._draw_axes(painter, picture)
+        self._draw_detections(painter, QtCore.QRectF(MARGIN, 0, width, bottom))
+
+    def _draw_waveform(self, painter, area):
+        painter.setPen(QtGui.QPen(QtGui.QColor(palette.BORDER), 1))
+        middle = area.center().y()
+        painter.drawLine(QtCore.QPointF(area.left(), middle), QtCore.QPointF(area.right(), middle))
+        num_columns = max(2, int(area.width()))
+        scale = area.height() / 2 / max(MIN_PEAK, float(np.abs(self.waveform).max()))
+        ends = middle - scale * envelope(self.waveform, num_columns)
+        painter.setPen(QtGui.QPen(QtGui.QColor(palette.BLUE), 1))
+        columns = enumerate(ends.tolist(), start=int(area.left()))
+        painter.drawLines([QtCore.QLineF(x + 0.5, low + 0.5, x + 0.5, high - 0.5) for x, (low, high) in columns])
+
+    def _draw_axes(self, painter, area):
+        font = painter.font()
+        font.setPixelSize(11)
+        painter.setFont(font)
+        painter.setPen(QtGui.QColor(palette.MUTED))
+        edges = hz_to_mel([SPEC.lower_edge_hz, SPEC.upper_edge_hz])
+        for frequency_hz in (500, 2000, 8000):
+            share = (hz_to_mel(frequency_hz) - edges[0]) / (edges[1] - edges[0])
+            y = area.bottom() - float(share) * area.height()
+            text = f"{frequency_hz / 1000:g} kHz"
+            painter.drawText(QtCore.QRectF(0, y - 1 if share > 0.95 else y - 8, MARGIN - 8, 16), _RIGHT, text)
+        for seconds in range(int(DURATION_S) + 1):
+            x = area.left() + area.width() * seconds / DURATION_S
+            text = f"\N{MINUS SIGN}{DURATION_S - seconds:.0f} s" if seconds < DURATION_S else "now"
+            left = x - 20 if 0 < seconds < DURATION_S else x if seconds == 0 else x - 40
+            side = _RIGHT if seconds == DURATION_S else _LEFT if seconds == 0 else _CENTER
+            painter.drawText(QtCore.QRectF(left, area.bottom() + 4, 40, 16), side, text)
+
+    def _draw_detections(self, painter, area):
+        font = painter.font()
+        font.setPixelSize(12)
+        font.setBold(True)
+        painter.setFont(font)
+        for found in self.detections:
+            x = area.right() - area.width() * (self.time_s - found.time_s) / DURATION_S
+            painter.setPen(QtGui.QPen(QtGui.QColor(palette.ORANGE), 1.5))
+            painter.drawLine(QtCore.QPointF(x, area.top() + 16), QtCore.QPointF(x, area.bottom()))
+            width = painter.fontMetrics().horizontalAdvance(found.label)
+            left = min(max(x - width / 2, area.left()), area.right() - width)
+            painter.drawText(QtCore.QRectF(left, area.top() - 2, width + 2, 16), _CENTER, found.label)
+
+
+_LEFT = QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter
+_RIGHT = QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter
+_CENTER = QtCore.Qt.AlignmentFlag.AlignCenter

@@ -1,0 +1,97 @@
+"""Chunks of a stream: check, ring buffer, level, voice activity. NumPy only."""
+
+import numpy as np
+
+from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE
+
+#: What is kept of the sound, for whoever draws it.
+BUFFER_SAMPLES = 3 * SAMPLE_RATE
+#: Level of digital silence, for which there is no logarithm.
+MIN_LEVEL_DBFS = -100.0
+
+
+def level_dbfs(waveform):
+    """Mean power in dB, where a square wave of full scale has 0. Shape: `(samples,)` -> float."""
+    power = float(np.mean(np.square(waveform, dtype="float64"))) if len(waveform) else 0.0
+    return max(10 * np.log10(power), MIN_LEVEL_DBFS) if power > 0 else MIN_LEVEL_DBFS
+
+
+class RingBuffer:
+    """The last samples of a stream.
+
+    Args:
+        num_samples: how many; zeros at first.
+    """
+
+    def __init__(self, num_samples=BUFFER_SAMPLES):
+        self._samples = np.zeros(num_samples, "float32")
+        self._end = 0
+
+    def append(self, waveform):
+        """Add samples at the end. Shape: `(samples,)`."""
+        waveform = waveform[-len(self._samples) :]
+        head = min(len(waveform), len(self._samples) - self._end)
+        self._samples[self._end : self._end + head] = waveform[:head]
+        self._samples[: len(waveform) - head] = waveform[head:]
+        self._end = (self._end + len(waveform)) % len(self._samples)
+
+    def latest(self, num_samples):
+        """A copy of the last samples, the newest last. Shape: -> `(num_samples,)` float32."""
+        start = self._end - num_samples
+        if start >= 0:
+            return self._samples[start : self._end].copy()
+        return np.concatenate([self._samples[start:], self._samples[: self._end]])
+
+
+class VoiceActivity:
+    """Does anything sound? Energy above a noise floor that follows the quietest of the last seconds.
+
+    Args:
+        hop_ms: how often `update` is called.
+        margin_db: how far above the floor a hop must be.
+        rise_db_per_s: how fast the floor follows when it gets louder; it falls at once.
+        hangover_ms: how long after the last loud hop it still counts.
+        min_dbfs: nothing below sounds; the floor begins there, so that a stream may begin with a word.
+    """
+
+    def __init__(self, hop_ms, margin_db=6.0, rise_db_per_s=3.0, hangover_ms=800.0, min_dbfs=-65.0):
+        self.margin_db, self.min_dbfs = margin_db, min_dbfs
+        self._rise_db = rise_db_per_s * hop_ms / 1000
+        self._hangover_hops = max(1, round(hangover_ms / hop_ms))
+        self.reset()
+
+    def reset(self):
+        """Forget the stream."""
+        self.floor_dbfs, self.level_dbfs = self.min_dbfs, MIN_LEVEL_DBFS
+        self._quiet_hops = self._hangover_hops
+
+    @property
+    def is_active(self):
+        """Whether something sounded in the last hops."""
+        return self._quiet_hops < self._hangover_hops
+
+    def update(self, level):
+        """Hear the level of the next hop, dBFS. Shape: -> bool, `is_active`."""
+        self.level_dbfs = level
+        self.floor_dbfs = max(self.min_dbfs, min(self.floor_dbfs + self._rise_db, level))
+        is_loud = level > self.floor_dbfs + self.margin_db
+        self._quiet_hops = 0 if is_loud else self._quiet_hops + 1
+        return self.is_active
+
+
+def check_chunk(chunk):
+    """A chunk of a stream as float32. Shape: `(samples,)` -> the same.
+
+    Raises:
+        ValueError: it is not mono, neither float nor int16, or holds NaN or infinity.
+    """
+    chunk = np.asarray(chunk)
+    if chunk.ndim != 1:
+        raise ValueError(f"`chunk` must be mono, of shape (samples,). Received: shape={chunk.shape}")
+    if chunk.dtype == np.int16:
+        return chunk / np.float32(INT16_SCALE)
+    if not np.issubdtype(chunk.dtype, np.floating):
+        raise ValueError(f"`chunk` must be float in [-1, 1] or int16. Received: dtype={chunk.dtype}")
+    if not np.isfinite(chunk).all():
+        raise ValueError(f"`chunk` must be finite. Received: {np.sum(~np.isfinite(chunk))} samples of NaN or infinity")
+    return chunk.astype("float32")

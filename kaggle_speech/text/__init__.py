@@ -1,0 +1,1 @@
+"""Text: characters, CTC decoders, n-grams, alignment. NumPy only, no model."""

@@ -1,0 +1,149 @@
+"""How probable is a character after others: n-grams counted in sentences. Standard library only."""
+
+import collections
+import functools
+import json
+import math
+from pathlib import Path
+
+from kaggle_speech.files import replace_file
+from kaggle_speech.text.alphabet import ALPHABET, text_to_indices
+
+#: The file beside a model.
+FILE_NAME = "ngram.json"
+#: Before the first character of a sentence, and after its last one. Sentences have no two spaces in a row, so several
+#: of them tell that one begins; and where sound does not end, a sentence ends as words do.
+BOUNDARY = " "
+CHARACTERS = ALPHABET[1:]
+#: Contexts whose probabilities are kept, so that a search does not compute them again: some 50 MB at most.
+CACHE_SIZE = 1 << 14
+
+
+class NGram:
+    """Characters after up to `order - 1` others, with Kneser-Ney smoothing: what is rare leans on shorter contexts.
+
+    Args:
+        order: length of the n-grams, 1 or more.
+        counts: dict of how often each n-gram of `order` characters occurs; see `count_ngrams`.
+
+    Raises:
+        ValueError: the order is below 1, or an n-gram has another length or characters.
+
+    Source: Chen and Goodman, An Empirical Study of Smoothing Techniques for Language Modeling, 1998, 2.7 and 4.1.5:
+        interpolated, a discount for each length, down to the same probability for every character.
+    """
+
+    def __init__(self, order, counts):
+        if order < 1:
+            raise ValueError(f"`order` must be >= 1. Received: order={order}")
+        strange = [ngram for ngram in counts if len(ngram) != order or not {*ngram} <= {*CHARACTERS}]
+        if strange:
+            raise ValueError(
+                f"`counts` must be of n-grams of {order} characters of the alphabet. Received: {strange[0]!r}"
+            )
+        self.order, self.counts = order, dict(counts)
+        self._followers = collections.defaultdict(collections.Counter)  # context -> how often each character follows
+        self._discounts = {}  # length of the context -> what of each count goes to shorter contexts
+        counts = self.counts
+        for length in reversed(range(order)):
+            for ngram, count in counts.items():
+                self._followers[ngram[:-1]][ngram[-1]] += count
+            self._discounts[length] = _discount(counts.values())
+            counts = collections.Counter(ngram[1:] for ngram in counts)  # after how many others each shorter one is
+        self._after = functools.lru_cache(CACHE_SIZE)(self._probabilities)
+
+    def log_probability(self, context, character):
+        """Natural log of the probability that a character follows.
+
+        Args:
+            context: the sentence so far, or at least its last `order - 1` characters.
+            character: one of the alphabet; a space also where the sentence ends.
+
+        Raises:
+            ValueError: `character` is not one of the alphabet.
+        """
+        try:
+            return self._after(context[max(len(context) - self.order + 1, 0) :])[character]
+        except KeyError:
+            raise ValueError(f"`character` must be one of {CHARACTERS}. Received: {character!r}") from None
+
+    def perplexity(self, sentences):
+        """Between how many characters it wavers, on average, at each one of the sentences and at their ends.
+
+        Raises:
+            ValueError: there is no sentence, or one has characters that are not in the alphabet.
+        """
+        steps = [step for sentence in sentences for step in _steps(sentence)]
+        if not steps:
+            raise ValueError("`sentences` must hold at least one. Received: none")
+        return math.exp(-sum(self.log_probability(*step) for step in steps) / len(steps))
+
+    def write(self, path):
+        """Write it to a JSON file, for `read_ngram`."""
+        content = json.dumps({"order": self.order, "counts": self.counts}, separators=(",", ":"))
+        replace_file(path, lambda partial_path: partial_path.write_text(content, encoding="utf-8"))
+
+    def _probabilities(self, context):
+        context = context.rjust(self.order - 1, BOUNDARY)
+        probabilities = dict.fromkeys(CHARACTERS, 1 / len(CHARACTERS))
+        for start in range(len(context), -1, -1):
+            followers = self._followers.get(context[start:])
+            if not followers:  # nor after any longer context
+                break
+            discount, total = self._discounts[len(context) - start], followers.total()
+            share = discount * len(followers)
+            probabilities = {
+                character: (max(followers[character] - discount, 0) + share * shorter) / total
+                for character, shorter in probabilities.items()
+            }
+        return {character: math.log(probability) for character, probability in probabilities.items()}
+
+
+def count_ngrams(sentences, order=6):
+    """A model of the characters of sentences.
+
+    Args:
+        sentences: iterable of str, as `alphabet.normalize_text` gives them.
+        order: length of the n-grams.
+
+    Returns:
+        `NGram`.
+
+    Raises:
+        ValueError: a sentence has characters that are not in the alphabet, or the order is below 1.
+
+    Examples:
+        >>> ngram = count_ngrams(["the cat", "the hat"], order=4)
+        >>> round(math.exp(ngram.log_probability("th", "e")), 2)
+        0.82
+    """
+    steps = (step for sentence in sentences for step in _steps(sentence))
+    counts = collections.Counter(
+        (context.rjust(order - 1, BOUNDARY) + character)[-order:] for context, character in steps
+    )
+    return NGram(order, counts)
+
+
+def read_ngram(path):
+    """Read what `NGram.write` wrote.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return NGram(content["order"], content["counts"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: must be a file of `NGram.write`. Received: {error}") from error
+
+
+def _steps(sentence):
+    """Each character of a sentence, and the boundary at its end, after what is before it."""
+    text_to_indices(sentence)  # refuses strange characters
+    return ((sentence[:index], character) for index, character in enumerate(sentence + BOUNDARY))
+
+
+def _discount(counts):
+    """The estimate of Ney, Essen and Kneser, 1994, from how many n-grams occur once and twice; never none or all."""
+    num_once, num_twice = (sum(count == times for count in counts) for times in (1, 2))
+    return min(max(num_once / max(num_once + 2 * num_twice, 1), 0.1), 0.9)

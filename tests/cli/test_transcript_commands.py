@@ -1,0 +1,310 @@
+"""The commands that make transcripts, from recordings to text, and what they say of bad input."""
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from kaggle_speech.audio import read_audio
+from kaggle_speech.cli import transcript_commands
+from kaggle_speech.cli.parser import main
+from kaggle_speech.data.rendered import sentences
+from kaggle_speech.files import read_json
+from kaggle_speech.inference import load
+from kaggle_speech.models import pretrained
+from kaggle_speech.streaming.runner import LiveRecogniser
+from kaggle_speech.streaming.sources import SourceError
+from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, Heard, StreamingTranscriber, transcribe_file
+from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
+
+pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
+
+TINY = "resnet_ctc,num_filters=4,num_residual_blocks=1,num_units=8,num_recurrent_blocks=1"
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    return sentences.render_sentences(tmp_path_factory.mktemp("sentences") / "new", 24, progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(speech, tmp_path_factory):
+    """A trained and exported run; some of its utterances cannot be used."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    chapter_dir = speech / "rendered" / "1" / "1"
+    recordings = sorted(chapter_dir.glob("*.flac"))
+    recordings[0].write_bytes(recordings[0].read_bytes()[:2000])
+    recordings[1].rename(chapter_dir / "1-1-0099.flac")
+    text = ["--data", str(speech)]
+    options = ["--model", TINY, "--num-epochs", "1", "--num-val-speakers", "2"]
+    assert main(["train-transcriber", *text, "--out", str(run_dir), *options]) == 0
+    assert main(["export-transcriber", *text, "--run", str(run_dir)]) == 0
+    return run_dir
+
+
+@pytest.fixture
+def recordings(speech):
+    return sorted(speech.glob("rendered/[2-9]/1/*.flac"))
+
+
+def understood(run, path, make_decoder, windows=FILE_WINDOWS):
+    """What a stream of windows and a decoder make of a file; `make_decoder` gets the language model."""
+    transcriber = load.load_transcriber(run)
+    make_decoder = functools.partial(make_decoder, transcriber.language_model)
+    stream = StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
+    text, _ = transcribe_file(stream, path)
+    assert len(text) > 10
+    return stream.decoder.text
+
+
+def default_decoder(language_model):
+    return BeamDecoder(language_model=language_model)
+
+
+def lines_of(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
+def test_training_lists_what_it_leaves_out(run):
+    left_out = pd.read_csv(run / "left_out.csv")["error"]
+    assert len(left_out) == 3
+    for text in ("1-1-0000.flac", "1-1-0099: audio must have a transcript", "1-1-0001: a transcript must have audio"):
+        assert left_out.str.contains(text, regex=False).sum() == 1
+
+
+def test_export_writes_files_and_a_report(run):
+    report_df = pd.read_csv(run / "model_report.csv")
+    assert list(report_df["file"]) == ["model.onnx", "model_float16.onnx"]
+    assert report_df["bytes"].is_monotonic_decreasing and (report_df["max_difference"] < [1e-3, 0.1]).all()
+    assert (report_df["real_time_factor"] > 0).all()
+
+
+def test_transcribe_prints_a_line_a_file(run, recordings, capsys):
+    files = list(map(str, recordings[:3]))
+    assert main(["transcribe", "--run", str(run), *files]) == 0
+    lines = lines_of(capsys)
+    assert [line.partition("\t")[0] for line in lines] == files
+    assert main(["transcribe", "--run", str(run), "--engine", "keras", *files]) == 0
+    assert lines_of(capsys) == lines
+    assert main(["transcribe", "--onnx", str(run / "model.onnx"), "--times", *files]) == 0
+    timed = [line.split("\t") for line in lines_of(capsys)]
+    texts = {path: " ".join(word for where, *_, word in timed if where == path) for path in files}
+    assert [f"{path}\t{text}" for path, text in texts.items()] == lines
+    assert all(0 <= float(start) < float(end) for _, start, end, _ in timed)
+
+
+@pytest.mark.parametrize(
+    ("options", "make_decoder"),
+    [
+        ("", default_decoder),
+        ("--beam-width 1", lambda language_model: GreedyDecoder()),
+        ("--beam-width 2", lambda language_model: BeamDecoder(2, language_model)),
+        ("--lm-weight 0", lambda language_model: BeamDecoder()),
+        ("--lm-weight 0.2", lambda language_model: BeamDecoder(language_model=language_model, lm_weight=0.2)),
+    ],
+)
+def test_ways_to_decode(run, recordings, options, make_decoder, capsys):
+    assert main(["transcribe", "--run", str(run), *options.split(), *map(str, recordings[:3])]) == 0
+    texts = [line.split("\t")[1] for line in lines_of(capsys)]
+    assert texts == [" ".join(understood(run, path, make_decoder).split()) for path in recordings[:3]]
+    defaults = [" ".join(understood(run, path, default_decoder).split()) for path in recordings[:3]]
+    assert (texts == defaults) == (options == "")
+
+
+@pytest.mark.parametrize("options", [["--beam-width", "1", "--lm-weight", "0.5"], ["--lm-weight", "0.5"]])
+def test_a_weight_needs_a_beam_and_a_language_model(run, recordings, options, tmp_path, capsys):
+    shutil.copy(run / "model.onnx", tmp_path)
+    folder = run if "--beam-width" in options else tmp_path
+    assert main(["transcribe", "--run", str(folder), *options, str(recordings[0])]) == 1
+    printed = capsys.readouterr()
+    assert "`lm_weight` must be left out where no language model is asked" in printed.err and printed.out == ""
+
+
+def test_sound_of_all_kinds_and_lengths(run, recordings, tmp_path, rng, capsys):
+    waveform = read_audio(recordings[0])
+    files = {
+        "short.wav": (waveform[:1600], 16_000),
+        "long.flac": (np.tile(waveform, 1 + 35 * 16_000 // len(waveform))[: 35 * 16_000], 16_000),
+        "stereo.wav": (np.stack([waveform, waveform], axis=1), 16_000),
+        "music.wav": (0.1 * rng.standard_normal((44_100, 2)), 44_100),
+        "silence.wav": (np.zeros(16_000), 16_000),
+    }
+    for name, (samples, sample_rate) in files.items():
+        soundfile.write(tmp_path / name, samples, sample_rate)
+    assert main(["transcribe", "--run", str(run), *(str(tmp_path / name) for name in files), str(recordings[0])]) == 0
+    texts = dict(line.split("\t") for line in lines_of(capsys))
+    assert len(texts) == 6 and texts[str(tmp_path / "stereo.wav")] == texts[str(recordings[0])]
+
+
+def test_bad_files_are_named_and_the_others_transcribed(run, recordings, tmp_path, capsys):
+    damaged = tmp_path / "damaged.flac"
+    content = bytearray(recordings[0].read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 200] = bytes(200)
+    damaged.write_bytes(content)
+    (tmp_path / "text.wav").write_text("no sound")
+    bad = [damaged, tmp_path / "text.wav", tmp_path / "missing.wav"]
+    assert main(["transcribe", "--run", str(run), *map(str, bad), str(recordings[1])]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith(str(recordings[1])) and len(printed.out.splitlines()) == 1
+    for path in bad:
+        assert str(path) in printed.err
+
+
+def test_live_writes_what_the_file_says(run, recordings, capsys):
+    assert main(["transcribe", "--run", str(run), "--live", str(recordings[0])]) == 0
+    text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
+    assert capsys.readouterr().out == text + "\n"
+
+
+class Microphone:
+    """Gives a waveform, then silence without a sample, and never ends; or breaks."""
+
+    name, is_live = "microphone", False
+
+    def __init__(self, waveform, error=None):
+        self.waveform, self.error = waveform, error
+
+    def chunks(self):
+        for start in range(0, len(self.waveform), 800):
+            yield self.waveform[start : start + 800]
+        if self.error:
+            raise self.error
+        while True:
+            time.sleep(0.01)
+            yield self.waveform[:0]
+
+
+def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
+    waveform, interrupts, wait = read_audio(recordings[0]), [KeyboardInterrupt], LiveRecogniser.wait
+
+    def interrupted(live, timeout_s=None):
+        if not interrupts:
+            return wait(live, timeout_s)
+        while live.is_running and live.recogniser.time_s < len(waveform) / 16_000:
+            time.sleep(0.01)
+        raise interrupts.pop()
+
+    monkeypatch.setattr(LiveRecogniser, "wait", interrupted)
+    monkeypatch.setattr(transcript_commands, "microphone", lambda device: Microphone(waveform))
+    assert main(["transcribe", "--run", str(run), "--live"]) == 0
+    text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
+    assert not interrupts and capsys.readouterr().out == text + "\n"
+
+
+def test_an_error_has_a_line_of_its_own(monkeypatch, capsys):
+    broken = Microphone(np.zeros(8000, "float32"), SourceError("the microphone is gone"))
+    monkeypatch.setattr(transcript_commands, "microphone", lambda device: broken)
+    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    assert main(["transcribe", "--live"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\n") and printed.err == "error: the microphone is gone\n"
+
+
+class Speaker:
+    """Says one more character for each chunk, and always thinks that other words follow."""
+
+    text, time_s = "the quick brown fox jumps over the lazy dog and runs away", 0.0
+
+    def reset(self):
+        self.num_chunks = 0
+
+    def skip(self, num_samples):
+        assert num_samples == 0
+
+    def process(self, chunk):
+        self.num_chunks += 1
+        return [Heard(self.time_s, self.text[: self.num_chunks], " or another word")]
+
+    def finish(self):
+        return [Heard(self.time_s, self.text, "")]
+
+
+def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, monkeypatch, capsys):
+    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "24")
+    assert main(["transcribe", "--live", str(recordings[0])]) == 0
+    screen, longest, seen = [""], 0, ""
+    for character in re.sub(r"\x1b\[(2|0)m", "", capsys.readouterr().out).replace("\r\x1b[K", "\r"):
+        screen = [*screen, ""] if character == "\n" else screen
+        screen[-1] = screen[-1] + character if character not in "\r\n" else ""
+        longest, seen = max(longest, len(screen[-1])), seen + character
+    assert "".join(screen) == Speaker.text and longest < 24 and "or another" in seen
+
+
+def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
+    metrics, text = read_json(run / "metrics.json")["val"], ["--data", str(speech)]
+    rates = [f"{way}: CER {found['cer']:.4f}, WER {found['wer']:.4f}" for way, found in metrics.items()]
+    for model in (["--run", str(run), "--engine", "keras"], ["--onnx", str(run / "model.onnx")]):  # the two held out
+        assert main(["evaluate-transcriber", *model, *text, "--out", str(tmp_path / "texts.csv")]) == 0
+        assert lines_of(capsys)[:4] == [f"{metrics['beam']['num_utterances']} utterances of 2 speakers", *rates]
+    assert len(pd.read_csv(tmp_path / "texts.csv")) == metrics["greedy"]["num_utterances"]
+    assert main(["evaluate-transcriber", "--run", str(run), *text, "--num-val-speakers", "0"]) == 0
+    assert "of 8 speakers" in lines_of(capsys)[0]
+
+
+def test_publish_wants_an_exported_run(run, tmp_path, capsys):
+    shutil.copy(run / "metrics.json", tmp_path)
+    assert main(["publish-transcriber", "--run", str(tmp_path), "--out", str(tmp_path / "mine")]) == 1
+    assert "must hold model_float16.onnx" in capsys.readouterr().err and not (tmp_path / "mine").exists()
+
+
+def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
+    assert main(["publish-transcriber", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
+    names = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert names == {"model.onnx", "ngram.json", "metrics.json", "run.json", "README.md"}
+    assert "held-out speakers" in (tmp_path / "mine" / "README.md").read_text()
+    capsys.readouterr()
+    for folder in (run, tmp_path / "mine"):
+        assert main(["transcribe", "--run", str(folder), "--beam-width", "1", str(recordings[0])]) == 0
+    first, second = lines_of(capsys)
+    assert first == second
+
+
+def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
+    code = (
+        "import sys; from kaggle_speech.__main__ import main\n"
+        f"main(['transcribe', '--run', {str(run)!r}, {str(recordings[0])!r}])\n"
+        "print({'tensorflow', 'keras', 'pandas', 'sklearn'} & {*sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "`files` must name audio files"),
+        (["--live", "a.wav", "b.wav"], "`files` must be one at most with `--live`"),
+        (["--microphone", "0", "a.wav"], "`--microphone` must be given with `--live`, and without a file"),
+        (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
+        (["--live", "--times"], "`--times` must be given without `--live`"),
+    ],
+)
+def test_options_that_do_not_go_together(run, arguments, message, capsys):
+    assert main(["transcribe", "--run", str(run), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_of_words_makes_no_transcripts(recordings, capsys):
+    assert main(["transcribe", "--run", str(pretrained.PRETRAINED_DIR), str(recordings[0])]) == 1
+    assert "makes no transcripts" in capsys.readouterr().err
+
+
+def test_a_transcriber_is_no_model_of_words(run, tmp_path, capsys):
+    for command in (["publish", "--out", str(tmp_path / "mine")], ["export"], ["predict", "a.wav"]):
+        assert main([command[0], "--run", str(run), *command[1:]]) == 1
+    assert not (tmp_path / "mine").exists()
+    assert capsys.readouterr().err.count("must answer with labels. Received: a model that makes transcripts") >= 2
+
+
+def test_no_speech_says_what_to_do(tmp_path, capsys):
+    assert main(["train-transcriber", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
+    assert "must name a folder with <split>/<speaker>/<chapter>" in capsys.readouterr().err

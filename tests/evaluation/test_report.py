@@ -1,0 +1,188 @@
+"""assessment.py, report.py and html_page.py: the folder is whole, and the page needs nothing but itself."""
+
+import base64
+import html.parser
+import io
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn import metrics as sklearn_metrics
+
+from kaggle_speech.audio import read_clip
+from kaggle_speech.data import clips
+from kaggle_speech.data.splits import which_set
+from kaggle_speech.evaluation import assess, html_page, report
+from kaggle_speech.inference.load import Engine
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+TABLES = ("confusion", "confusion_rates", "labels", "speakers", "worst_clips", "robustness")
+
+
+class Guess:
+    """Right for some clips, by what is in them; louder clips change its mind."""
+
+    def __init__(self, offset=0.0):
+        self.offset = offset
+
+    def predict_on_batch(self, waveform):
+        logits = 40 * waveform.reshape(len(waveform), 16_000)[:, 100:112] + self.offset * np.arange(12)
+        return (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype("float32")
+
+
+def engine(offset=0.0):
+    settings = {"model": f"guess {offset}", "precision": "float32", "engine": "numpy"}
+    return Engine(Guess(offset), COMPETITION_LABELS, settings, {})
+
+
+class Parser(html.parser.HTMLParser):
+    """Collects addresses and text; tags must close in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.sources, self.links, self.ids, self.texts = [], [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.sources += [attrs[name] for name in ("src", "srcset", "poster", "data", "background") if name in attrs]
+        self.links += [attrs["href"]] if "href" in attrs else []
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        assert tag != "img" or attrs["alt"]
+        assert not any(name.startswith("on") for name in attrs)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def parse(text):
+    parser = Parser()
+    parser.feed(text)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture
+def clips_df(make_data):
+    names = [f"{number:08x}" for number in range(200)]
+    speakers = [name for name in names if which_set(name) == "val"][:4]
+    speakers += [name for name in names if which_set(name) == "train"][:1]
+    data_dir = make_data([*COMMANDS, "bed"], speakers)
+    return clips.check_clips(clips.index_clips(data_dir), progress=False)[0]
+
+
+@pytest.fixture
+def written(clips_df, tmp_path):
+    found = assess.assess(engine(), clips_df, against=engine(0.05), num_resamples=200, progress=False)
+    path = report.write_report(found, tmp_path / "evaluation", "<a> & b", progress=False)
+    return found, path
+
+
+def test_the_page_needs_nothing_but_itself(written):
+    found, path = written
+    text = path.read_text(encoding="utf-8")
+    parser = parse(text)
+    assert "://" not in text and "@import" not in text and "url(" not in text
+    assert not {"script", "link", "iframe", "object"} & {*parser.tags}
+    assert parser.sources and all(source.startswith("data:") for source in parser.sources)
+    assert parser.links and all(link[0] == "#" and link[1:] in parser.ids for link in parser.links)
+    assert "color-scheme: light dark" in text
+    contents = [source.removeprefix("data:").partition(";base64,") for source in parser.sources]
+    pictures = [base64.b64decode(content) for kind, _, content in contents if kind == "image/png"]
+    sounds = [base64.b64decode(content) for kind, _, content in contents if kind == "audio/wav"]
+    assert len(pictures) == len(report.FIGURES) + len(found.worst_df) and len(sounds) == len(found.worst_df) == 10
+    assert all(plt.imread(io.BytesIO(picture)).std() > 0.01 for picture in pictures)
+    for sound, clip_path in zip(sounds, found.worst_df["path"], strict=True):
+        waveform, sample_rate = soundfile.read(io.BytesIO(sound), dtype="float32")
+        assert sample_rate == 16_000
+        np.testing.assert_allclose(waveform, read_clip(clip_path), atol=1e-4)
+    shown = " ".join(parser.texts)
+    assert "How well <a> & b hears" in shown and "McNemar" in shown and found.metrics["settings"]["data"] in shown
+
+
+def test_the_folder_holds_what_scikit_learn_would_say(written):
+    found, path = written
+    metrics = json.loads((path.parent / "evaluation.json").read_text())
+    said, answered = found.clips_df["label"], found.clips_df["answer"]
+    assert metrics["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(said, answered))
+    one_hot = said.to_numpy()[:, None] == np.array(COMPETITION_LABELS)
+    for name, score in {
+        "area_under_roc": sklearn_metrics.roc_auc_score,
+        "average_precision": sklearn_metrics.average_precision_score,
+    }.items():
+        np.testing.assert_allclose(list(metrics[name].values()), score(one_hot, found.probabilities, average=None))
+    counts = sklearn_metrics.confusion_matrix(said, answered, labels=COMPETITION_LABELS)
+    tables = {name: pd.read_csv(path.with_name(f"{name}.csv")) for name in TABLES}
+    np.testing.assert_array_equal(tables["confusion"].iloc[:, 1:], counts)
+    np.testing.assert_allclose(tables["confusion_rates"].iloc[:, 1:], counts / counts.sum(axis=1, keepdims=True))
+    low, high = metrics["accuracy_interval"]
+    assert low < metrics["accuracy"] < high and metrics["labels"]["yes"]["num_speakers"] == 4
+    assert len(tables["speakers"]) == metrics["speakers"]["num_speakers"] == 4  # recordings of noise do not speak
+    assert len(tables["robustness"]) == len(metrics["robustness"]) == 6 * 3 + 7
+    as_recorded = tables["robustness"].query("kind == 'shift_ms' and value == 0")["accuracy"].item()
+    assert as_recorded == pytest.approx(metrics["accuracy"])
+    differences_df, comparison = pd.read_csv(path.with_name("differences.csv")), metrics["comparison"]
+    assert len(differences_df) == comparison["num_only_this"] + comparison["num_only_other"] > 0
+    assert metrics["settings"]["against"] == "guess 0.05"
+    assert {path.stem for path in path.parent.glob("*.png")} == {*report.FIGURES}
+
+
+def test_another_call_leaves_nothing_of_the_former(clips_df, written):
+    _, path = written
+    right = Engine(Guess(), COMPETITION_LABELS, engine().settings, {})
+    silent_df = clips_df[clips_df["split"] != "noise"]
+    found = assess.assess(right, silent_df, num_resamples=50, progress=False)
+    path = report.write_report(found, path.parent, "again", progress=False)
+    assert not (path.parent / "differences.csv").exists() and not (path.parent / "robustness_snr.png").exists()
+    assert report.draw_figure(found, "robustness_snr") is None
+    assert "comparison" not in json.loads((path.parent / "evaluation.json").read_text())
+    shown = " ".join(parse(path.read_text()).texts)
+    assert "McNemar" not in shown and "When it is noisy" not in shown and "early or late" in shown
+
+
+def test_a_model_without_errors_has_no_figure_of_speakers(clips_df, tmp_path):
+    found = assess.assess(engine(), clips_df, num_resamples=50, progress=False)
+    right_df = found.speaker_df.assign(num_wrong=0, accuracy=1.0)
+    found = found._replace(speaker_df=right_df)
+    assert report.draw_figure(found, "speakers") is None
+    parse(report.write_report(found, tmp_path / "x", "x", progress=False).read_text())
+
+
+def test_a_report_never_goes_into_the_folder_of_a_run(written, tmp_path):
+    found, _ = written
+    files = {"run.json": "{}", "metrics.json": "of the training", "labels.csv": "mine"}
+    for file_name, text in files.items():
+        (tmp_path / file_name).write_text(text)
+    with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):
+        report.write_report(found, tmp_path, "x", progress=False)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == files
+
+
+def test_no_validation_clips(clips_df):
+    with pytest.raises(ValueError, match="`split` must have clips"):
+        assess.assess(engine(), clips_df[clips_df["split"] != "val"], progress=False)
+
+
+def test_what_is_shown_is_text_and_never_html():
+    evil = "<b onload=x>'\"&"
+    frame = pd.DataFrame({evil: [evil]}, pd.Index([evil], name=evil))
+    parts = [html_page.paragraph(evil), html_page.table(frame), html_page.picture(b"p", evil, evil)]
+    parts += [html_page.clip_player(np.zeros(16), b"p", evil), html_page.folded(evil, "")]
+    parser = parse(html_page.page(evil, parts[0], [html_page.Section(evil, "".join(parts))]))
+    assert "b" not in parser.tags and "".join(parser.texts).count(evil) >= 8
+
+
+def test_data_uri_holds_the_bytes():
+    uri = html_page.data_uri(bytes(range(256)), "audio/wav")
+    kind, _, content = uri.partition(",")
+    assert kind == "data:audio/wav;base64" and base64.b64decode(content) == bytes(range(256))

@@ -1,0 +1,238 @@
+"""export.py and what runs its files: every architecture, in every format, answers as the Keras model does."""
+
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+
+from kaggle_speech.audio import read_clip, read_clips, write_wav
+from kaggle_speech.data.clips import index_clips, select_clips, validation_clips
+from kaggle_speech.export import check, onnx_graph, other_formats, report
+from kaggle_speech.export.onnx import export_onnx, keras_to_onnx, metadata_of
+from kaggle_speech.features.filters import FeatureSpec
+from kaggle_speech.features.layers import LogMelSpectrogram
+from kaggle_speech.inference import load, predict, runtimes
+from kaggle_speech.inference.runtimes import LiteRTModel, OnnxModel
+from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.models import anatomy, pretrained, runs
+from kaggle_speech.models.registry import build_model
+
+ARCHITECTURES = [
+    *("tc_resnet", "bc_resnet", "ds_cnn", "cnn", "cnn_bigru", "vgg", "efficientnet"),
+    "efficientnet,backbone=mobilenet_v3_small",
+]
+
+
+def onnx_bytes(model, path, speech, precision="float32"):
+    """An exported file of a model, checked."""
+    facts = metadata_of(model, COMPETITION_LABELS, {"accuracy": 0.5})
+    expected = predict.predict_waveforms(model, speech)
+    export_onnx(model, path, facts, speech, expected, precision=precision, calibration=speech)
+    return path.stat().st_size
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A TC-ResNet whose answers differ from clip to clip: that of the package."""
+    model, _ = runs.load_run(pretrained.PRETRAINED_DIR.parent / "tc_resnet")
+    return model
+
+
+@pytest.fixture
+def clips(sample_dir):
+    """Sixty-four clips of the sample. Shape: `(64, 16000)`."""
+    return np.array(
+        [read_clip(path) for path in sorted((sample_dir / "train" / "audio").glob("*/*_nohash_*.wav"))[:64]]
+    )
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech):
+    keras.utils.set_random_seed(0)
+    model = build_model(name, 12)
+    expected = predict.predict_waveforms(model, speech)
+    onnx_bytes(model, tmp_path / "model.onnx", speech)
+    loaded = OnnxModel(tmp_path / "model.onnx")
+    for batch in (speech, speech[:1]):
+        np.testing.assert_allclose(loaded.predict_on_batch(batch), expected[: len(batch)], atol=1e-4)
+    other_formats.export_litert(model, tmp_path / "model.tflite", speech, expected)
+    np.testing.assert_allclose(LiteRTModel(tmp_path / "model.tflite").predict_on_batch(speech), expected, atol=1e-4)
+    other_formats.export_saved_model(model, tmp_path / "saved", speech, expected)
+    np.testing.assert_allclose(runtimes.SavedModel(tmp_path / "saved").predict_on_batch(speech), expected, atol=1e-4)
+
+
+def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
+    expected = predict.predict_waveforms(trained, clips)
+    for _ in range(2):
+        other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
+        onnx_bytes(trained, tmp_path / "model.onnx", clips)
+    assert {path.name for path in tmp_path.iterdir()} == {"saved", "model.onnx"}
+
+
+def test_a_failing_export_leaves_the_good_one(trained, clips, tmp_path):
+    expected = predict.predict_waveforms(trained, clips)
+    other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
+    with pytest.raises(check.ExportError):
+        other_formats.export_saved_model(trained, tmp_path / "saved", clips, 1 - expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    np.testing.assert_allclose(runtimes.SavedModel(tmp_path / "saved").predict_on_batch(clips), expected, atol=1e-4)
+
+
+def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
+    expected = predict.predict_waveforms(trained, clips)
+    size, found = {}, {}
+    for precision in ("float32", "float16", "int8"):
+        path = tmp_path / f"{precision}.onnx"
+        size[precision] = onnx_bytes(trained, path, clips, precision)
+        found[precision] = OnnxModel(path).predict_on_batch(clips)
+    assert size["float16"] < 0.6 * size["float32"] and size["int8"] < 0.6 * size["float32"]
+    np.testing.assert_allclose(found["float32"], expected, atol=1e-5)
+    np.testing.assert_allclose(found["float16"], expected, atol=0.05)
+    assert (found["int8"].argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.95
+    assert np.abs(found["int8"] - expected).max() > 1e-4  # it is quantised indeed
+    weights = onnx.load(tmp_path / "int8.onnx").graph.initializer
+    assert sum(tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1 for tensor in weights) >= 10
+
+
+@pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
+def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
+    """At most half a point, calibrated on training clips; the smallest net stays under 200 kB."""
+    clips_df = index_clips(real_dir)
+    calibration, _ = read_clips(list(select_clips(clips_df, "train", seed=0)["path"][:256]))
+    val_df = validation_clips(clips_df)
+    waveform, _ = read_clips(list(val_df["path"]))
+    model, _ = runs.load_run(pretrained.PRETRAINED_DIR.parent / name)
+    expected = predict.predict_waveforms(model, waveform)
+    facts, path = metadata_of(model, COMPETITION_LABELS), tmp_path / "int8.onnx"
+    export_onnx(model, path, facts, waveform, expected, precision="int8", calibration=calibration)
+    found = predict.predict_waveforms(OnnxModel(path), waveform)
+    truth = [COMPETITION_LABELS.index(label) for label in val_df["label"]]
+    exact, quantized = ((answers.argmax(axis=1) == truth).mean() for answers in (expected, found))
+    assert exact > 0.94 and quantized > exact - 0.005
+    assert path.stat().st_size < 200_000
+
+
+def test_int8_leaves_the_frontend_in_float(trained, clips):
+    """No node between waveform and MFCC is quantised: cut there, both files give the same numbers."""
+    quantized = onnx_graph.quantize(keras_to_onnx(trained), clips, [anatomy.frontend(trained).name])
+    operators = [node.op_type for node in quantized.graph.node]
+    first = operators.index("QuantizeLinear")
+    assert {"Log", "ReduceMax"} <= {*operators[:first]} and operators.count("QuantizeLinear") > 10
+
+
+@pytest.mark.parametrize("lengths", [(480, 160, 512), (401, 161, 500), (1024, 256, 1024)])
+def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
+    spec = FeatureSpec(*lengths)
+    waveform = keras.Input((16_000,))
+    model = keras.Model(waveform, LogMelSpectrogram(spec)(waveform))
+    proto = keras_to_onnx(model)
+    smaller = onnx_graph.shorten_names(onnx_graph.compute_dft_kernels(proto, spec))
+    kernel_bytes = 4 * lengths[0] * 2 * (lengths[2] // (2 * spec.dft_radix) + 1)
+    assert len(proto.SerializeToString()) - len(smaller.SerializeToString()) > 0.8 * kernel_bytes
+    onnx.helper.set_model_props(smaller, {"vocabulary": "[]"})
+    onnx.save(smaller, tmp_path / "features.onnx")
+    found = OnnxModel(tmp_path / "features.onnx").predict_on_batch(speech)
+    np.testing.assert_allclose(found, model(speech), atol=1e-2)
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(trained, clips, tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    wrong = np.roll(predict.predict_waveforms(trained, clips), 1, axis=1)
+    facts = metadata_of(trained, COMPETITION_LABELS)
+    with pytest.raises(check.ExportError, match=r"model.onnx: in float32, probabilities must be within"):
+        export_onnx(trained, path, facts, clips, wrong)
+    monkeypatch.setattr(onnx, "save", lambda proto, path: path.write_bytes(b"no graph"))
+    with pytest.raises(check.ExportError, match=r"model.onnx: must convert and load again"):
+        export_onnx(trained, path, facts, clips, wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_needs_clips_to_calibrate_on(trained, clips, tmp_path):
+    with pytest.raises(ValueError, match="`calibration` must be training clips"):
+        export_onnx(trained, tmp_path / "a.onnx", {}, clips, clips, precision="int8")
+
+
+def test_the_file_says_what_it_is(trained, clips, tmp_path):
+    onnx_bytes(trained, tmp_path / "model.onnx", clips)
+    loaded = OnnxModel(tmp_path / "model.onnx", num_threads=1)
+    assert loaded.vocabulary == COMPETITION_LABELS
+    assert loaded.metadata["sample_rate"] == 16_000 and loaded.metadata["clip_samples"] == 16_000
+    assert loaded.metadata["features"]["num_mel_bins"] == anatomy.frontend(trained).spec.num_mel_bins
+    assert loaded.metadata["precision"] == "float32" and loaded.metadata["accuracy"] == 0.5
+    assert "CC BY 4.0" in loaded.metadata["licence"]
+    engine = load.load_engine(tmp_path / "model.onnx")
+    assert engine.settings["engine"] == "onnxruntime" and engine.vocabulary == COMPETITION_LABELS
+
+
+def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path):
+    run_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
+    for name in ("model.weights.h5", "run.json", "metrics.json"):
+        shutil.copy(run_dir / name, tmp_path)
+    assert load.load_engine(tmp_path).settings["engine"] == "keras"
+    facts = metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
+    expected = predict.predict_waveforms(trained, clips)
+    export_onnx(trained, tmp_path / "model.onnx", facts, clips, expected)
+    quick, slow = load.load_engine(tmp_path), load.load_engine(tmp_path, "keras")
+    assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
+    assert quick.settings["model"] == slow.settings["model"]
+    answers = [predict.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
+    with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
+        load.load_engine(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
+def test_the_packages_models_have_their_exported_files(name, clips):
+    run_dir = pretrained.PRETRAINED_DIR.parent / name
+    loaded = [load.load_engine(run_dir, engine).model for engine in load.ENGINES]
+    answers = [predict.predict_waveforms(model, clips) for model in loaded]
+    np.testing.assert_allclose(*answers, atol=1e-5)
+
+
+def test_files_that_are_no_model(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none.onnx: must be an ONNX file"):
+        OnnxModel(tmp_path / "none.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"bad")
+    with pytest.raises(ValueError, match=r"bad.onnx: must be an ONNX model"):
+        OnnxModel(tmp_path / "bad.onnx")
+    with pytest.raises(ValueError, match="`engine` must be one of"):
+        load.load_engine(tmp_path, "torch")
+    with pytest.raises(FileNotFoundError, match="must hold a trained model"):
+        load.load_engine(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"model.onnx: must be an ONNX file"):
+        load.load_engine(tmp_path, "onnxruntime")
+
+
+def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp_path):
+    onnx_bytes(trained, tmp_path / "model.onnx", clips)
+    write_wav(tmp_path / "a.wav", clips[0])
+    code = "import sys; from kaggle_speech.__main__ import main\n"
+    code += f"assert main(['predict', '--onnx', {str(tmp_path / 'model.onnx')!r}, {str(tmp_path / 'a.wav')!r}]) == 0\n"
+    code += "assert not {'tensorflow', 'keras', 'pandas', 'sklearn', 'librosa'} & {*sys.modules}, sys.modules.keys()\n"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    expected = predict.predict_waveforms(trained, np.array([read_clip(tmp_path / "a.wav")]))
+    assert shown.split("\t")[1] == COMPETITION_LABELS[expected.argmax()]
+
+
+def test_report_of_several_files(trained, sample_dir, tmp_path):
+    clips = sorted((sample_dir / "train" / "audio").glob("*/*_nohash_*.wav"))[:24]
+    words = [path.parent.name for path in clips]
+    labels = [word if word in COMPETITION_LABELS else "unknown" for word in words]
+    val_df = pd.DataFrame({"path": list(map(str, clips)), "label": labels})
+    files = [("onnx", "float32"), ("litert", "float16"), ("saved_model", "float32")]
+    report_df = report.export_run(trained, COMPETITION_LABELS, tmp_path, "m", files, val_df, val_df, {"model": "f"})
+    assert list(report_df["file"]) == ["", "m.onnx", "m_float16.tflite", "m_saved_model"]
+    assert report_df["bytes"][1] == (tmp_path / "m.onnx").stat().st_size
+    probabilities = predict.predict_probabilities(trained, val_df, progress=False)
+    accuracy = (np.array(COMPETITION_LABELS)[probabilities.argmax(axis=1)] == val_df["label"]).mean()
+    np.testing.assert_allclose(report_df["accuracy"], accuracy, atol=0.05)
+    assert (report_df[["ms_2_threads", "clips_per_s_16", "clips_per_s_64"]] > 0).all(axis=None)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "m_report.csv").fillna({"file": ""}), report_df)
+    with pytest.raises(ValueError, match=r"`files` must be pairs of"):
+        report.export_run(trained, COMPETITION_LABELS, tmp_path, "m", [("litert", "int8")], val_df, val_df, {})

@@ -1,0 +1,178 @@
+"""plots.py: every function draws what it is given on the axes it is given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from kaggle_speech.evaluation import metrics, open_set
+from kaggle_speech.plots import clips, scores, streams, training
+from kaggle_speech.streaming.words import Detection
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def test_waveform_is_drawn_over_seconds(ax, speech):
+    assert clips.plot_waveform(speech[0], ax, "yes") is ax
+    seconds, values = ax.lines[0].get_data()
+    np.testing.assert_array_equal(values, speech[0])
+    assert seconds[-1] == pytest.approx(15_999 / 16_000) and ax.get_title() == "yes"
+
+
+def test_features_are_drawn_with_time_to_the_right(ax, rng):
+    features = rng.random((98, 40))
+    clips.plot_features(features, ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), features.T)
+    assert ax.images[0].origin == "lower"
+
+
+def test_label_counts_are_bars_of_the_counts(ax):
+    clips_df = pd.DataFrame({"label": ["yes"] * 3 + ["no"] * 2, "split": ["train", "train", "val", "train", "val"]})
+    clips.plot_label_counts(clips_df, ax)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["yes", "no"]
+    assert [bar.get_width() for bar in ax.patches] == [2, 1, 1, 1]  # train, then val
+
+
+def test_lengths_in_seconds(ax):
+    clips.plot_lengths(pd.DataFrame({"num_samples": [8_000, 16_000, 16_000]}), ax)
+    heights = np.array([bar.get_height() for bar in ax.patches])
+    assert heights.sum() == 3 and heights[-1] == 2
+
+
+def test_history_marks_the_chosen_epoch(ax):
+    history_df = pd.DataFrame(
+        {"epoch": [0, 1, 2], "accuracy": [0.1, 0.5, 0.6], "val_accuracy": [0.2, 0.6, 0.5], "val_loss": [3.0, 1.0, 2.0]}
+    )
+    training.plot_history(history_df, ax)
+    (x,), (y,) = ax.lines[2].get_data()
+    assert (x, y) == (2, 0.6)
+    assert "chosen: epoch 2" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_roc_names_each_label_with_its_area(ax, rng):
+    curves = metrics.one_vs_rest_roc(rng.choice(["yes", "no"], 40), rng.dirichlet(np.ones(12), 40))
+    scores.plot_roc(curves, ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(texts) == sorted(f"{label} {curve['auc']:.4f}" for label, curve in curves.items())
+    assert len(ax.lines) == 2 and ax.get_xscale() == "log"
+
+
+def test_confusion_is_in_percent_of_the_row(ax):
+    counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
+    scores.plot_confusion(counts_df, ax)
+    assert [text.get_text() for text in ax.texts] == ["75", "25", "", ""]
+
+
+def test_confusion_in_clips(ax):
+    counts_df = pd.DataFrame([[3, 1], [0, 0]], index=["yes", "no"], columns=["yes", "no"])
+    scores.plot_confusion(counts_df, ax, counts=True)
+    assert [text.get_text() for text in ax.texts] == ["3", "1", "", ""]
+
+
+@pytest.mark.parametrize(("boost", "lowest"), [(0.0, 0.0), (2.0, 0.6)])
+def test_curves_are_zoomed_in_where_they_are_high(ax, rng, boost, lowest):
+    said = rng.choice(["yes", "no"], 40)
+    probabilities = rng.dirichlet(np.ones(12), 40)
+    probabilities[:, :2] += boost * (said[:, None] == np.array(["yes", "no"]))
+    curves = metrics.one_vs_rest_precision_recall(said, probabilities)
+    scores.plot_precision_recall(curves, ax)
+    assert ax.get_ylim()[0] == ax.get_xlim()[0] == lowest and len(ax.lines) == 2
+    recall, precision = ax.lines[0].get_data()
+    worst = min(curves.values(), key=lambda curve: curve["average_precision"])
+    np.testing.assert_array_equal([recall, precision], [worst["recall"], worst["precision"]])
+    scores.plot_roc(metrics.one_vs_rest_roc(said, probabilities), ax)
+    assert ax.get_ylim()[0] == lowest
+
+
+def test_intervals_are_bars_in_percent(ax):
+    index = pd.Index(["yes", "no"], name="label")
+    frame = pd.DataFrame({"accuracy": [0.9, 0.5], "low": [0.8, 0.3], "high": [1.0, 0.6], "num_clips": [10, 8]}, index)
+    scores.plot_intervals(frame, ax)
+    (bars,) = ax.collections
+    np.testing.assert_allclose(bars.get_segments(), [[[80, 0], [100, 0]], [[30, 1], [60, 1]]])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [90, 50])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["yes (10)", "no (8)"]
+
+
+@pytest.fixture
+def robustness_df():
+    rows = [
+        ("snr_db", 10, "all", 0.8, 0.7, 0.9, 0.05, 0.15),
+        ("snr_db", 0, "all", 0.5, 0.4, 0.6, 0.3, 0.2),
+        ("snr_db", 10, "rain", 0.8, 0.7, 0.9, 0.05, 0.15),
+        ("snr_db", 0, "rain", 0.4, 0.4, 0.6, 0.3, 0.3),
+        ("shift_ms", -100, "", 0.6, 0.5, 0.7, 0.2, 0.2),
+        ("shift_ms", 0, "", 0.9, 0.8, 1.0, 0.1, 0.0),
+    ]
+    return pd.DataFrame(rows, columns=["kind", "value", "noise", "accuracy", "low", "high", "missed", "confused"])
+
+
+def test_noise_gets_worse_to_the_right(ax, robustness_df):
+    scores.plot_robustness(robustness_df, "snr_db", ax, reference=0.95)
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["right answers"].get_data(), [[10, 0], [80, 50]])
+    np.testing.assert_allclose(lines["rain"].get_ydata(), [80, 40])
+    np.testing.assert_allclose(lines["as recorded"].get_ydata(), 95)
+    assert ax.get_xlim()[0] > ax.get_xlim()[1]
+
+
+def test_shifts_go_from_early_to_late(ax, robustness_df):
+    scores.plot_robustness(robustness_df, "shift_ms", ax)
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_data(), [[-100, 0], [60, 90]])
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
+
+def test_errors_are_stacked(ax, robustness_df):
+    scores.plot_fates(robustness_df, "snr_db", ax)
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
+    np.testing.assert_allclose(tops, [20, 50])
+
+
+def test_scores_are_in_percent_of_each_kind(ax):
+    labels = np.array(["yes", "no", "go", "go", "unknown", "unknown", "silence"])
+    scores.plot_scores([0.9, 0.8, 0.9, 0.1, 0.1, 0.2, 0.5], labels, ax, threshold=0.3, num_bins=2)
+    assert [bar.get_height() for bar in ax.patches] == [25, 75, 100, 0]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["4 commands", "2 unknown words", "threshold 0.3"]
+    assert list(ax.lines[0].get_xdata()) == [0.3, 0.3]
+
+
+def test_open_set_curves_are_those_that_are_given(ax, rng):
+    labels = np.repeat(["yes", "unknown"], 50)
+    curves = open_set.open_set_curves(rng.random(100) + (labels == "yes"), labels, np.full(100, "yes"))
+    scores.plot_oscr({"a": curves["oscr"], "b": curves["oscr"]}, ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == [f"{name} {curves['oscr']['area']:.4f}" for name in "ab"]
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), curves["oscr"]["correct_rate"])
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+    ax.clear()
+    scores.plot_det({"a": curves["det"]}, ax)
+    for drawn, rate in zip(ax.lines[0].get_data(), ("false_positive_rate", "false_negative_rate"), strict=True):
+        np.testing.assert_allclose(norm.cdf(drawn), np.clip(curves["det"][rate], 1e-4, 1 - 1e-4))
+    ticks = dict(zip(ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()], strict=True))
+    assert ticks[norm.ppf(0.2)] == "20"
+
+
+def test_reliability_has_a_dot_for_each_bin(ax):
+    bins_df = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 1.0], "num_clips": [10, 90]})
+    scores.plot_reliability({"a": bins_df}, ax)
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0.3, 0.2], [0.9, 1.0]])
+    few, many = ax.collections[0].get_sizes()
+    assert many > few
+
+
+def test_detections_are_marked_at_their_time_in_their_row(ax, rng):
+    probabilities = rng.random((40, 3))
+    streams.plot_detections(probabilities, ("yes", "no", "up"), [Detection(1.5, "no", 0.9)], 4.0, ax)
+    np.testing.assert_array_equal(ax.images[0].get_array(), probabilities.T)
+    assert ax.images[0].get_extent() == [0, 4.0, 3, 0] and ax.get_xlim() == (0, 4)
+    (x,), (y,) = ax.lines[0].get_data()
+    assert (x, ax.get_yticklabels()[int(y)].get_text()) == (1.5, "no")

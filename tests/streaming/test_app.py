@@ -1,0 +1,430 @@
+"""app: the window, drawn where nobody sees it, with sources that are made here."""
+
+import os
+import threading
+import time
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.signal
+
+from kaggle_speech.audio import SAMPLE_RATE, write_wav
+from kaggle_speech.cli.parser import main
+from kaggle_speech.features.filters import mel_matrix
+from kaggle_speech.labels import COMPETITION_LABELS, SILENCE
+from kaggle_speech.streaming import sources
+from kaggle_speech.streaming.app import launch, log, palette, requirements, strip, theme, widgets
+from kaggle_speech.streaming.app.window import NO_MICROPHONE, LiveWindow
+from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
+from kaggle_speech.streaming.words import Detection, StreamingRecogniser
+
+try:
+    requirements.require_qt()
+except ImportError as error:
+    pytest.skip(f"needs Qt: {error}", allow_module_level=True)
+
+from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+
+TIMEOUT_S = 20
+FREQUENCIES_HZ = 250.0 * np.arange(1, len(COMPETITION_LABELS) + 1)
+SECONDS = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+
+
+class ToneModel:
+    """Each label is a tone of its own, and is answered with 90 %; less than a fifth of a second of it is silence."""
+
+    waves = np.exp(2j * np.pi * np.outer(SECONDS, FREQUENCIES_HZ))
+
+    def predict_on_batch(self, waveform):
+        power = np.abs(waveform @ self.waves)
+        power[:, COMPETITION_LABELS.index(SILENCE)] = 0.1 * SAMPLE_RATE / 5
+        return 0.1 / 12 + 0.9 * np.eye(12, dtype="float32")[power.argmax(axis=1)]
+
+
+def spoken(*words):
+    """A tone of 0.4 s for each word, and 0.8 s of silence after it. Shape: -> `(samples,)` float32."""
+    tones = [0.2 * np.sin(2 * np.pi * FREQUENCIES_HZ[COMPETITION_LABELS.index(word)] * SECONDS) for word in words]
+    return np.concatenate([np.pad(tone[:6400], (0, 12_800)) for tone in tones]).astype("float32")
+
+
+class EndlessSource:
+    """Silence until it is stopped."""
+
+    name, is_live = "endless", True
+
+    def chunks(self):
+        while True:
+            time.sleep(0.01)
+            yield np.zeros(160, "float32")
+
+
+class DyingSource:
+    """A word, and then, when it was heard, the plug is pulled."""
+
+    name, is_live = "dying", False
+
+    def __init__(self):
+        self.was_heard = threading.Event()
+
+    def chunks(self):
+        yield spoken("go")
+        self.was_heard.wait(TIMEOUT_S)
+        raise sources.SourceError("somebody pulled the plug")
+
+
+@pytest.fixture(scope="module")
+def application():
+    return launch.application()
+
+
+@pytest.fixture
+def recogniser():
+    return StreamingRecogniser(ToneModel(), COMPETITION_LABELS, threshold=0.7)
+
+
+@pytest.fixture
+def window(application, recogniser, monkeypatch):
+    """A window on a machine without PortAudio."""
+
+    def input_devices():
+        raise sources.SourceError("PortAudio is missing")
+
+    monkeypatch.setattr(sources, "input_devices", input_devices)
+    window = LiveWindow(recogniser)
+    window.show()
+    yield window
+    window.close()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        QtTest.QTest.qWait(5)
+
+
+def play(window, source):
+    """Play a source to its end."""
+    window.add_source(source.name, lambda: source)
+    window.source_box.setCurrentIndex(window.source_box.count() - 1)
+    window.start()
+    wait_for(lambda: not window.is_running)
+
+
+def pixel(widget, x, y):
+    return widget.grab().toImage().pixelColor(x, y).name()
+
+
+def our_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("kaggle_speech")]
+
+
+def test_words_appear_on_the_panel_in_the_log_and_in_the_strip(window, recogniser):
+    waveform = spoken("yes", "stop", "left")
+    expected = recogniser.process(waveform)
+    heard = []
+    window.heard.connect(heard.append)
+    play(window, sources.ArraySource(waveform))
+    assert heard == expected and [found.label for found in expected] == ["yes", "stop", "left"]
+    assert window.word.word.text() == "left"
+    assert f"{100 * expected[-1].confidence:.0f} %" in window.word.confidence.text()
+    assert [row[2:] for row in window.log.rows] == [(pytest.approx(d.time_s, abs=1e-3), *d[1:]) for d in expected]
+    assert [window.log.item(row, 2).text() for row in range(3)] == ["left", "stop", "yes"]  # the newest on top
+    assert [found.label for found in window.strip.detections] == ["stop", "left"]  # three seconds
+    assert window.strip.waveform.shape == (BUFFER_SAMPLES,) and np.abs(window.strip.waveform).max() > 0.1
+
+
+def test_bars_follow_the_state(window):
+    window.add_source("endless", EndlessSource)
+    window.source_box.setCurrentIndex(0)
+    window.start()
+    wait_for(lambda: window.live.state is not None and window.grid.values[10].text() == "100 %")
+    assert [value.text() for value in window.grid.values[:10]] == ["0 %"] * 10
+    assert window.status.text() == "● Listening" and window.start_button.text() == "Stop"
+    assert window.device.text() == "endless" and window.level.text() == "\N{MINUS SIGN}100 dBFS"
+    window.live.num_dropped += 7
+    wait_for(lambda: window.dropped.text() == f"{window.live.num_dropped} chunks dropped")
+    assert window.live.num_dropped >= 7
+    window.stop()
+    assert window.status.text() == "■ Stopped" and window.start_button.text() == "Start"
+
+
+def test_the_slider_sets_the_threshold_while_it_runs(window, recogniser):
+    assert window.slider.value() == 70 and window.threshold_value.text() == "70 %"
+    assert (window.slider.minimum(), window.slider.maximum()) == (10, 95)
+    window.add_source("endless", EndlessSource)
+    window.source_box.setCurrentIndex(0)
+    window.start()
+    QtTest.QTest.keyClick(window.slider, QtCore.Qt.Key.Key_Right)
+    assert recogniser.threshold == 0.71 and window.threshold_value.text() == "71 %"
+    assert {meter.threshold for meter in window.grid.meters} == {0.71}
+    window.stop()
+    window.slider.setValue(95)
+    play(window, sources.ArraySource(spoken("yes")))
+    assert window.log.rows == []
+    window.slider.setValue(10)
+    play(window, sources.ArraySource(spoken("yes")))
+    assert [row.label for row in window.log.rows] == ["yes"]
+
+
+def test_the_log_is_saved_as_it_is(window, tmp_path, monkeypatch):
+    path = tmp_path / "log.csv"
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    play(window, sources.ArraySource(spoken("no", "go")))
+    window.save_log()
+    saved_df = pd.read_csv(path)
+    pd.testing.assert_frame_equal(saved_df, pd.DataFrame(window.log.rows))
+    assert list(saved_df["label"]) == ["no", "go"] and set(saved_df["source"]) == {"array"}
+    assert pd.to_datetime(saved_df["clock"]).is_monotonic_increasing
+    window.clear_log()
+    assert window.log.rows == [] and window.log.rowCount() == 0
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "no" / "a.csv"), ""))
+    window.save_log()
+    assert window.banner.isVisible() and "The log was not saved" in window.message.text()
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    window.save_log()  # called off
+
+
+def test_a_hundred_starts_leave_no_thread(window):
+    before = threading.active_count()
+    window.add_source("endless", EndlessSource)
+    window.source_box.setCurrentIndex(0)
+    for _ in range(100):
+        window.toggle()
+        assert window.is_running and len(our_threads()) == 2
+        window.toggle()
+        assert not window.is_running
+    assert threading.active_count() == before and not our_threads()
+
+
+def test_a_source_that_dies_is_shown_and_can_be_started_again(window):
+    source = DyingSource()
+    window.heard.connect(lambda _: source.was_heard.set())
+    play(window, source)
+    assert window.banner.isVisible() and window.message.text() == "dying failed: somebody pulled the plug"
+    assert [row.label for row in window.log.rows] == ["go"]  # heard before
+    assert window.start_button.text() == "Start"
+    play(window, sources.ArraySource(spoken("up")))
+    assert not window.banner.isVisible() and window.word.word.text() == "up"
+
+
+def test_a_model_that_fails_is_shown(window, recogniser, monkeypatch):
+    monkeypatch.setattr(recogniser, "model", None)
+    play(window, sources.ArraySource(spoken("up")))
+    assert "array failed: `model` must answer waveforms" in window.message.text()
+
+
+def test_without_a_microphone_a_file_plays(window, tmp_path, monkeypatch):
+    assert window.banner.isVisible() and "No microphone was found" in window.message.text()
+    assert "PortAudio is missing" in window.message.text()
+    window.banner.hide()
+    window.start()
+    assert not window.is_running and window.banner.isVisible()
+    path = tmp_path / "words.wav"
+    write_wav(path, spoken("down"))
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    window.open_file()
+    assert window.is_running and not window.banner.isVisible() and window.source_box.currentText() == "words.wav"
+    wait_for(lambda: not window.is_running)
+    assert [(row.source, row.label) for row in window.log.rows] == [("words.wav", "down")]
+    path.write_text("no sound")
+    window.start()
+    assert not window.is_running and "must be an audio file" in window.message.text()
+    path.unlink()
+    window.start()
+    assert not window.is_running and "words.wav" in window.message.text()
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    window.open_file()  # called off
+    assert window.source_box.count() == 1
+
+
+def test_microphones_are_offered_and_changed_while_it_runs(application, recogniser, monkeypatch):
+    monkeypatch.setattr(sources, "input_devices", lambda: [(3, "desk"), (5, "headset")])
+    opened = []
+
+    def open_microphone(index):
+        opened.append(index)
+        return EndlessSource()
+
+    monkeypatch.setattr(sources, "MicrophoneSource", open_microphone)
+    window = LiveWindow(recogniser)
+    names = [window.source_box.itemText(index) for index in range(window.source_box.count())]
+    assert names == ["Default microphone", "desk", "headset"] and window.banner.isHidden() and opened == []
+    window.start()
+    window.source_box.setCurrentIndex(2)
+    assert window.is_running and opened == [None, 5] and len(our_threads()) == 2
+    window.close()
+    assert not our_threads()
+
+
+def test_without_any_device_it_says_so(application, recogniser, monkeypatch):
+    monkeypatch.setattr(sources, "input_devices", list)
+    window = LiveWindow(recogniser)
+    assert not window.banner.isHidden() and window.message.text() == NO_MICROPHONE
+    window.close()
+
+
+def test_closing_stops_everything(window):
+    window.add_source("endless", EndlessSource)
+    window.source_box.setCurrentIndex(0)
+    window.start()
+    assert len(our_threads()) == 2
+    window.close()
+    assert not our_threads() and not window.timer.isActive() and not window.is_running
+
+
+def test_the_space_bar_starts_and_stops_and_return_presses(window, monkeypatch):
+    window.add_source("endless", EndlessSource)
+    window.source_box.setCurrentIndex(0)
+    window.activateWindow()
+    assert QtTest.QTest.qWaitForWindowActive(window)
+    for focused in (window.start_button, window.slider, window.source_box, window.log, window.open_button):
+        focused.setFocus()
+        QtTest.QTest.keyClick(focused, QtCore.Qt.Key.Key_Space)
+        assert window.is_running, focused.accessibleName()
+        QtTest.QTest.keyClick(focused, QtCore.Qt.Key.Key_Space)
+        assert not window.is_running, focused.accessibleName()
+    asked = []
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getOpenFileName", lambda *_: (asked.append("file"), ("", ""))[1])
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (asked.append("log"), ("", ""))[1])
+    QtTest.QTest.keyClick(window.open_button, QtCore.Qt.Key.Key_Return)
+    QtTest.QTest.keyClick(window, QtCore.Qt.Key.Key_S, QtCore.Qt.KeyboardModifier.ControlModifier)
+    assert asked == ["file", "log"]
+
+
+def test_every_control_has_a_name_for_screen_readers(window):
+    kinds = (
+        *(QtWidgets.QPushButton, QtWidgets.QSlider, QtWidgets.QComboBox, QtWidgets.QTableWidget),
+        *(widgets.Meter, strip.SoundStrip),
+    )
+    for kind in kinds:
+        found = window.findChildren(kind)
+        assert found and all(widget.accessibleName() for widget in found), kind
+    assert {meter.accessibleName() for meter in window.grid.meters} == set(COMPETITION_LABELS)
+
+
+def test_text_can_be_read():
+    def luminance(color):
+        shares = np.array(QtGui.QColor(color).getRgbF()[:3])
+        return np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    for text, surface in (
+        *(
+            (color, surface)
+            for color in (palette.TEXT, palette.MUTED)
+            for surface in (palette.BACKGROUND, palette.SURFACE)
+        ),
+        (palette.TEXT, theme.blend(palette.SURFACE, palette.ORANGE, 0.28)),
+        (palette.ERROR, palette.ERROR_SURFACE),
+    ):
+        assert (luminance(text) + 0.05) / (luminance(surface) + 0.05) >= 4.5  # WCAG 2.1, level AA
+
+
+def test_the_word_grows_with_the_window_and_glows(window):
+    panel, surface = window.word, theme.blend(palette.SURFACE, palette.SURFACE, 0).name()
+    assert pixel(panel, 20, panel.height() // 2) == surface
+
+    def size():
+        return int(panel.word.styleSheet().partition("font-size: ")[2].partition("px")[0])
+
+    before = size()
+    window.resize(1800, 1200)
+    wait_for(lambda: size() > 1.3 * before)
+    panel.show_detection(Detection(1.0, "yes", 0.8))
+    assert pixel(panel, 20, panel.height() // 2) != surface and palette.TEXT in panel.word.styleSheet()
+    panel.glow.setCurrentTime(widgets.FLASH_MS)
+    assert pixel(panel, 20, panel.height() // 2) == surface
+    panel.dim.timeout.emit()
+    assert palette.MUTED in panel.word.styleSheet() and panel.word.text() == "yes"
+
+
+def test_a_meter_is_as_long_as_its_share_and_marks_the_threshold(application):
+    meter = widgets.Meter("a", height=12)
+    meter.resize(200, 12)
+    meter.show_share(0.5, 0.75)
+    assert [pixel(meter, x, 6) for x in (20, 95, 105, 140)] == [palette.BLUE] * 2 + [palette.BORDER] * 2
+    assert pixel(meter, 151, 6) == palette.TEXT and not meter.is_above
+    meter.show_share(0.75, 0.75)
+    assert meter.is_above and pixel(meter, 20, 6) == palette.ORANGE
+    meter.show_share(7.0)
+    assert meter.share == 1 and not meter.is_above
+
+
+def test_the_strip_marks_detections_where_they_were(application):
+    shown = strip.SoundStrip()
+    shown.resize(strip.MARGIN + 300, 200)
+    shown.show_sound(np.zeros(BUFFER_SAMPLES, "float32"), 10.0, [Detection(9.0, "yes", 0.8), Detection(6.9, "no", 0.8)])
+    assert [found.label for found in shown.detections] == ["yes"]
+    row = [pixel(shown, strip.MARGIN + x, 60) for x in range(150, 250)]
+    assert abs(150 + int(np.argmax([color != palette.SURFACE and color > "#a0" for color in row])) - 200) <= 1
+
+
+def test_the_spectrogram_is_that_of_scipy(rng):
+    waveform = (0.1 * rng.standard_normal(BUFFER_SAMPLES) * np.linspace(0, 1, BUFFER_SAMPLES)).astype("float32")
+    window, step = scipy.signal.get_window("hann", 512), strip.SPEC.frame_step
+    _, _, magnitude = scipy.signal.spectrogram(
+        *(waveform, SAMPLE_RATE, window, 512, 512 - step), detrend=False, scaling="spectrum", mode="magnitude"
+    )
+    power = mel_matrix(strip.SPEC).T @ np.square(window.sum() * magnitude)  # the filters are compared in test_features
+    decibels = 10 * np.log10(power)
+    expected = np.clip(1 + (decibels - decibels.max()) / strip.RANGE_DB, 0, 1)
+    np.testing.assert_allclose(strip.log_mel_levels(waveform).T, expected, atol=1e-4)
+    assert strip.log_mel_levels(1e-5 * waveform).max() < 0.1  # silence is not blown up
+
+
+def test_the_envelope_holds_the_extremes_of_each_column(rng):
+    waveform = rng.standard_normal(1000).astype("float32")
+    columns = [waveform[start : start + 10] for start in range(0, 1000, 10)]
+    np.testing.assert_array_equal(strip.envelope(waveform, 100), [(part.min(), part.max()) for part in columns])
+
+
+def test_the_log_keeps_the_order_it_was_told(application):
+    table = log.DetectionLog()
+    for time_s, label in enumerate(("yes", "no")):
+        table.add("desk", Detection(float(time_s), label, 0.75))
+    assert [(row.source, row.time_s, row.label) for row in table.rows] == [("desk", 0.0, "yes"), ("desk", 1.0, "no")]
+    assert [table.item(0, column).text() for column in (1, 2, 3)] == ["1.00 s", "no", "75 %"]
+
+
+def test_the_window_opens_plays_its_file_and_closes(application, recogniser, window, tmp_path):
+    write_wav(tmp_path / "a.wav", spoken("yes"))
+    QtCore.QTimer.singleShot(100, lambda: [shown.close() for shown in application.topLevelWidgets()])
+    window.hide()
+    launch.open_window(recogniser, tmp_path / "a.wav")
+    assert not our_threads()
+
+
+def test_live_takes_a_picture_with_the_packages_own_model(application, tmp_path, capsys, monkeypatch):
+    path, picture_path = tmp_path / "a.wav", tmp_path / "a.png"
+    write_wav(path, spoken("yes"))
+    arguments = ["live", "--file", str(path), "--picture", str(picture_path), "--threshold", "0.5"]
+    assert main(arguments) == 0
+    picture = QtGui.QImage(str(picture_path))
+    assert capsys.readouterr().out.splitlines()[-1] == str(picture_path)
+    shown = {picture.pixelColor(x, y).name() for x in range(0, 1120, 3) for y in range(0, 720, 3)}
+    assert (picture.width(), picture.height()) == (1120, 720) and {palette.SURFACE, palette.BLUE} <= shown
+    for arguments, message in (
+        (["--picture", str(picture_path)], "`--picture` must come with `--file`"),
+        (["--file", str(path), "--picture", str(tmp_path / "no" / "a.png")], "must be a PNG that can be written"),
+        (["--file", str(tmp_path / "no.wav"), "--picture", str(picture_path)], "no.wav"),
+        (["--file", str(path), "--picture", str(picture_path), "--threshold", "5"], "`threshold` must be from 0.1"),
+        (["--run", str(tmp_path)], "must hold a trained model"),
+    ):
+        assert main(["live", *arguments]) == 1
+        assert message in capsys.readouterr().err
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert main(["live"]) == 1
+    assert "a window needs a screen" in capsys.readouterr().err
+
+
+def test_pyside_that_takes_none_apart_is_refused(monkeypatch):
+    assert not requirements.loses_references(lambda: None)
+    counts = iter([1000, 950])
+    monkeypatch.setattr("sys.getrefcount", lambda _: next(counts))
+    with pytest.raises(ImportError, match="takes apart the None"):
+        requirements.require_qt()

@@ -1,0 +1,163 @@
+"""live.py: two threads and a queue that cannot grow; errors are reported, and everything starts again."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from test_stream_words import EVENTS, VOCABULARY, Tones, recogniser, sentence
+
+from kaggle_speech.streaming.runner import LiveRecogniser
+from kaggle_speech.streaming.sources import ArraySource
+from kaggle_speech.streaming.words import StreamingRecogniser
+
+
+class Chunks:
+    """A source of given chunks that may fail at the end, or wait there until it is stopped."""
+
+    name, is_live = "chunks", True
+
+    def __init__(self, chunks, error=None, *, waits=False):
+        self.given, self.error, self.waits, self.num_closed = chunks, error, waits, 0
+
+    def chunks(self):
+        try:
+            yield from self.given
+            if self.error:
+                raise self.error
+            while self.waits:
+                time.sleep(0.001)
+                yield np.zeros(0, "float32")
+        finally:
+            self.num_closed += 1
+
+
+@pytest.fixture
+def live_threads():
+    """A function that counts the threads of a live recogniser that are alive."""
+    return lambda: sum(thread.name.startswith("kaggle_speech") for thread in threading.enumerate())
+
+
+def test_a_source_that_waits_loses_nothing(rng):
+    waveform, found = sentence(["yes", "no", "yes"], rng), []
+    expected = recogniser().process(waveform)
+    live = LiveRecogniser(recogniser(), ArraySource(waveform), on_detection=found.append, max_waiting=2)
+    for _ in range(2):  # a start begins a new stream
+        found.clear()
+        live.start()
+        assert live.wait(30) and not live.is_running
+        assert found == expected and live.error is None and live.num_dropped == 0
+    assert live.state.time_s == pytest.approx(len(waveform) / 16_000 + 0.5)  # and the silence after it
+    np.testing.assert_array_equal(live.state.waveform[:-8000], waveform[-40_000:])
+    assert live.state.probabilities.shape == (4,) and live.state.level_dbfs == -100 and not live.state.is_active
+
+
+def test_a_slow_recogniser_drops_and_counts(live_threads):
+    go_on, num_heard = threading.Event(), []
+
+    class Slow(StreamingRecogniser):
+        def process(self, chunk):
+            go_on.wait(10)
+            num_heard.append(len(chunk))
+            return []
+
+    source = Chunks([np.zeros(800, "float32")] * 200, waits=True)
+    live = LiveRecogniser(Slow(Tones(), VOCABULARY, events=EVENTS), source, max_waiting=5)
+    live.start()
+    while live.num_dropped < 194:  # all but the five that wait and, maybe, one that is being heard
+        time.sleep(0.001)
+    go_on.set()
+    while len(num_heard) < 200 - live.num_dropped:
+        time.sleep(0.001)
+    live.stop()
+    assert live_threads() == 0 and live.error is None
+    assert live.num_dropped in (194, 195) and len(num_heard) == 200 - live.num_dropped
+
+
+def test_the_clock_counts_what_was_dropped():
+    """Of ten chunks the second to ninth are dropped; the tenth is at its own time."""
+    first_heard, go_on = threading.Event(), threading.Event()
+
+    class Slow(StreamingRecogniser):
+        def process(self, chunk):
+            first_heard.set()
+            go_on.wait(10)
+            return super().process(chunk)
+
+    live = LiveRecogniser(Slow(Tones(), VOCABULARY, events=EVENTS), None, max_waiting=1)
+
+    class Source(Chunks):
+        def chunks(self):
+            yield np.zeros(800, "float32")
+            first_heard.wait(10)
+            for _ in range(8):
+                yield np.zeros(800, "float32")
+            go_on.set()
+            while not live.state or live._run.chunks.qsize():
+                time.sleep(0.001)
+            yield np.zeros(800, "float32")
+
+    live.source = Source([])
+    live.start()
+    assert live.wait(10) and live.num_dropped == 7
+    assert live.state.time_s == pytest.approx(10 * 0.05 + 0.5)
+
+
+@pytest.mark.parametrize("where", ["source", "nan", "model", "callback"])
+def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
+    waveform, errors = sentence(["yes"], rng), []
+    cut = [waveform[start : start + 800] for start in range(0, len(waveform), 800)]
+    broken = {
+        "source": Chunks(cut, OSError("unplugged")),
+        "nan": Chunks([*cut, np.full(800, np.nan, "float32")], waits=True),
+    }.get(where, Chunks(cut, waits=True))
+    heard, found = recogniser(), []
+    live = LiveRecogniser(heard, broken, on_detection=found.append, on_error=errors.append, max_waiting=1000)
+    answer = heard.model.predict_on_batch
+    if where == "model":
+        heard.model.predict_on_batch = lambda waveform: 1 / 0
+    if where == "callback":
+        live.on_detection = lambda detection: 1 / 0
+    live.start()
+    assert live.wait(10) and live_threads() == 0 and broken.num_closed == 1
+    rule = {"source": "unplugged", "nan": "must be finite", "model": "division by zero", "callback": "division"}[where]
+    assert rule in str(live.error) and errors == [live.error]
+    heard.model.predict_on_batch, live.on_detection, live.source = answer, found.append, ArraySource(waveform)
+    found.clear()
+    live.start()
+    assert live.wait(10) and live.error is None and [detection.label for detection in found] == ["yes"]
+
+
+def test_starting_and_stopping_leaks_no_thread(live_threads):
+    before = threading.active_count()
+    source = Chunks([np.zeros(800, "float32")] * 3, waits=True)
+    live = LiveRecogniser(recogniser(), source)
+    live.stop()  # nothing runs: nothing happens
+    for _ in range(100):
+        live.start()
+        assert live.is_running
+        live.stop()
+        assert not live.is_running
+    assert live_threads() == 0 and threading.active_count() == before
+    assert source.num_closed == 100 and live.error is None
+
+
+def test_it_runs_once_at_a_time():
+    live = LiveRecogniser(recogniser(), Chunks([], waits=True))
+    live.start()
+    with pytest.raises(RuntimeError, match="`start` must be called when nothing runs"):
+        live.start()
+    assert not live.wait(0.01)
+    live.stop()
+
+
+def test_a_callback_may_stop_it(rng):
+    found = []
+
+    def stop(detection):
+        found.append(detection.label)
+        live.stop()
+
+    live = LiveRecogniser(recogniser(), ArraySource(sentence(["yes", "no"], rng)), on_detection=stop)
+    live.start()
+    assert live.wait(10) and found == ["yes"] and live.error is None

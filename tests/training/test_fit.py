@@ -1,0 +1,210 @@
+"""training.py: it learns, it keeps the best epoch, and a killed run ends like one that was not."""
+
+import multiprocessing
+import os
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from kaggle_speech.audio import write_wav
+from kaggle_speech.data import clip_batches
+from kaggle_speech.data.augmentation import Augmentation
+from kaggle_speech.models.registry import build_model
+from kaggle_speech.training.callbacks import KeepBest, read_history
+from kaggle_speech.training.fit import compile_and_fit, set_seed
+
+VOCABULARY = ("low", "high")
+NUM_EPOCHS = 4
+
+
+@pytest.fixture
+def clips_df(tmp_path, rng):
+    """Two easy words: a low and a high tone in noise."""
+    rows = []
+    for number in range(48):
+        pitch = (300, 2500)[number % 2] * rng.uniform(0.9, 1.1)
+        waveform = 0.3 * np.sin(2 * np.pi * pitch * np.arange(16_000) / 16_000) + 0.05 * rng.standard_normal(16_000)
+        write_wav(tmp_path / f"{number}.wav", waveform)
+        rows.append((str(tmp_path / f"{number}.wav"), VOCABULARY[number % 2]))
+    return pd.DataFrame(rows, columns=["path", "label"])
+
+
+class KillAt(keras.callbacks.Callback):
+    """End the process, as kill -9 would, in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch == self.epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now and batch == 1:
+            os._exit(9)
+
+
+def fit(clips_df, run_dir, kill_at=None, precision="float32", **options):
+    keras.backend.clear_session()
+    set_seed(0)
+    model = build_model("tc_resnet", 2, precision=precision)
+    train_ds = clip_batches.make_dataset(clips_df.head(32), VOCABULARY, 8, shuffle=True, augmentation=Augmentation())
+    tune_ds = clip_batches.make_dataset(clips_df.tail(16), VOCABULARY, 16)
+    if kill_at is not None:
+        fit_model = model.fit
+        model.fit = lambda *args, callbacks, **others: fit_model(
+            *args, callbacks=[*callbacks, KillAt(kill_at)], **others
+        )
+    history_df = compile_and_fit(model, train_ds, tune_ds, run_dir, **{"num_epochs": NUM_EPOCHS, **options})
+    return model, history_df
+
+
+def fit_each(clips_df, run_dirs, kill_at, precision):
+    """In a process of its own: one run after another, or one that is killed."""
+    for run_dir in run_dirs:
+        fit(clips_df, run_dir, kill_at, precision)
+
+
+def test_learns_and_gives_back_the_best_epoch(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, learning_rate=1e-2)
+    assert list(history_df["epoch"]) == list(range(len(history_df)))
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == {*history_df.columns} - {"epoch"}
+    tune_ds = clip_batches.make_dataset(clips_df.tail(16), VOCABULARY, 16)
+    logs = model.evaluate(tune_ds, return_dict=True, verbose=0)
+    assert logs["loss"] == pytest.approx(history_df["val_loss"].min(), abs=1e-5)
+    assert logs["accuracy"] == 1.0
+
+
+def test_a_complete_run_is_not_trained_again(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run")
+    again, again_df = fit(clips_df, tmp_path / "run")
+    pd.testing.assert_frame_equal(again_df, history_df)  # the seconds, too
+    for weight, expected in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    with pytest.raises(ValueError, match=r"continued as it was begun.* \{'num_epochs': 4\}"):
+        fit(clips_df, tmp_path / "run", num_epochs=5)
+
+
+def test_stops_when_nothing_improves(clips_df, tmp_path):
+    """The better it learns, the worse it does on tune clips with swapped labels."""
+    swapped_df = clips_df.tail(16).assign(label=list(clips_df.tail(16)["label"])[::-1])
+    clips_df = pd.concat([clips_df.head(32), swapped_df])
+    _, history_df = fit(clips_df, tmp_path / "run", num_epochs=40, learning_rate=1e-2, patience=3)
+    assert len(history_df) < 40
+    assert len(history_df) - 1 - history_df["val_loss"].idxmin() == 3
+
+
+def test_schedule_warms_up_and_falls_to_zero(clips_df, tmp_path):
+    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, warmup_fraction=0.25)
+    schedule = [float(model.optimizer._learning_rate(step)) for step in range(17)]  # 4 epochs of 4 steps
+    assert schedule[0] == 0 and schedule[4] == pytest.approx(1e-2) and schedule[16] == pytest.approx(0, abs=1e-9)
+    assert np.all(np.diff(schedule[:5]) > 0) and np.all(np.diff(schedule[4:]) < 0)
+
+
+def test_schedule_restarts_twice_as_long(clips_df, tmp_path):
+    """4 steps an epoch: down over 4, then over 8."""
+    options = {"schedule": "cosine_restarts", "restart_epochs": 1}
+    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, **options)
+    rates = [float(model.optimizer._learning_rate(step)) for step in range(12)]
+    by_hand = [0.5e-2 * (1 + np.cos(np.pi * step / 4)) for step in range(4)]
+    by_hand += [0.5e-2 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
+    np.testing.assert_allclose(rates, by_hand, atol=1e-6)
+
+
+def test_accumulated_gradients_make_fewer_updates(clips_df, tmp_path):
+    model, _ = fit(clips_df, tmp_path / "run", accumulation_steps=2)
+    assert int(model.optimizer.iterations) == NUM_EPOCHS * 4 // 2
+    assert float(model.optimizer._learning_rate(NUM_EPOCHS * 4 // 2)) == pytest.approx(0, abs=1e-9)
+
+
+def test_sgd_learns_too(clips_df, tmp_path):
+    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, optimizer="sgd", learning_rate=0.1)
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    assert history_df["accuracy"].max() == 1.0 and history_df["val_accuracy"].max() == 1.0
+
+
+@pytest.mark.parametrize(("average_epochs", "expected"), [(1, [1, 2, 3, 10]), (2, [1, 1.5, 2.25, 6.125])])
+def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(loss="mse", metrics=["accuracy"])
+    tune_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
+    judge = lambda model: {"val_loss": model.evaluate(tune_ds, verbose=0)[0]}  # noqa: E731
+    keep_best = KeepBest(tmp_path, judge, "val_loss", 10, average_epochs, 0)
+    keep_best.set_model(model)
+    for epoch, weight in enumerate([1.0, 2.0, 3.0, 10.0]):
+        model.set_weights([np.array([[weight]])])
+        keep_best.on_epoch_begin(epoch)
+        keep_best.on_epoch_end(epoch, {})
+        assert model.get_weights() == [[[weight]]]  # training goes on from its own weights
+    np.testing.assert_allclose(read_history(tmp_path)["val_loss"] ** 0.5, expected)
+
+
+def test_another_judge_and_the_last_epoch(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    train_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
+    figures = iter([{"val_cer": 0.1}, {"val_cer": 0.5}, {"val_cer": 0.9}])
+    history_df = compile_and_fit(
+        model,
+        train_ds,
+        None,
+        tmp_path,
+        num_epochs=3,
+        loss=keras.losses.MeanSquaredError(),
+        judge=lambda model: next(figures),
+        monitor=None,
+        average_epochs=1,
+    )
+    assert list(history_df["val_cer"]) == [0.1, 0.5, 0.9] and "accuracy" not in history_df
+    assert model.get_weights()[0].item() ** 2 < history_df["loss"].iloc[-1]  # which is that before the last epoch
+
+
+def test_somebody_must_judge(tmp_path):
+    with pytest.raises(ValueError, match="`tune_ds` must be given where `judge` is not"):
+        compile_and_fit(build_model("tc_resnet", 2), None, None, tmp_path / "run")
+
+
+def test_class_weights_weigh(clips_df, tmp_path):
+    """Where only one class counts it is always answered: of two classes, that is right half of the time."""
+    options = {"num_epochs": 12, "learning_rate": 1e-2}
+    _, history_df = fit(clips_df, tmp_path / "run", class_weights=[1.0, 0.0], **options)
+    assert history_df["accuracy"].iloc[-1] == 0.5
+    _, history_df = fit(clips_df, tmp_path / "equal", class_weights=[1.0, 1.0], **options)
+    assert history_df["accuracy"].iloc[-1] > 0.8
+
+
+@pytest.mark.parametrize("option", ["optimizer", "schedule"])
+def test_unknown_optimizers_and_schedules(option, clips_df, tmp_path):
+    with pytest.raises(ValueError, match=f"`{option}` must be one of .* Received: {option}='magic'"):
+        fit(clips_df, tmp_path / "run", **{option: "magic"})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("kill_at", "precision"), [(1, "float32"), (2, "mixed_float16")])
+def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, monkeypatch, kill_at, precision):
+    """On one thread: several add in any order, and in half precision no two runs are then the same."""
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+
+    def exit_code(*names, kill_at=None):
+        run_dirs = [tmp_path / name for name in names]
+        arguments = (clips_df, run_dirs, kill_at, precision)
+        child = multiprocessing.get_context("spawn").Process(target=fit_each, args=arguments)
+        child.start()
+        child.join()
+        return child.exitcode
+
+    assert exit_code("killed", kill_at=kill_at) == 9
+    assert len(read_history(tmp_path / "killed")) == kill_at
+    with pytest.raises(ValueError, match="must be continued as it was begun"):
+        fit(clips_df, tmp_path / "killed", precision="mixed_bfloat16")
+    assert exit_code("killed", "whole") == 0
+    # A finished run is read, not trained again.
+    whole, whole_df = fit(clips_df, tmp_path / "whole", precision=precision)
+    continued, continued_df = fit(clips_df, tmp_path / "killed", precision=precision)
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    pd.testing.assert_frame_equal(continued_df[columns], whole_df[columns], rtol=1e-3, atol=1e-4)
+    for weight, expected in zip(continued.trainable_weights, whole.trainable_weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-4)

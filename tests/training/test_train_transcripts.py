@@ -1,0 +1,166 @@
+"""transcript_experiment.py: it learns to write, is judged on other speakers, and goes on where it was killed."""
+
+import dataclasses
+import multiprocessing
+
+import jiwer
+import keras
+import pandas as pd
+import pytest
+from test_fit import KillAt
+
+from kaggle_speech import files
+from kaggle_speech.data import utterances
+from kaggle_speech.data.rendered import sentences
+from kaggle_speech.data.utterance_batches import make_utterance_dataset
+from kaggle_speech.evaluation.transcripts import decoders, summarize_transcripts, transcribe_utterances
+from kaggle_speech.models import registry, runs
+from kaggle_speech.text import ngram
+from kaggle_speech.text.alphabet import ALPHABET
+from kaggle_speech.text.decoders import BeamDecoder
+from kaggle_speech.training.callbacks import read_history
+from kaggle_speech.training.fit import compile_and_fit
+from kaggle_speech.training.recipe import TranscriptRecipe
+from kaggle_speech.training.transcripts import train_transcriber
+
+pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
+
+SHAPE = "resnet_ctc,num_filters=8,num_residual_blocks=1,num_recurrent_blocks=1"
+TINY = TranscriptRecipe(model=f"{SHAPE},num_units=8", num_epochs=3, num_val_speakers=2)
+
+
+@pytest.fixture(scope="module")
+def spoken_df(tmp_path_factory):
+    folder = sentences.render_sentences(tmp_path_factory.mktemp("sentences") / "new", 40, progress=False)
+    return utterances.index_utterances(folder, progress=False)[0]
+
+
+def test_ten_utterances_are_learned_by_heart(spoken_df, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = registry.build_model(f"{SHAPE},num_units=64,dropout_rate=0,recurrent_dropout_rate=0", len(ALPHABET))
+    for name in ("num_time_masks", "num_frequency_masks"):
+        setattr(model.get_layer("spec_augment"), name, 0)
+    ten_df = spoken_df.nsmallest(10, "num_samples")
+    compile_and_fit(
+        model,
+        make_utterance_dataset(ten_df, 10).repeat(25),
+        None,
+        tmp_path,
+        num_epochs=5,
+        learning_rate=5e-3,
+        average_epochs=1,
+        loss=keras.losses.CTC(),
+        judge=lambda model: {},
+        monitor=None,
+    )
+    transcripts_df = transcribe_utterances(model, ten_df, decoders())
+    found = summarize_transcripts(transcripts_df.assign(path=ten_df["path"].to_numpy(), cer=0.0), decoders())
+    assert [*found] == [*decoders()]  # the columns that are added are no decoders
+    assert found["greedy"]["cer"] == found["beam"]["cer"] == found["greedy"]["wer"] == 0
+    assert found["greedy"]["num_utterances"] == 10
+
+
+@pytest.fixture(scope="module")
+def run(spoken_df, tmp_path_factory):
+    """A finished run of a recipe that leaves the longest utterances out, and what it returned."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    max_seconds = spoken_df["num_samples"].nlargest(3).iloc[-1] / 16_000 - 0.01
+    recipe = dataclasses.replace(TINY, num_epochs=2, max_seconds=max_seconds)
+    bad_df = pd.DataFrame([{"name": "broken", "path": "broken.flac", "error": "broken: it is"}])
+    return run_dir, recipe, train_transcriber(recipe, spoken_df, run_dir, bad_df=bad_df)
+
+
+def test_a_run_says_what_it_did(run, spoken_df):
+    run_dir, recipe, metrics = run
+    model, vocabulary = runs.load_run(run_dir)
+    assert vocabulary == ALPHABET and model.name == "resnet_ctc"
+    transcripts = {split: pd.read_csv(run_dir / f"transcripts_{split}.csv") for split in ("train", "val")}
+    held_out = set(transcripts["val"]["speaker"])
+    assert held_out == {*sorted(spoken_df["speaker"].astype(int).unique())[-2:]}
+    assert not held_out & set(transcripts["train"]["speaker"])
+    left_out = list(pd.read_csv(run_dir / "left_out.csv")["name"])
+    longest_df = spoken_df.nlargest(3, "num_samples").sort_index()
+    is_val = longest_df["speaker"].astype(int).isin(held_out)  # who is judged, whatever the length
+    assert left_out == ["broken", *longest_df[~is_val]["name"]]
+    assert len(transcripts["train"]) + len(transcripts["val"]) == 40 - sum(~is_val)
+    for split, found_df in transcripts.items():
+        found_df = found_df.fillna("")
+        for way in ("greedy", "beam", "beam_ngram"):
+            expected = jiwer.cer(list(found_df["text"]), list(found_df[way]))
+            assert metrics[split][way]["cer"] == pytest.approx(expected)
+    history_df = read_history(run_dir)
+    assert list(history_df.columns) == ["epoch", "loss", "train_cer", "val_cer", "seconds"]
+    assert history_df["val_cer"].iloc[-1] == pytest.approx(metrics["val"]["greedy"]["cer"])
+    assert files.read_json(run_dir / "run.json")["settings"]["max_seconds"] == recipe.max_seconds
+
+
+def test_the_language_model_knows_the_training_texts_only(run):
+    run_dir, recipe, _ = run
+    texts = pd.read_csv(run_dir / "transcripts_train.csv")["text"]
+    expected = ngram.count_ngrams(texts, recipe.ngram_order)
+    assert ngram.read_ngram(run_dir / "ngram.json").counts == expected.counts
+
+
+def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
+    run_dir, recipe, metrics = run
+    before = (run_dir / "model.weights.h5").read_bytes()
+    assert train_transcriber(recipe, spoken_df, run_dir) == metrics
+    with pytest.raises(ValueError, match=r"must not hold a finished run.*speed_fraction"):
+        other = dataclasses.replace(recipe, speed_fraction=0.05)
+        train_transcriber(other, spoken_df, run_dir)
+    with pytest.raises(ValueError, match=r"must not hold a finished run.*data"):
+        train_transcriber(recipe, spoken_df.iloc[1:], run_dir)
+    assert (run_dir / "model.weights.h5").read_bytes() == before
+
+
+def train(spoken_df, run_dirs, kill_at):
+    """In a process of its own: one run after another, or one that is killed."""
+    if kill_at is not None:
+        fit = keras.Model.fit
+        keras.Model.fit = lambda *args, callbacks, **others: fit(
+            *args, callbacks=[*callbacks, KillAt(kill_at)], **others
+        )
+    for run_dir in run_dirs:
+        keras.backend.clear_session()
+        train_transcriber(TINY, spoken_df, run_dir)
+
+
+def test_a_killed_run_ends_like_one_that_was_not(spoken_df, tmp_path, monkeypatch):
+    """On one thread: several add in any order."""
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+
+    def exit_code(run_dirs, kill_at=None):
+        child = multiprocessing.get_context("spawn").Process(target=train, args=(spoken_df, run_dirs, kill_at))
+        child.start()
+        child.join()
+        return child.exitcode
+
+    assert exit_code([tmp_path / "killed"], 2) == 9 and len(read_history(tmp_path / "killed")) == 2
+    assert exit_code([tmp_path / "killed", tmp_path / "whole"]) == 0
+    columns = ["epoch", "loss", "train_cer", "val_cer"]
+    whole_df, killed_df = (read_history(tmp_path / name)[columns] for name in ("whole", "killed"))
+    pd.testing.assert_frame_equal(killed_df, whole_df, rtol=1e-4)
+    texts = [(tmp_path / name / "transcripts_val.csv").read_text() for name in ("whole", "killed")]
+    assert texts[0] == texts[1]
+
+
+def test_bad_recipes(spoken_df, tmp_path):
+    with pytest.raises(ValueError, match=r"`model` must be one of \['resnet_ctc'\]. Received: 'tc_resnet'"):
+        train_transcriber(TranscriptRecipe(model="tc_resnet"), spoken_df, tmp_path / "run")
+    with pytest.raises(ValueError, match="`num_val_speakers` must be at least 1 and below the number of speakers"):
+        train_transcriber(TranscriptRecipe(num_val_speakers=99), spoken_df, tmp_path / "run")
+    wrong = {"precision": "int8", "batch_size": 0, "num_epochs": -1, "average_epochs": 0, "warmup_fraction": 1}
+    for name, value in (wrong | {"speed_fraction": 1.0, "gain_db": -3, "weight_decay": -1}).items():
+        with pytest.raises(ValueError, match=rf"`{name}` must .*Received: {name}={value!r}"):
+            TranscriptRecipe(**{name: value})
+    with pytest.raises(ValueError, match=r"at most 0.5 s \(`max_seconds`\).*\n.*must last 0.3 to 0.5 s. Received: "):
+        recipe = dataclasses.replace(TINY, max_seconds=0.5)
+        train_transcriber(recipe, spoken_df, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_decoders_have_names():
+    assert isinstance(decoders()["beam"](), BeamDecoder) and [*decoders()] == ["greedy", "beam"]
+    found = decoders(ngram.count_ngrams(["go"], 3))
+    assert found["beam_ngram"]().language_model.order == 3

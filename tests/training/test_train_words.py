@@ -1,0 +1,190 @@
+"""experiment.py on the sample: one run and its variants, and a comparison that is killed and continued."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kaggle_speech.data import clip_batches, clips
+from kaggle_speech.evaluation import validation
+from kaggle_speech.models import registry, runs
+from kaggle_speech.training import comparison, fit
+from kaggle_speech.training import words as words_module
+from kaggle_speech.training.recipe import Recipe
+from kaggle_speech.training.words import train_run
+
+OPTIONS = {"model": "tc_resnet,width=0.5", "num_epochs": 2, "batch_size": 32}
+
+
+@pytest.fixture(scope="module")
+def clips_df(sample_dir):
+    return clips.check_clips(clips.index_clips(sample_dir), progress=False)[0]
+
+
+@pytest.fixture(scope="module")
+def table_path(clips_df, tmp_path_factory):
+    """Two models, two seeds; stopped after the first run and continued."""
+    path = tmp_path_factory.mktemp("compare") / "results.csv"
+    recipes = {model: Recipe(**OPTIONS | {"model": model}) for model in ("ds_cnn", "tc_resnet")}
+    comparison.compare({"ds_cnn": recipes["ds_cnn"]}, 1, clips_df, path)
+    (path.with_suffix("") / "ds_cnn_0" / "trained_once").touch()
+    runs_df = comparison.compare(recipes, 2, clips_df, path)
+    pd.testing.assert_frame_equal(pd.read_csv(path), runs_df, check_dtype=False)
+    assert (path.with_suffix("") / "ds_cnn_0" / "trained_once").exists()
+    return path
+
+
+def test_comparison_has_a_row_a_run(table_path):
+    runs_df = pd.read_csv(table_path)
+    assert list(zip(runs_df["name"], runs_df["seed"], strict=True)) == [
+        *(("ds_cnn", 0), ("ds_cnn", 1), ("tc_resnet", 0), ("tc_resnet", 1))
+    ]
+    for row in runs_df.itertuples():
+        metrics = json.loads((table_path.with_suffix("") / f"{row.name}_{row.seed}" / "metrics.json").read_text())
+        assert (row.accuracy, row.macro_f1) == (metrics["accuracy"], metrics["macro_f1"])
+    assert (runs_df["ms_per_clip"] > 0).all() and set(runs_df["epochs"]) == {2}
+
+
+def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_path):
+    runs_df = pd.read_csv(table_path)
+    own_path = tmp_path / "results.csv"
+    runs_df.assign(name="other " + runs_df["name"]).to_csv(own_path, index=False)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "tc_resnet_0").symlink_to(table_path.with_suffix("") / "tc_resnet_0")
+    own_df = comparison.compare({"tc_resnet": Recipe(**OPTIONS | {"model": "tc_resnet"})}, 1, clips_df, own_path)
+    assert list(own_df["name"]) == ["tc_resnet"] and own_df["accuracy"].iloc[0] == runs_df["accuracy"].iloc[2]
+    whole_df = pd.read_csv(own_path)
+    assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tc_resnet"]
+    pd.testing.assert_frame_equal(whole_df.tail(1).reset_index(drop=True), own_df, check_dtype=False)
+    pd.DataFrame({"fname": ["a.wav"], "label": ["yes"]}).to_csv(own_path, index=False)
+    with pytest.raises(ValueError, match=r"results.csv: must be a table of `compare`, or not exist. Received: columns"):
+        comparison.compare({}, 1, clips_df, own_path)
+
+
+def test_summary_is_mean_and_deviation(table_path):
+    runs_df = pd.read_csv(table_path)
+    summary_df = comparison.summarize_runs(runs_df).set_index("name")
+    for model in ("ds_cnn", "tc_resnet"):
+        accuracies = runs_df.loc[runs_df["name"] == model, "accuracy"]
+        assert summary_df.loc[model, "accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-4)
+        assert summary_df.loc[model, "accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1), abs=1e-4)
+        assert summary_df.loc[model, "seeds"] == 2
+
+
+def test_a_comparison_with_another_recipe_keeps_what_is_there(table_path, clips_df):
+    with pytest.raises(ValueError, match="ds_cnn_0: must not hold a finished run"):
+        recipes = {"ds_cnn": Recipe(**OPTIONS | {"model": "ds_cnn", "num_epochs": 3})}
+        comparison.compare(recipes, 1, clips_df, table_path)
+
+
+def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, monkeypatch):
+    """The targets, seen by a spy, against the teachers' own opinion of the same waveforms."""
+    teachers = [table_path.with_suffix("") / f"tc_resnet_{seed}" for seed in (0, 1)]
+    seen = []
+    compile_and_fit = fit.compile_and_fit
+
+    def spy(model, train_ds, *args, **options):
+        seen.extend(train_ds.take(1).as_numpy_iterator())
+        return compile_and_fit(model, train_ds, *args, **options)
+
+    monkeypatch.setattr(fit, "compile_and_fit", spy)
+    recipe = Recipe(**OPTIONS | {"num_epochs": 1, "teacher_share": 0.75, "mixup_fraction": 1.0})
+    train_run(recipe, clips_df, tmp_path / "student", teachers=teachers)
+    (waveform, target), *_ = seen
+    opinion = np.mean([runs.load_run(teacher)[0].predict(waveform, verbose=0) for teacher in teachers], axis=0)
+    label = (target - 0.75 * opinion) / 0.25
+    np.testing.assert_allclose(label.sum(axis=1), 1, atol=1e-3)
+    assert (label > -1e-3).all() and (np.sort(label, axis=1)[:, :-2] < 1e-3).all()  # two labels, blended
+    kept = json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"]
+    hashes = [hashlib.sha256((teacher / "model.weights.h5").read_bytes()).hexdigest() for teacher in teachers]
+    assert kept == {teacher.name: digest[:16] for teacher, digest in zip(teachers, hashes, strict=True)}
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"student: must not hold a finished run.* begun with {'teachers'"):
+        train_run(recipe, clips_df, tmp_path / "student", teachers=teachers[:1])
+
+
+def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
+    recipe = Recipe(**OPTIONS | {"num_classes": 32})
+    clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
+    with pytest.raises(ValueError, match=r"must have the vocabulary of the student, 32 labels\. Received: 12"):
+        train_run(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tc_resnet_0"])
+
+
+def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeypatch):
+    heard = []
+    make_dataset = clip_batches.make_dataset
+
+    def spy(clips_df, *args, **options):
+        heard.append(clips_df)
+        return make_dataset(clips_df, *args, **options)
+
+    monkeypatch.setattr(clip_batches, "make_dataset", spy)
+    words = ("bed", "marvin")
+    metrics = train_run(Recipe(**OPTIONS, left_out_words=words), clips_df, tmp_path / "run")
+    assert len(heard) == 2 and not any(frame["word"].isin(words).any() for frame in heard)
+    in_val = (clips_df["split"] == "val") & clips_df["word"].isin(words)
+    assert metrics["left_out"]["num_clips"] == in_val.sum() > 0
+    assert 0 <= metrics["left_out"]["recall"] <= 1
+    with pytest.raises(ValueError, match=r"words of the data that are no command. Received: \['nonsense', 'yes'\]"):
+        train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
+
+
+def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
+    recipe = Recipe(**OPTIONS | {"num_classes": 32}, left_out_words=("bed",))
+    clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
+    metrics = train_run(recipe, clips_df, tmp_path / "run")
+    assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path, monkeypatch):
+    recipe, policies, compile_and_fit = Recipe(**OPTIONS, precision=precision), [], fit.compile_and_fit
+
+    def spy(model, *args, **options):
+        policies.append(model.dtype_policy.name)
+        return compile_and_fit(model, *args, **options)
+
+    monkeypatch.setattr(fit, "compile_and_fit", spy)
+    metrics = train_run(recipe, clips_df, tmp_path / "run")
+    assert policies == [precision]
+    model, vocabulary = runs.load_run(tmp_path / "run")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    again, _ = validation.validate(model, vocabulary, clips.validation_clips(clips_df))
+    assert again["accuracy"] == metrics["accuracy"]
+    history_df = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert history_df["loss"].iloc[-1] < history_df["loss"].iloc[0]
+
+
+def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_path, clips_df, tmp_path, monkeypatch):
+    run_dir = shutil.copytree(table_path.with_suffix("") / "tc_resnet_0", tmp_path / "run")
+    recipe = Recipe(**OPTIONS | {"model": "tc_resnet"})
+    monkeypatch.setattr(fit, "compile_and_fit", None)
+    for overwrite in (False, True):
+        metrics = train_run(recipe, clips_df, run_dir, overwrite=overwrite)
+        assert metrics == json.loads((run_dir / "metrics.json").read_text())
+    other = dataclasses.replace(recipe, label_smoothing=0.2)
+    with pytest.raises(ValueError, match=r"begun with {'label_smoothing': 0.1}. Received: {'label_smoothing': 0.2}"):
+        train_run(other, clips_df, run_dir)
+    monkeypatch.setattr(registry.tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
+    with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {'architecture': "):
+        train_run(recipe, clips_df, run_dir)
+    with pytest.raises(TypeError, match="NoneType"):  # it comes to train
+        train_run(recipe, clips_df, run_dir, overwrite=True)
+    (old_dir,) = tmp_path.glob("run.old-*")
+    assert metrics == json.loads((old_dir / "metrics.json").read_text()) and (old_dir / "model.keras").exists()
+
+
+def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
+    monkeypatch.setattr(words_module, "NUM_FAST_CLIPS", 64)
+    train_run(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
+    fit = json.loads((tmp_path / "run" / "fit.json").read_text())
+    assert fit["steps_per_epoch"] == 2
+    train_df = clips.select_clips(clips_df, "train").head(64)
+    counts = train_df["label"].value_counts()
+    by_hand = [64 / (len(counts) * counts[label]) if label in counts else 0 for label in Recipe().vocabulary]
+    np.testing.assert_allclose(fit["class_weights"], by_hand)
