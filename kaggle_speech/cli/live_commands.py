@@ -27,22 +27,22 @@ def _source(args):
     if args.microphone is not None:
         return microphone(args.microphone)
     if args.file == "-":
-        return sources.StandardInputSource(sys.stdin.buffer, args.sample_rate, args.num_channels)
-    return sources.FileSource(args.file, real_time=args.real_time)
+        return sources.StandardInput(sys.stdin.buffer, args.sample_rate, args.num_channels)
+    return sources.AudioFile(args.file, real_time=args.real_time)
 
 
 def microphone(device):
     """The source of a device's number or name; of the default device where it is empty."""
     from kaggle_speech.streaming import sources
 
-    return sources.MicrophoneSource(int(device) if device.isdigit() else device or None)
+    return sources.Microphone(int(device) if device.isdigit() else device or None)
 
 
 def hear(recogniser, source, show, **options):
     """Call `show` with what is heard, until the source ends or the user interrupts, which ends the stream there."""
-    from kaggle_speech.streaming.runner import LiveRecogniser
+    from kaggle_speech.streaming.runner import StreamRunner
 
-    live = LiveRecogniser(recogniser, source, on_detection=show, **options)
+    live = StreamRunner(recogniser, source, on_event=show, **options)
     live.start()
     try:
         while not live.wait(0.5):

@@ -142,7 +142,7 @@ def _transcribe_live(args, stream):
     """Text as it comes; on a terminal also what may still change."""
     from kaggle_speech.streaming import sources
 
-    source = sources.FileSource(args.files[0], real_time=True) if args.files else microphone(args.microphone or "")
+    source = sources.AudioFile(args.files[0], real_time=True) if args.files else microphone(args.microphone or "")
     num_shown, line = 0, ""
 
     def show(heard):

@@ -21,9 +21,9 @@ def milliseconds_per_clip(model, num_calls=100, batch_size=1):
 def real_time_factor(model, duration_s=8, num_calls=5):
     """Seconds that a model takes for a second of sound: the median of some calls, after one that does not count."""
     waveform = 0.1 * np.random.default_rng(0).standard_normal((1, duration_s * SAMPLE_RATE)).astype("float32")
-    inputs, spent_s = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]], "int32")}, []
+    inputs, seconds_spent = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]], "int32")}, []
     for _ in range(1 + num_calls):
         start = time.monotonic()
         model.predict_on_batch(inputs)
-        spent_s.append(time.monotonic() - start)
-    return float(np.median(spent_s[1:])) / duration_s
+        seconds_spent.append(time.monotonic() - start)
+    return float(np.median(seconds_spent[1:])) / duration_s

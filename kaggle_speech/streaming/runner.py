@@ -59,7 +59,7 @@ class _Run:
                 pass
 
 
-class LiveRecogniser:
+class StreamRunner:
     """Hears a source until it ends, fails or is stopped; can be started again.
 
     A live source is never waited for and never waits: when the recogniser is too slow, chunks are dropped and counted.
@@ -68,7 +68,7 @@ class LiveRecogniser:
     Args:
         recogniser: `StreamingRecogniser`, or what has its `process`, `skip`, `finish` and `reset`.
         source: one of `sources`; may be exchanged while nothing runs.
-        on_detection: called with each `Detection`, or what else it hears, in the recogniser's thread.
+        on_event: called with each `Detection`, or what else it hears, in the recogniser's thread.
         on_error: called with the error that ended a run, in the thread where it happened.
         observe: called with the recogniser after every chunk, gives `state`.
         max_waiting: chunks that may wait.
@@ -80,10 +80,10 @@ class LiveRecogniser:
     """
 
     def __init__(
-        self, recogniser, source, *, on_detection=None, on_error=None, observe=live_state, max_waiting=MAX_WAITING
+        self, recogniser, source, *, on_event=None, on_error=None, observe=live_state, max_waiting=MAX_WAITING
     ):
         self.recogniser, self.source, self.observe, self.max_waiting = recogniser, source, observe, max_waiting
-        self.on_detection, self.on_error = on_detection or (lambda _: None), on_error or (lambda _: None)
+        self.on_event, self.on_error = on_event or (lambda _: None), on_error or (lambda _: None)
         self.error, self.num_dropped, self.state, self._run = None, 0, None, None
 
     @property
@@ -171,4 +171,4 @@ class LiveRecogniser:
     def _report(self, detections):
         self.state = self.observe(self.recogniser)
         for detection in detections:
-            self.on_detection(detection)
+            self.on_event(detection)

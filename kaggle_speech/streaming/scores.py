@@ -11,7 +11,7 @@ from kaggle_speech.streaming.made_streams import MAX_SLOT_S, MIN_SLOT_S, stream_
 from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD
 
 #: Seconds after its end in which a detection is put down to a word: as long as the model still hears it.
-AFTERMATH_S = 1.0
+ATTRIBUTION_WINDOW_S = 1.0
 #: MLPerf Tiny's streaming wake word: 20 minutes, 50 words, at most 8 misses and 8 false positives.
 MLPERF_MIN_HIT_RATE, MLPERF_MAX_ALARMS_PER_HOUR = 1 - 8 / 50, 8 * 60 / 20
 THRESHOLDS = tuple(np.round(np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, 18), 2).tolist())
@@ -25,16 +25,16 @@ class StreamTrace(typing.NamedTuple):
         probabilities: smoothed, `(hops, len(vocabulary))`.
         utterances: list of `streams.Utterance`.
         detections: at the recogniser's own threshold.
-        spent_s: time it took.
-        asked_share: share of the hops at which the model was asked.
+        seconds_spent: time it took.
+        fraction_asked: share of the hops at which the model was asked.
     """
 
     times_s: np.ndarray
     probabilities: np.ndarray
     utterances: list
     detections: list
-    spent_s: float
-    asked_share: float
+    seconds_spent: float
+    fraction_asked: float
 
     @property
     def duration_s(self):
@@ -53,7 +53,7 @@ def trace_stream(recogniser, pieces):
         `StreamTrace`.
     """
     recogniser.reset()
-    hop, rest, spent_s = recogniser.hop_samples, np.zeros(0, "float32"), 0.0
+    hop, rest, seconds_spent = recogniser.hop_samples, np.zeros(0, "float32"), 0.0
     times_s, probabilities, utterances, detections = [], [], [], []
     for piece, utterance in pieces:
         utterances += [utterance] if utterance else []
@@ -63,10 +63,12 @@ def trace_stream(recogniser, pieces):
             detections += recogniser.process(rest[at : at + hop])
             times_s.append(recogniser.time_s)
             probabilities.append(recogniser.probabilities)
-        spent_s += time.perf_counter() - start
+        seconds_spent += time.perf_counter() - start
         rest = rest[len(rest) // hop * hop :]
-    asked_share = recogniser.num_asked / recogniser.num_hops
-    return StreamTrace(np.array(times_s), np.array(probabilities), utterances, detections, spent_s, asked_share)
+    fraction_asked = recogniser.num_asked / recogniser.num_hops
+    return StreamTrace(
+        np.array(times_s), np.array(probabilities), utterances, detections, seconds_spent, fraction_asked
+    )
 
 
 def replay(trace, trigger, threshold):
@@ -101,7 +103,7 @@ def score_detections(detections, utterances, duration_s):
     hits, wrong, accepted, num_noise_alarms, num_repeated = {}, set(), set(), 0, 0
     for detection in detections:
         number = int(np.searchsorted(starts, detection.time_s, side="right")) - 1
-        if number < 0 or detection.time_s > utterances[number].end_s + AFTERMATH_S:
+        if number < 0 or detection.time_s > utterances[number].end_s + ATTRIBUTION_WINDOW_S:
             num_noise_alarms += 1
         elif not utterances[number].is_command:
             accepted.add(number)
@@ -110,7 +112,7 @@ def score_detections(detections, utterances, duration_s):
         else:
             num_repeated += number in hits
             hits.setdefault(number, detection.time_s - utterances[number].end_s)
-    ends = np.array([utterance.end_s + AFTERMATH_S for utterance in utterances])
+    ends = np.array([utterance.end_s + ATTRIBUTION_WINDOW_S for utterance in utterances])
     following = np.append(starts[1:], duration_s)
     num_commands = sum(utterance.is_command for utterance in utterances)
     return {
@@ -170,7 +172,7 @@ def stream_evaluate(
     Returns:
         pandas DataFrame, a row a ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per
         hour (of the stream those from other words, of noise those from noise), latencies, how much was counted,
-        `real_time_factor` (time spent on a second of stream) and `asked_share`.
+        `real_time_factor` (time spent on a second of stream) and `fraction_asked`.
 
     Raises:
         ValueError: `hours` is not above 0, or as `streams.stream_pieces`.
@@ -185,7 +187,7 @@ def stream_evaluate(
             bar = progress_bar(pieces, desc=f"{ratio:g} dB, {what}", total=total, unit="slot", progress=progress)
             traces.append(trace_stream(recogniser, bar))
         words = traces[0]
-        cost = {"real_time_factor": words.spent_s / words.duration_s, "asked_share": words.asked_share}
+        cost = {"real_time_factor": words.seconds_spent / words.duration_s, "fraction_asked": words.fraction_asked}
         for threshold in sorted({*thresholds, recogniser.threshold}):
             scores = [
                 score_detections(replay(trace, recogniser.trigger, threshold), trace.utterances, trace.duration_s)

@@ -60,7 +60,7 @@ def _paced(chunks):
         yield chunk
 
 
-class ArraySource:
+class Samples:
     """A waveform in memory.
 
     Args:
@@ -100,12 +100,12 @@ class ArraySource:
             yield convert(part, is_last=start + step >= len(self.waveform))
 
 
-class FileSource:
+class AudioFile:
     """An audio file of any length that `audio.read_audio` could read: WAV, FLAC, OGG, ...
 
     Args:
         path: the file.
-        real_time, chunk_ms: as in `ArraySource`.
+        real_time, chunk_ms: as in `Samples`.
 
     Raises:
         AudioError: empty, truncated or no audio, or a sample rate that no sound has; names the file.
@@ -138,7 +138,7 @@ class FileSource:
                     return
 
 
-class StandardInputSource:
+class StandardInput:
     """Raw 16-bit little-endian samples from a pipe, channels interleaved, without a header.
 
     Args:
@@ -204,7 +204,7 @@ def input_devices():
     return [(index, device["name"]) for index, device in enumerate(devices) if device["max_input_channels"] > 0]
 
 
-class MicrophoneSource:
+class Microphone:
     """A microphone, by sounddevice.
 
     Args:

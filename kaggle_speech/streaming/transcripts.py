@@ -13,7 +13,7 @@ import numpy as np
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
-from kaggle_speech.streaming.sources import FileSource
+from kaggle_speech.streaming.sources import AudioFile
 from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
 
 
@@ -38,7 +38,7 @@ FILE_WINDOWS = Windows()
 LIVE_WINDOWS = Windows(before_s=2.0, hop_s=0.5, after_s=1.0)
 
 
-class Heard(typing.NamedTuple):
+class PartialTranscript(typing.NamedTuple):
     """What is understood of a stream so far.
 
     Attributes:
@@ -93,7 +93,8 @@ class StreamingTranscriber:
     def process(self, chunk):
         """Hear the next chunk.
 
-        Shape: `(samples,)`, float in [-1, 1] or int16, 16 kHz -> list of `Heard`, one for each window that was full.
+        Shape: `(samples,)`, float in [-1, 1] or int16, 16 kHz -> list of `PartialTranscript`, one for each
+            window that was full.
 
         Raises:
             ValueError: another shape or type, NaN or infinity; nothing of the chunk is heard then.
@@ -116,7 +117,7 @@ class StreamingTranscriber:
         self.process(np.zeros(num_samples, "float32"))
 
     def finish(self):
-        """The stream has ended: the rest of it counts, too. Shape: -> list of one `Heard`, none where nothing came."""
+        """End the stream: the rest counts, too. Shape: -> list of one `PartialTranscript`, empty without sound."""
         if not self._num_heard:
             return []
         self.decoder.process(self._listen())
@@ -125,7 +126,7 @@ class StreamingTranscriber:
 
     def _heard(self, text):
         settled = self.decoder.settled
-        return Heard(self.time_s, settled, text[len(settled) :])
+        return PartialTranscript(self.time_s, settled, text[len(settled) :])
 
     def _listen(self):
         """Log-probabilities of all frames that do not count yet."""
@@ -171,7 +172,7 @@ def transcribe_file(stream, path, *, progress=False):
 
     Args:
         stream: `StreamingTranscriber`; it begins anew.
-        path: any file that `sources.FileSource` reads.
+        path: any file that `sources.AudioFile` reads.
         progress: show a progress bar, in seconds of sound.
 
     Returns:
@@ -180,7 +181,7 @@ def transcribe_file(stream, path, *, progress=False):
     Raises:
         AudioError, OSError: the file cannot be read; names it.
     """
-    source = FileSource(path, chunk_ms=1000)
+    source = AudioFile(path, chunk_ms=1000)
     stream.reset()
     bar = progress_bar(total=round(source.duration_s), desc=source.name, unit="s", progress=progress)
     with bar:

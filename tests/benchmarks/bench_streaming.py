@@ -47,10 +47,10 @@ def main():
                 begin = time.perf_counter()
                 recogniser.process(stream[start : start + num_samples])
                 spent.append(time.perf_counter() - begin)
-            asked_share = recogniser.num_asked / recogniser.num_hops
+            fraction_asked = recogniser.num_asked / recogniser.num_hops
             print(
                 f"{name}, chunks of {chunk_ms} ms: real-time factor {sum(spent) / (60 * args.minutes):.4f}, "
-                f"longest chunk {1000 * max(spent):.1f} ms, asked at {asked_share:.0%} of hops"
+                f"longest chunk {1000 * max(spent):.1f} ms, asked at {fraction_asked:.0%} of hops"
             )
 
 

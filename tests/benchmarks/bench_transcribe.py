@@ -52,9 +52,10 @@ def transcribe(run, path, beam_width, windows, hours):
     stream.process = watch
     start = time.monotonic()
     text, _ = transcribe_file(stream, path)
-    spent_s = time.monotonic() - start
+    seconds_spent = time.monotonic() - start
     print(
-        f"beam {beam_width}, a window every {windows.hop_s:g} s: real-time factor {spent_s / (3600 * hours):.4f}, "
+        f"beam {beam_width}, a window every {windows.hop_s:g} s: "
+        f"real-time factor {seconds_spent / (3600 * hours):.4f}, "
         f"{after_fifth[0]:.0f} MB after a fifth, {resident_megabytes():.0f} MB at the end, {len(text.split())} words",
         flush=True,
     )

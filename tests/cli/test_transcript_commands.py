@@ -19,9 +19,15 @@ from kaggle_speech.data.rendered import sentences
 from kaggle_speech.files import read_json
 from kaggle_speech.inference import load
 from kaggle_speech.models import pretrained
-from kaggle_speech.streaming.runner import LiveRecogniser
+from kaggle_speech.streaming.runner import StreamRunner
 from kaggle_speech.streaming.sources import SourceError
-from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, Heard, StreamingTranscriber, transcribe_file
+from kaggle_speech.streaming.transcripts import (
+    FILE_WINDOWS,
+    LIVE_WINDOWS,
+    PartialTranscript,
+    StreamingTranscriber,
+    transcribe_file,
+)
 from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
@@ -182,7 +188,7 @@ class Microphone:
 
 
 def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
-    waveform, interrupts, wait = read_audio(recordings[0]), [KeyboardInterrupt], LiveRecogniser.wait
+    waveform, interrupts, wait = read_audio(recordings[0]), [KeyboardInterrupt], StreamRunner.wait
 
     def interrupted(live, timeout_s=None):
         if not interrupts:
@@ -191,7 +197,7 @@ def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
             time.sleep(0.01)
         raise interrupts.pop()
 
-    monkeypatch.setattr(LiveRecogniser, "wait", interrupted)
+    monkeypatch.setattr(StreamRunner, "wait", interrupted)
     monkeypatch.setattr(transcript_commands, "microphone", lambda device: Microphone(waveform))
     assert main(["transcribe", "--run", str(run), "--live"]) == 0
     text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
@@ -220,10 +226,10 @@ class Speaker:
 
     def process(self, chunk):
         self.num_chunks += 1
-        return [Heard(self.time_s, self.text[: self.num_chunks], " or another word")]
+        return [PartialTranscript(self.time_s, self.text[: self.num_chunks], " or another word")]
 
     def finish(self):
-        return [Heard(self.time_s, self.text, "")]
+        return [PartialTranscript(self.time_s, self.text, "")]
 
 
 def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, monkeypatch, capsys):

@@ -127,7 +127,7 @@ def test_words_appear_on_the_panel_in_the_log_and_in_the_strip(window, recognise
     expected = recogniser.process(waveform)
     heard = []
     window.heard.connect(heard.append)
-    play(window, sources.ArraySource(waveform))
+    play(window, sources.Samples(waveform))
     assert heard == expected and [found.label for found in expected] == ["yes", "stop", "left"]
     assert window.word.word.text() == "left"
     assert f"{100 * expected[-1].confidence:.0f} %" in window.word.confidence.text()
@@ -163,17 +163,17 @@ def test_the_slider_sets_the_threshold_while_it_runs(window, recogniser):
     assert {meter.threshold for meter in window.grid.meters} == {0.71}
     window.stop()
     window.slider.setValue(95)
-    play(window, sources.ArraySource(spoken("yes")))
+    play(window, sources.Samples(spoken("yes")))
     assert window.log.rows == []
     window.slider.setValue(10)
-    play(window, sources.ArraySource(spoken("yes")))
+    play(window, sources.Samples(spoken("yes")))
     assert [row.label for row in window.log.rows] == ["yes"]
 
 
 def test_the_log_is_saved_as_it_is(window, tmp_path, monkeypatch):
     path = tmp_path / "log.csv"
     monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    play(window, sources.ArraySource(spoken("no", "go")))
+    play(window, sources.Samples(spoken("no", "go")))
     window.save_log()
     saved_df = pd.read_csv(path)
     pd.testing.assert_frame_equal(saved_df, pd.DataFrame(window.log.rows))
@@ -207,13 +207,13 @@ def test_a_source_that_dies_is_shown_and_can_be_started_again(window):
     assert window.banner.isVisible() and window.message.text() == "dying failed: somebody pulled the plug"
     assert [row.label for row in window.log.rows] == ["go"]  # heard before
     assert window.start_button.text() == "Start"
-    play(window, sources.ArraySource(spoken("up")))
+    play(window, sources.Samples(spoken("up")))
     assert not window.banner.isVisible() and window.word.word.text() == "up"
 
 
 def test_a_model_that_fails_is_shown(window, recogniser, monkeypatch):
     monkeypatch.setattr(recogniser, "model", None)
-    play(window, sources.ArraySource(spoken("up")))
+    play(window, sources.Samples(spoken("up")))
     assert "array failed: `model` must answer waveforms" in window.message.text()
 
 
@@ -249,7 +249,7 @@ def test_microphones_are_offered_and_changed_while_it_runs(application, recognis
         opened.append(index)
         return EndlessSource()
 
-    monkeypatch.setattr(sources, "MicrophoneSource", open_microphone)
+    monkeypatch.setattr(sources, "Microphone", open_microphone)
     window = LiveWindow(recogniser)
     names = [window.source_box.itemText(index) for index in range(window.source_box.count())]
     assert names == ["Default microphone", "desk", "headset"] and window.banner.isHidden() and opened == []

@@ -33,7 +33,7 @@ def test_a_source_is_followed_to_its_end(recogniser, rng):
     waveform = waveform_with_a_word(rng)
     expected = recogniser.process(waveform)
     shown = panel.LivePanel(COMPETITION_LABELS)
-    assert shown.follow(recogniser, sources.ArraySource(waveform)) == expected
+    assert shown.follow(recogniser, sources.Samples(waveform)) == expected
     assert [found.label for found in expected] == ["go"] and ">go<" in shown.word.value
     assert shown.bars[10].value > 0.9  # silence at the end
     assert [bar.description for bar in shown.bars] == list(COMPETITION_LABELS)
@@ -57,7 +57,7 @@ def test_bars_and_word_follow_the_state():
 
 def test_what_ends_the_source_is_raised(recogniser):
     with pytest.raises(ValueError, match="must be finite"):
-        panel.LivePanel(COMPETITION_LABELS).follow(recogniser, sources.ArraySource(np.full(1600, np.nan, "float32")))
+        panel.LivePanel(COMPETITION_LABELS).follow(recogniser, sources.Samples(np.full(1600, np.nan, "float32")))
 
 
 def test_an_interrupt_ends_it_and_keeps_what_was_heard(recogniser, rng, monkeypatch):
@@ -66,5 +66,5 @@ def test_an_interrupt_ends_it_and_keeps_what_was_heard(recogniser, rng, monkeypa
 
     shown = panel.LivePanel(COMPETITION_LABELS)
     monkeypatch.setattr(panel.time, "sleep", interrupt)
-    endless = sources.ArraySource(np.tile(waveform_with_a_word(rng), 100), real_time=False)
+    endless = sources.Samples(np.tile(waveform_with_a_word(rng), 100), real_time=False)
     assert len(shown.follow(recogniser, endless)) < 100

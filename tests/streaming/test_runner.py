@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_stream_words import EVENTS, VOCABULARY, Tones, recogniser, sentence
 
-from kaggle_speech.streaming.runner import LiveRecogniser
-from kaggle_speech.streaming.sources import ArraySource
+from kaggle_speech.streaming.runner import StreamRunner
+from kaggle_speech.streaming.sources import Samples
 from kaggle_speech.streaming.words import StreamingRecogniser
 
 
@@ -41,7 +41,7 @@ def live_threads():
 def test_a_source_that_waits_loses_nothing(rng):
     waveform, found = sentence(["yes", "no", "yes"], rng), []
     expected = recogniser().process(waveform)
-    live = LiveRecogniser(recogniser(), ArraySource(waveform), on_detection=found.append, max_waiting=2)
+    live = StreamRunner(recogniser(), Samples(waveform), on_event=found.append, max_waiting=2)
     for _ in range(2):  # a start begins a new stream
         found.clear()
         live.start()
@@ -62,7 +62,7 @@ def test_a_slow_recogniser_drops_and_counts(live_threads):
             return []
 
     source = Chunks([np.zeros(800, "float32")] * 200, waits=True)
-    live = LiveRecogniser(Slow(Tones(), VOCABULARY, events=EVENTS), source, max_waiting=5)
+    live = StreamRunner(Slow(Tones(), VOCABULARY, events=EVENTS), source, max_waiting=5)
     live.start()
     while live.num_dropped < 194:  # all but the five that wait and, maybe, one that is being heard
         time.sleep(0.001)
@@ -84,7 +84,7 @@ def test_the_clock_counts_what_was_dropped():
             go_on.wait(10)
             return super().process(chunk)
 
-    live = LiveRecogniser(Slow(Tones(), VOCABULARY, events=EVENTS), None, max_waiting=1)
+    live = StreamRunner(Slow(Tones(), VOCABULARY, events=EVENTS), None, max_waiting=1)
 
     class Source(Chunks):
         def chunks(self):
@@ -112,17 +112,17 @@ def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
         "nan": Chunks([*cut, np.full(800, np.nan, "float32")], waits=True),
     }.get(where, Chunks(cut, waits=True))
     heard, found = recogniser(), []
-    live = LiveRecogniser(heard, broken, on_detection=found.append, on_error=errors.append, max_waiting=1000)
+    live = StreamRunner(heard, broken, on_event=found.append, on_error=errors.append, max_waiting=1000)
     answer = heard.model.predict_on_batch
     if where == "model":
         heard.model.predict_on_batch = lambda waveform: 1 / 0
     if where == "callback":
-        live.on_detection = lambda detection: 1 / 0
+        live.on_event = lambda detection: 1 / 0
     live.start()
     assert live.wait(10) and live_threads() == 0 and broken.num_closed == 1
     rule = {"source": "unplugged", "nan": "must be finite", "model": "division by zero", "callback": "division"}[where]
     assert rule in str(live.error) and errors == [live.error]
-    heard.model.predict_on_batch, live.on_detection, live.source = answer, found.append, ArraySource(waveform)
+    heard.model.predict_on_batch, live.on_event, live.source = answer, found.append, Samples(waveform)
     found.clear()
     live.start()
     assert live.wait(10) and live.error is None and [detection.label for detection in found] == ["yes"]
@@ -131,7 +131,7 @@ def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
 def test_starting_and_stopping_leaks_no_thread(live_threads):
     before = threading.active_count()
     source = Chunks([np.zeros(800, "float32")] * 3, waits=True)
-    live = LiveRecogniser(recogniser(), source)
+    live = StreamRunner(recogniser(), source)
     live.stop()  # nothing runs: nothing happens
     for _ in range(100):
         live.start()
@@ -143,7 +143,7 @@ def test_starting_and_stopping_leaks_no_thread(live_threads):
 
 
 def test_it_runs_once_at_a_time():
-    live = LiveRecogniser(recogniser(), Chunks([], waits=True))
+    live = StreamRunner(recogniser(), Chunks([], waits=True))
     live.start()
     with pytest.raises(RuntimeError, match="`start` must be called when nothing runs"):
         live.start()
@@ -158,6 +158,6 @@ def test_a_callback_may_stop_it(rng):
         found.append(detection.label)
         live.stop()
 
-    live = LiveRecogniser(recogniser(), ArraySource(sentence(["yes", "no"], rng)), on_detection=stop)
+    live = StreamRunner(recogniser(), Samples(sentence(["yes", "no"], rng)), on_event=stop)
     live.start()
     assert live.wait(10) and found == ["yes"] and live.error is None

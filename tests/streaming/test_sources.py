@@ -29,7 +29,7 @@ def stereo(rng):
 @pytest.mark.parametrize("chunk_ms", [1, 50, 5000])
 def test_a_file_is_what_read_audio_reads(stereo, tmp_path, name, subtype, chunk_ms):
     soundfile.write(tmp_path / name, stereo, 44_100, subtype=subtype)
-    source = sources.FileSource(tmp_path / name, chunk_ms=chunk_ms)
+    source = sources.AudioFile(tmp_path / name, chunk_ms=chunk_ms)
     np.testing.assert_allclose(heard(source), read_audio(tmp_path / name), atol=1e-6)
     np.testing.assert_array_equal(heard(source), heard(source))  # a new pass each time
     assert source.name == name and source.duration_s == pytest.approx(50_007 / 44_100)
@@ -38,18 +38,18 @@ def test_a_file_is_what_read_audio_reads(stereo, tmp_path, name, subtype, chunk_
 
 def test_an_array_of_any_rate_type_and_number_of_channels(stereo):
     expected = soxr.resample(stereo.mean(axis=1), 44_100, 16_000)
-    np.testing.assert_allclose(heard(sources.ArraySource(stereo, 44_100)), expected, atol=1e-6)
-    np.testing.assert_array_equal(heard(sources.ArraySource(stereo[:, 0])), stereo[:, 0])
+    np.testing.assert_allclose(heard(sources.Samples(stereo, 44_100)), expected, atol=1e-6)
+    np.testing.assert_array_equal(heard(sources.Samples(stereo[:, 0])), stereo[:, 0])
     integers = np.rint(stereo[:, 0] * 32_768).astype("int16")
-    np.testing.assert_array_equal(heard(sources.ArraySource(integers)), integers / np.float32(32_768))
-    np.testing.assert_array_equal(heard(sources.ArraySource(stereo[:3, 0])), stereo[:3, 0])
+    np.testing.assert_array_equal(heard(sources.Samples(integers)), integers / np.float32(32_768))
+    np.testing.assert_array_equal(heard(sources.Samples(stereo[:3, 0])), stereo[:3, 0])
 
 
 def test_real_time_is_as_long_as_the_sound(monkeypatch):
     slept, now = [], [100.0]
     clock = types.SimpleNamespace(monotonic=lambda: now[0], sleep=lambda s: (slept.append(s), now.append(0)))
     monkeypatch.setattr(sources, "time", clock)
-    source = sources.ArraySource(np.zeros(16_000, "float32"), real_time=True, chunk_ms=100)
+    source = sources.Samples(np.zeros(16_000, "float32"), real_time=True, chunk_ms=100)
     assert source.is_live and len(heard(source)) == 16_000
     np.testing.assert_allclose(slept, np.arange(1, 11) / 10)
 
@@ -64,7 +64,7 @@ def pipe(content, **options):
                 file.write(content[start : start + 333])
 
     threading.Thread(target=write).start()
-    return sources.StandardInputSource(os.fdopen(read_end, "rb"), **options)
+    return sources.StandardInput(os.fdopen(read_end, "rb"), **options)
 
 
 def test_standard_input_is_raw_samples(stereo):
@@ -76,13 +76,13 @@ def test_standard_input_is_raw_samples(stereo):
     expected = soxr.resample((integers / np.float32(32_768)).mean(axis=1), 44_100, 16_000)
     np.testing.assert_allclose(heard(source), expected, atol=1e-6)
     source.file.close()
-    np.testing.assert_array_equal(heard(sources.StandardInputSource(io.BytesIO(b"\0\x40"))), [0.5])
+    np.testing.assert_array_equal(heard(sources.StandardInput(io.BytesIO(b"\0\x40"))), [0.5])
 
 
 def test_standard_input_that_waits_does_not_hold_up():
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as file, os.fdopen(write_end, "wb") as writer:
-        chunks = sources.StandardInputSource(file).chunks()
+        chunks = sources.StandardInput(file).chunks()
         assert len(next(chunks)) == 0
         writer.write(b"\0\x40" * 3)
         writer.flush()
@@ -91,35 +91,35 @@ def test_standard_input_that_waits_does_not_hold_up():
 
 def test_bad_files_are_named(tmp_path, rng):
     with pytest.raises(FileNotFoundError, match=r"missing\.wav"):
-        sources.FileSource(tmp_path / "missing.wav")
+        sources.AudioFile(tmp_path / "missing.wav")
     for content, rule in {b"": "must not be empty", b"no sound": "must be an audio file"}.items():
         (tmp_path / "bad.wav").write_bytes(content)
         with pytest.raises(AudioError, match=f"bad.wav: .*{rule}"):
-            sources.FileSource(tmp_path / "bad.wav")
+            sources.AudioFile(tmp_path / "bad.wav")
     write_wav(tmp_path / "cut.wav", rng.standard_normal(16_000))
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:1000])
     with pytest.raises(AudioError, match="truncated"):
-        sources.FileSource(tmp_path / "cut.wav")
+        sources.AudioFile(tmp_path / "cut.wav")
     write_wav(tmp_path / "slow.wav", rng.standard_normal(900), sample_rate=900)
     with pytest.raises(AudioError, match=r"slow.wav: `sample_rate` must be from 1000 .* sample_rate=900"):
-        sources.FileSource(tmp_path / "slow.wav")
+        sources.AudioFile(tmp_path / "slow.wav")
     broken = np.zeros(16_000, "float32")
     broken[9000] = np.nan
     soundfile.write(tmp_path / "nan.wav", broken, 16_000, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"nan.wav: samples must be finite"):
-        heard(sources.FileSource(tmp_path / "nan.wav"))
+        heard(sources.AudioFile(tmp_path / "nan.wav"))
 
 
 def test_bad_arrays_and_formats():
     for waveform in (np.zeros(0), np.zeros((2, 2, 2)), 0.5):
         with pytest.raises(ValueError, match=r"`waveform` must be \(samples,\) or \(samples, channels\), not empty"):
-            sources.ArraySource(waveform)
+            sources.Samples(waveform)
     with pytest.raises(ValueError, match=r"`waveform` must be float .* Received: dtype=int64"):
-        sources.ArraySource(np.zeros(5, int))
+        sources.Samples(np.zeros(5, int))
     with pytest.raises(ValueError, match=r"`sample_rate` must be from 1000 to 768000 Hz. Received: sample_rate=16"):
-        sources.ArraySource(np.zeros(5), 16)
+        sources.Samples(np.zeros(5), 16)
     with pytest.raises(ValueError, match="`num_channels` must be at least 1"):
-        sources.StandardInputSource(io.BytesIO(), num_channels=0)
+        sources.StandardInput(io.BytesIO(), num_channels=0)
 
 
 class FakePortAudioError(Exception):
@@ -174,7 +174,7 @@ def devices(monkeypatch):
 def test_a_microphone_is_resampled_and_one_that_is_unplugged_says_so(devices, rng):
     devices.waveform = (0.1 * rng.standard_normal(48_000)).astype("float32")
     assert sources.input_devices() == [(1, "headset")]
-    source, chunks = sources.MicrophoneSource(), []
+    source, chunks = sources.Microphone(), []
     assert source.name == "headset" and source.is_live
     with pytest.raises(sources.SourceError, match=r"headset: nothing came from the microphone .* is it unplugged\?"):
         for chunk in source.chunks():
@@ -188,14 +188,14 @@ def test_a_microphone_is_resampled_and_one_that_is_unplugged_says_so(devices, rn
 
 def test_a_microphone_that_is_not_there(devices, monkeypatch):
     with pytest.raises(sources.SourceError, match=r"`device` must be a microphone, one of \['headset'\].*'lamp'"):
-        sources.MicrophoneSource("lamp")
+        sources.Microphone("lamp")
     devices.is_busy = True
     with pytest.raises(sources.SourceError, match=r"headset: the microphone must open.*-9985"):
-        next(sources.MicrophoneSource("headset").chunks())
+        next(sources.Microphone("headset").chunks())
     devices.devices = devices.devices[:1]
     with pytest.raises(sources.SourceError, match=r"none: plug one in, or play a file.*device -1"):
-        sources.MicrophoneSource()
+        sources.Microphone()
     assert sources.input_devices() == []
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(sources.SourceError, match="a microphone needs the package sounddevice and the library PortAu"):
-        sources.MicrophoneSource()
+        sources.Microphone()

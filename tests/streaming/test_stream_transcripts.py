@@ -16,9 +16,15 @@ from kaggle_speech.data import splits, utterances
 from kaggle_speech.evaluation.transcripts import transcript_metrics
 from kaggle_speech.inference import load
 from kaggle_speech.models import pretrained
-from kaggle_speech.streaming.runner import LiveRecogniser
-from kaggle_speech.streaming.sources import ArraySource
-from kaggle_speech.streaming.transcripts import LIVE_WINDOWS, Heard, StreamingTranscriber, Windows, transcribe_file
+from kaggle_speech.streaming.runner import StreamRunner
+from kaggle_speech.streaming.sources import Samples
+from kaggle_speech.streaming.transcripts import (
+    LIVE_WINDOWS,
+    PartialTranscript,
+    StreamingTranscriber,
+    Windows,
+    transcribe_file,
+)
 from kaggle_speech.text.alphabet import ALPHABET, text_to_indices
 from kaggle_speech.text.decoders import BeamDecoder, decode
 
@@ -71,7 +77,7 @@ def test_however_it_is_cut_it_reads_as_a_whole(windows, chunk_samples):
     heard = [heard for chunk in pieces(waveform, chunk_samples) for heard in stream.process(chunk)]
     (last,) = stream.finish()
     whole = Levels().predict_on_batch({"waveform": waveform[None], "num_samples": [len(waveform)]})
-    assert last == Heard(len(waveform) / 16_000, TEXT, "") and decode(whole[0]) == TEXT
+    assert last == PartialTranscript(len(waveform) / 16_000, TEXT, "") and decode(whole[0]) == TEXT
     assert stream.decoder.num_frames == whole.shape[1]
     for before, after in itertools.pairwise([*heard, last]):
         assert after.settled.startswith(before.settled) and after.time_s >= before.time_s
@@ -191,9 +197,7 @@ def test_windows_of_real_speech_cost_little(windows, speech_dir):
 def test_live_is_the_same_in_threads():
     found = []
     stream = StreamingTranscriber(Levels(), STEP, windows=LIVE_WINDOWS)
-    live = LiveRecogniser(
-        stream, ArraySource(spoken(TEXT)), on_detection=found.append, observe=lambda heard: heard.time_s
-    )
+    live = StreamRunner(stream, Samples(spoken(TEXT)), on_event=found.append, observe=lambda heard: heard.time_s)
     for _ in range(2):
         live.start()
         assert live.wait(30) and live.error is None

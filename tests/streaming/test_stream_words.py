@@ -284,7 +284,8 @@ def test_bad_options_and_models():
 
 
 def test_no_tensorflow():
-    code = "import sys; from kaggle_speech import engines, live, sources, streaming; engines.load_engine();"
+    code = "import sys; from kaggle_speech.inference import load;"
+    code += "from kaggle_speech.streaming import runner, sources, words; load.load_engine();"
     code += "assert not {'tensorflow', 'keras', 'sounddevice'} & {*sys.modules}"
     pytest.importorskip("onnxruntime", reason="the engine that needs no TensorFlow")
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,7 @@ import time
 
 from kaggle_speech.labels import COMMANDS
 from kaggle_speech.streaming.app import palette
-from kaggle_speech.streaming.runner import LiveRecogniser
+from kaggle_speech.streaming.runner import StreamRunner
 
 REFRESH_S = 0.1
 #: Seconds of the stream that a word stays bright.
@@ -51,7 +51,7 @@ class LivePanel:
         Raises: what ended the source.
         """
         heard = []
-        running = LiveRecogniser(recogniser, source, on_detection=heard.append)
+        running = StreamRunner(recogniser, source, on_event=heard.append)
         running.start()
         try:
             while running.is_running:

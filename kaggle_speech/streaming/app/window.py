@@ -49,7 +49,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         path: audio file to choose at first, instead of a microphone.
 
     Attributes:
-        live: `live.LiveRecogniser` of the last start, None before.
+        live: `runner.StreamRunner` of the last start, None before.
         is_running: whether it has been started, and neither stopped nor come to its end.
 
     Signals:
@@ -168,7 +168,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         if not devices:
             return self.show_message(NO_MICROPHONE)
         for index, name in [(None, "Default microphone"), *devices]:
-            self.add_source(name, lambda index=index: sources.MicrophoneSource(index))
+            self.add_source(name, lambda index=index: sources.Microphone(index))
         self.source_box.setCurrentIndex(0)
 
     def add_source(self, name, make):
@@ -179,7 +179,7 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def add_file(self, path):
         """Offer an audio file, and choose it."""
-        self.add_source(Path(path).name, lambda: sources.FileSource(path, real_time=True))
+        self.add_source(Path(path).name, lambda: sources.AudioFile(path, real_time=True))
         self.source_box.setCurrentIndex(len(self._makers) - 1)
 
     def open_file(self):
@@ -215,7 +215,7 @@ class LiveWindow(QtWidgets.QMainWindow):
             if self.live is not None and self.live.is_running:
                 raise RuntimeError(f"{self.live.source.name} has not let go yet. Try again in a moment.")
             self._queue = queue.SimpleQueue()
-            self.live = runner.LiveRecogniser(self.recogniser, source, on_detection=self._queue.put)
+            self.live = runner.StreamRunner(self.recogniser, source, on_event=self._queue.put)
             self.live.start()
         except (OSError, ValueError, RuntimeError) as error:
             return self.show_message(str(error))
