@@ -17,9 +17,13 @@ from kaggle_speech.audio import write_wav
 from kaggle_speech.data import archives, places
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The notebooks first: they take the longest, and one worker would be at them when the other has finished."""
+    """The notebooks first, since they take the longest; the tests of a file together, since they share fixtures."""
     items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
