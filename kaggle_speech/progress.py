@@ -1,39 +1,21 @@
-"""Progress bars: tqdm's in a terminal and in a notebook, none where tqdm is not installed."""
+"""Progress bars and notes on standard error, and the one switch that turns them off."""
 
 import sys
+import typing
+from collections.abc import Iterable
 
-try:
-    from tqdm import tqdm
-except ImportError:
-    tqdm = None
+from tqdm import tqdm
 
-
-class _NoBar:
-    """What stands in for a bar: passes on what it iterates over, and ignores the rest."""
-
-    def __init__(self, iterable):
-        self.iterable = iterable
-
-    def __iter__(self):
-        return iter(self.iterable)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def update(self, count=1):
-        pass
-
-    def set_postfix(self, **shown):
-        pass
-
-    def close(self):
-        pass
+_is_quiet = False
 
 
-def progress_bar(iterable=None, *, progress=True, **options):
+def set_quiet(quiet: bool) -> None:
+    """Turn all bars and notes of this process off (True) or on (False)."""
+    global _is_quiet
+    _is_quiet = quiet
+
+
+def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **options: typing.Any) -> tqdm:
     """A bar over an iterable, or one that is moved by `update`.
 
     Args:
@@ -41,8 +23,12 @@ def progress_bar(iterable=None, *, progress=True, **options):
         progress: False shows nothing.
         options: of tqdm, such as `desc, total, unit`.
     """
-    if tqdm is None:
-        return _NoBar(iterable)
     # A log file gets a line now and then, a person sees the bar move.
-    is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(iterable, disable=not progress, mininterval=0.2 if is_watched else 10, **options)
+    is_watched = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    return tqdm(iterable, disable=_is_quiet or not progress, mininterval=0.2 if is_watched else 10, **options)
+
+
+def note(text: str) -> None:
+    """Print a line on standard error that a user may want to read and no program needs."""
+    if not _is_quiet:
+        print(text, file=sys.stderr)

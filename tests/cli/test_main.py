@@ -343,10 +343,10 @@ def test_help_is_quick_to_say_what_there_is():
 
 
 def test_imports_without_what_a_kaggle_kernel_lacks():
-    """py7zr, filelock, espeakng-loader and tqdm are optional."""
+    """py7zr, filelock and espeakng-loader are optional."""
     code = """
 import sys
-for name in ("py7zr", "filelock", "espeakng_loader", "tqdm", "tqdm.auto"):
+for name in ("py7zr", "filelock", "espeakng_loader"):
     sys.modules[name] = None
 import kaggle_speech.data.archives, kaggle_speech.data.augment, kaggle_speech.data.clip_batches
 import kaggle_speech.data.downloads
