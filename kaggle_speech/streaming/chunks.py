@@ -1,33 +1,33 @@
-"""Chunks of a stream: check, ring buffer, level, voice activity. NumPy only."""
+"""Chunks of a stream: check, ring buffer, level, voice activity detection. NumPy only."""
 
 import numpy as np
 
 from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE
 
-#: What is kept of the sound, for whoever draws it.
+#: Samples of a stream that stay available for display.
 BUFFER_SAMPLES = 3 * SAMPLE_RATE
-#: Level of digital silence, for which there is no logarithm.
+#: Level reported for digital silence, whose logarithm does not exist.
 MIN_LEVEL_DBFS = -100.0
 
 
-def level_dbfs(waveform):
-    """Mean power in dB, where a square wave of full scale has 0. Shape: `(samples,)` -> float."""
+def level_dbfs(waveform: np.ndarray) -> float:
+    """Mean power in dB; a square wave of full scale has 0. Shape: `(samples,)` -> float, -100 or above."""
     power = float(np.mean(np.square(waveform, dtype="float64"))) if len(waveform) else 0.0
-    return max(10 * np.log10(power), MIN_LEVEL_DBFS) if power > 0 else MIN_LEVEL_DBFS
+    return max(10 * float(np.log10(power)), MIN_LEVEL_DBFS) if power > 0 else MIN_LEVEL_DBFS
 
 
 class RingBuffer:
     """The last samples of a stream.
 
     Args:
-        num_samples: how many; zeros at first.
+        num_samples: size; zeros at first.
     """
 
-    def __init__(self, num_samples=BUFFER_SAMPLES):
+    def __init__(self, num_samples: int = BUFFER_SAMPLES):
         self._samples = np.zeros(num_samples, "float32")
         self._end = 0
 
-    def append(self, waveform):
+    def append(self, waveform: np.ndarray) -> None:
         """Add samples at the end. Shape: `(samples,)`."""
         waveform = waveform[-len(self._samples) :]
         head = min(len(waveform), len(self._samples) - self._end)
@@ -35,7 +35,7 @@ class RingBuffer:
         self._samples[: len(waveform) - head] = waveform[head:]
         self._end = (self._end + len(waveform)) % len(self._samples)
 
-    def latest(self, num_samples):
+    def latest(self, num_samples: int) -> np.ndarray:
         """A copy of the last samples, the newest last. Shape: -> `(num_samples,)` float32."""
         start = self._end - num_samples
         if start >= 0:
@@ -44,43 +44,52 @@ class RingBuffer:
 
 
 class VoiceActivity:
-    """Does anything sound? Energy above a noise floor that follows the quietest of the last seconds.
+    """Voice activity detector: energy above a noise floor that follows the quietest of the last seconds.
 
     Args:
-        hop_ms: how often `update` is called.
-        margin_db: how far above the floor a hop must be.
-        rise_db_per_s: how fast the floor follows when it gets louder; it falls at once.
-        hangover_ms: how long after the last loud hop it still counts.
-        min_dbfs: nothing below sounds; the floor begins there, so that a stream may begin with a word.
+        hop_ms: time between two calls of `update`.
+        margin_db: distance from the floor at which a hop counts as loud.
+        rise_db_per_s: speed at which the floor rises; it falls at once.
+        hangover_ms: time after the last loud hop that still counts as active.
+        min_dbfs: lowest floor, and the first one, so that a stream may begin with a word.
     """
 
-    def __init__(self, hop_ms, margin_db=6.0, rise_db_per_s=3.0, hangover_ms=800.0, min_dbfs=-65.0):
-        self.margin_db, self.min_dbfs = margin_db, min_dbfs
+    def __init__(
+        self,
+        hop_ms: float,
+        margin_db: float = 6.0,
+        rise_db_per_s: float = 3.0,
+        hangover_ms: float = 800.0,
+        min_dbfs: float = -65.0,
+    ):
+        self.margin_db = margin_db
+        self.min_dbfs = min_dbfs
         self._rise_db = rise_db_per_s * hop_ms / 1000
         self._hangover_hops = max(1, round(hangover_ms / hop_ms))
         self.reset()
 
-    def reset(self):
-        """Forget the stream."""
-        self.floor_dbfs, self.level_dbfs = self.min_dbfs, MIN_LEVEL_DBFS
-        self._quiet_hops = self._hangover_hops
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self.floor_dbfs = self.min_dbfs
+        self.level_dbfs = MIN_LEVEL_DBFS
+        self._num_quiet_hops = self._hangover_hops
 
     @property
-    def is_active(self):
-        """Whether something sounded in the last hops."""
-        return self._quiet_hops < self._hangover_hops
+    def is_active(self) -> bool:
+        """Whether one of the last hops was loud."""
+        return self._num_quiet_hops < self._hangover_hops
 
-    def update(self, level):
-        """Hear the level of the next hop, dBFS. Shape: -> bool, `is_active`."""
+    def update(self, level: float) -> bool:
+        """Take the level of the next hop, in dBFS. Returns `is_active`."""
         self.level_dbfs = level
         self.floor_dbfs = max(self.min_dbfs, min(self.floor_dbfs + self._rise_db, level))
         is_loud = level > self.floor_dbfs + self.margin_db
-        self._quiet_hops = 0 if is_loud else self._quiet_hops + 1
+        self._num_quiet_hops = 0 if is_loud else self._num_quiet_hops + 1
         return self.is_active
 
 
-def check_chunk(chunk):
-    """A chunk of a stream as float32. Shape: `(samples,)` -> the same.
+def check_chunk(chunk: np.ndarray) -> np.ndarray:
+    """A chunk of a stream as float32. Shape: `(samples,)`, float or int16 -> `(samples,)` float32.
 
     Raises:
         ValueError: it is not mono, neither float nor int16, or holds NaN or infinity.

@@ -1,31 +1,35 @@
-"""Long streams of real clips over background noise, and what is said in them when. NumPy only."""
+"""Synthetic test streams: real clips at random times over background noise, with the times of the words."""
 
 import itertools
 import typing
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, read_clip
 from kaggle_speech.labels import COMMANDS
 
-#: Mean power of every word while it sounds; the noise is put below it. About the median of the recordings.
+#: Mean power of every word while it sounds, about the median of the recordings; the noise is set relative to it.
 WORD_LEVEL_DBFS = -23.0
 #: Seconds from the start of a word to the start of the next one, or of a pause in its place.
 MIN_SLOT_S, MAX_SLOT_S = 2.0, 4.0
-#: Seconds of a noise recording before the next one is heard.
+#: Seconds of a noise recording before the next one follows.
 RECORDING_S = 60.0
-#: A clip begins and ends softly, so that its own background does not click.
+#: Length of the fades at both ends of a clip, so that its own background does not click.
 FADE_SAMPLES = 160
-#: Frames in which the power of a clip is measured, and how far below the loudest one the word still sounds.
-FRAME_SAMPLES, WORD_RANGE_DB = 160, 25.0
+#: Step of the frames in which the power of a clip is measured.
+FRAME_SAMPLES = 160
+#: Frames whose power is at most so far below the loudest frame belong to the word.
+WORD_RANGE_DB = 25.0
 
 
 class Utterance(typing.NamedTuple):
     """A word of a stream.
 
     Attributes:
-        word: what is said.
-        start_s, end_s: from when to when it sounds, seconds of the stream.
+        word: the word.
+        start_s, end_s: start and end of its sound, in seconds of the stream.
     """
 
     word: str
@@ -33,16 +37,16 @@ class Utterance(typing.NamedTuple):
     end_s: float
 
     @property
-    def is_command(self):
-        """Whether it is one of the ten."""
+    def is_command(self) -> bool:
+        """Whether the word is one of the ten commands."""
         return self.word in COMMANDS
 
 
-def sounding_span(waveform):
-    """From where to where the word of a clip sounds.
+def sounding_span(waveform: np.ndarray) -> tuple[int, int]:
+    """First and last sample of the word in a clip.
 
-    The frames (10 ms, measured over 20 ms) whose power is at most 25 dB below that of the loudest one, and 6 dB above
-    the quietest tenth, where the loudest one is.
+    The word spans the frames (10 ms, measured over 20 ms) whose power is at most 25 dB below that of the loudest one
+    and 6 dB above the quietest tenth, if the loudest one is.
 
     Shape: `(samples,)` -> `(first, end)` samples; the whole clip where it is digital silence.
     """
@@ -55,46 +59,57 @@ def sounding_span(waveform):
     return int(frames[0]) * FRAME_SAMPLES, min(len(waveform), (int(frames[-1]) + 1) * FRAME_SAMPLES)
 
 
-def _gain(waveform, level_dbfs):
-    """What a waveform must be multiplied by to have a mean power of so many dB."""
+def _gain(waveform: np.ndarray, level_dbfs: float) -> np.float32:
+    """Factor that brings a waveform to a mean power in dB."""
     power = float(np.mean(np.square(waveform, dtype="float64")))
     return np.float32(10 ** (level_dbfs / 20) / np.sqrt(max(power, 1e-12)))
 
 
-def _noise_pieces(regions, level_dbfs, rng):
-    """Endless noise: recording after recording, each from a drawn place and again from its start, at the same power.
+def _noise_pieces(
+    regions: Sequence[np.ndarray], level_dbfs: float, rng: np.random.Generator
+) -> Generator[np.ndarray, int, None]:
+    """Endless noise: recording after recording, each from a random position and again from its start, at one power.
 
-    A generator that is sent the number of samples it shall give next.
+    A generator: send it the number of samples to give next.
     """
-    num_samples = yield
+    num_samples = yield np.zeros(0, "float32")
     for region in itertools.cycle(regions):
         region = region * _gain(region, level_dbfs)
-        at, left = int(rng.integers(len(region))), round(RECORDING_S * SAMPLE_RATE)
-        while left > 0:
-            num_samples = yield np.take(region, np.arange(at, at + num_samples), mode="wrap")
-            at, left = at + num_samples, left - num_samples
+        position = int(rng.integers(len(region)))
+        num_left = round(RECORDING_S * SAMPLE_RATE)
+        while num_left > 0:
+            num_samples = yield np.take(region, np.arange(position, position + num_samples), mode="wrap")
+            position += num_samples
+            num_left -= num_samples
 
 
-def _endless(paths, rng):
-    """Every path once in drawn order, then again."""
+def _endless(paths: list, rng: np.random.Generator) -> Iterator:
+    """Every path once in random order, then again."""
     while True:
         yield from rng.permutation(paths)
 
 
-def stream_pieces(clips_df, regions, snr_db, duration_s, seed=0, *, has_words=True):
-    """A stream, piece by piece: a command, a word that is none, or nothing, every 2 to 4 s, a third of each.
+def stream_pieces(
+    clips_df: pd.DataFrame,
+    regions: Sequence[np.ndarray],
+    snr_db: float,
+    duration_s: float,
+    seed: int = 0,
+    *,
+    has_words: bool = True,
+) -> Iterator[tuple[np.ndarray, Utterance | None]]:
+    """A synthetic stream, piece by piece: every 2 to 4 s a command, another word, or nothing, a third of each.
 
-    Every word is put at the same level while it sounds, the recordings of noise at `snr_db` below it (in mean power,
-    each over its whole length: one that is quiet and loud in turn stays so). Clips are drawn without repetition until
-    all were heard.
+    Every word has the same level while it sounds, the noise recordings are `snr_db` below it (in mean power over the
+    whole recording: one that is quiet and loud in turn stays so). No clip is repeated before all were used.
 
     Args:
         clips_df: columns `path, word`; commands and other words.
         regions: noise recordings, from `noise.read_noise`.
         snr_db: signal-to-noise ratio.
-        duration_s: seconds; the last piece goes a little beyond.
-        seed: of everything that is drawn.
-        has_words: False gives nothing but the noise.
+        duration_s: length in seconds; the last piece ends a little later.
+        seed: of all random choices.
+        has_words: False gives the noise alone.
 
     Yields:
         `(samples,)` float32, and the `Utterance` in it or None.
@@ -109,13 +124,16 @@ def stream_pieces(clips_df, regions, snr_db, duration_s, seed=0, *, has_words=Tr
             "`clips_df` must hold commands and other words, `regions` recordings. "
             f"Received: {len(groups[0])} commands, {len(groups[1])} others, {len(regions)} recordings"
         )
-    words, rng = dict(zip(clips_df["path"], clips_df["word"], strict=True)), np.random.default_rng(seed)
-    noise, paths = _noise_pieces(regions, WORD_LEVEL_DBFS - snr_db, rng), [_endless(group, rng) for group in groups]
+    words = dict(zip(clips_df["path"], clips_df["word"], strict=True))
+    rng = np.random.default_rng(seed)
+    noise = _noise_pieces(regions, WORD_LEVEL_DBFS - snr_db, rng)
     next(noise)
+    paths = [_endless(group, rng) for group in groups]
     num_samples = 0
     while num_samples < duration_s * SAMPLE_RATE:
         piece = noise.send(round(rng.uniform(MIN_SLOT_S, MAX_SLOT_S) * SAMPLE_RATE))
-        kind, utterance = rng.integers(3), None
+        kind = rng.integers(3)
+        utterance = None
         if has_words and kind < 2:
             path = next(paths[kind])
             clip, first, end = level_clip(read_clip(path))
@@ -125,8 +143,8 @@ def stream_pieces(clips_df, regions, snr_db, duration_s, seed=0, *, has_words=Tr
         yield np.clip(piece, -1, 1), utterance
 
 
-def level_clip(clip):
-    """A clip with its word at the level of a stream, edges faded; and the samples from where to where it sounds."""
+def level_clip(clip: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """A clip at the level of a stream, its edges faded. Shape: `(samples,)` -> the same, first and end of its word."""
     first, end = sounding_span(clip)
     clip = clip * _gain(clip[first:end], WORD_LEVEL_DBFS)
     fade = np.linspace(0, 1, FADE_SAMPLES, dtype="float32")

@@ -1,16 +1,17 @@
-"""How good is a recogniser of streams: words that are heard, false alarms, latency, at every threshold."""
+"""Scores of a streaming recogniser: hit rate, false alarms an hour, latency, real-time factor, at every threshold."""
 
 import time
 import typing
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.streaming.made_streams import MAX_SLOT_S, MIN_SLOT_S, stream_pieces
-from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD
+from kaggle_speech.streaming.made_streams import MAX_SLOT_S, MIN_SLOT_S, Utterance, stream_pieces
+from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detection, StreamingRecogniser, Trigger
 
-#: Seconds after its end in which a detection is put down to a word: as long as the model still hears it.
+#: A detection counts for a word until so many seconds after the word ends.
 ATTRIBUTION_WINDOW_S = 1.0
 #: MLPerf Tiny's streaming wake word: 20 minutes, 50 words, at most 8 misses and 8 false positives.
 MLPERF_MIN_HIT_RATE, MLPERF_MAX_ALARMS_PER_HOUR = 1 - 8 / 50, 8 * 60 / 20
@@ -18,91 +19,124 @@ THRESHOLDS = tuple(np.round(np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, 18), 2).to
 
 
 class StreamTrace(typing.NamedTuple):
-    """What a recogniser thought of a stream, hop by hop, so that thresholds can be tried on it.
+    """Smoothed probabilities of a whole stream, hop by hop, so that thresholds can be tried on it.
 
     Attributes:
         times_s: end of each hop, `(hops,)`.
         probabilities: smoothed, `(hops, len(vocabulary))`.
-        utterances: list of `streams.Utterance`.
+        utterances: words of the stream, in time.
         detections: at the recogniser's own threshold.
-        seconds_spent: time it took.
-        fraction_asked: share of the hops at which the model was asked.
+        seconds_spent: processing time.
+        fraction_asked: fraction of the hops at which the model was evaluated.
     """
 
     times_s: np.ndarray
     probabilities: np.ndarray
-    utterances: list
-    detections: list
+    utterances: list[Utterance]
+    detections: list[Detection]
     seconds_spent: float
     fraction_asked: float
 
     @property
-    def duration_s(self):
-        """Length of the stream."""
+    def duration_s(self) -> float:
+        """Length of the stream in seconds."""
         return float(self.times_s[-1])
 
 
-def trace_stream(recogniser, pieces):
+class DetectionScores(typing.TypedDict):
+    """Counts of `score_detections`, which explains them."""
+
+    num_commands: int
+    num_unknown: int
+    num_hits: int
+    num_wrong: int
+    num_repeated: int
+    num_accepted: int
+    num_noise_alarms: int
+    noise_s: float
+    latencies_s: list[float]
+
+
+def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndarray, Utterance | None]]) -> StreamTrace:
     """Run a recogniser over a stream, in little memory.
 
     Args:
-        recogniser: `streaming.StreamingRecogniser`; begins anew.
-        pieces: waveforms and utterances, from `streams.stream_pieces`.
+        recogniser: the recogniser; it is reset first.
+        pieces: waveforms and utterances, from `made_streams.stream_pieces`.
 
     Returns:
         `StreamTrace`.
     """
     recogniser.reset()
-    hop, rest, seconds_spent = recogniser.hop_samples, np.zeros(0, "float32"), 0.0
+    hop = recogniser.hop_samples
+    rest = np.zeros(0, "float32")
     times_s, probabilities, utterances, detections = [], [], [], []
+    seconds_spent = 0.0
     for piece, utterance in pieces:
-        utterances += [utterance] if utterance else []
+        if utterance:
+            utterances.append(utterance)
         rest = np.concatenate([rest, piece])
-        start = time.perf_counter()
-        for at in range(0, len(rest) - hop + 1, hop):
-            detections += recogniser.process(rest[at : at + hop])
+        start_s = time.perf_counter()
+        for first in range(0, len(rest) - hop + 1, hop):
+            detections += recogniser.process(rest[first : first + hop])
             times_s.append(recogniser.time_s)
             probabilities.append(recogniser.probabilities)
-        seconds_spent += time.perf_counter() - start
+        seconds_spent += time.perf_counter() - start_s
         rest = rest[len(rest) // hop * hop :]
-    fraction_asked = recogniser.num_asked / recogniser.num_hops
     return StreamTrace(
-        np.array(times_s), np.array(probabilities), utterances, detections, seconds_spent, fraction_asked
+        times_s=np.array(times_s),
+        probabilities=np.array(probabilities),
+        utterances=utterances,
+        detections=detections,
+        seconds_spent=seconds_spent,
+        fraction_asked=recogniser.num_asked / recogniser.num_hops,
     )
 
 
-def replay(trace, trigger, threshold):
-    """The detections of a trace at another threshold. Shape: -> list of `streaming.Detection`."""
-    before, trigger.threshold = trigger.threshold, threshold
+def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detection]:
+    """Detections of a trace at another threshold.
+
+    Args:
+        trace: from `trace_stream`.
+        trigger: of the recogniser that made the trace; it is reset, and its threshold restored.
+        threshold: 0.10 to 0.95.
+    """
+    own_threshold = trigger.threshold
+    trigger.threshold = threshold
     trigger.reset()
-    found = map(trigger.step, trace.times_s.tolist(), trace.probabilities)
-    detections = [detection for detection in found if detection]
-    trigger.threshold = before
+    steps = map(trigger.step, trace.times_s.tolist(), trace.probabilities)
+    detections = [detection for detection in steps if detection]
+    trigger.threshold = own_threshold
     trigger.reset()
     return detections
 
 
-def score_detections(detections, utterances, duration_s):
-    """What was heard of what was said.
+def score_detections(
+    detections: Sequence[Detection], utterances: Sequence[Utterance], duration_s: float
+) -> DetectionScores:
+    """Hits, false alarms and latencies of the detections in a stream.
 
-    A detection is put down to the word that began last, if that ended less than a second ago; else it is an alarm from
+    A detection counts for the word that began last, if that ended less than a second ago; else it is an alarm from
     noise.
 
     Args:
-        detections: list of `streaming.Detection`.
-        utterances: list of `streams.Utterance`, in time.
+        detections: in time.
+        utterances: words of the stream, in time.
         duration_s: length of the stream.
 
     Returns:
-        dict: `num_commands, num_unknown` (words that are none), `num_hits` (commands reported as such), `num_wrong`
-        (commands at which another one was reported), `num_repeated` (reports of a command beyond the first),
-        `num_accepted` (other words taken for a command), `num_noise_alarms`, `noise_s` (time without a word), and
-        `latencies_s` (of the hits, from the end of the word).
+        dict: `num_commands, num_unknown` (other words), `num_hits` (commands reported as such), `num_wrong` (commands
+        at which another one was reported), `num_repeated` (reports of a command beyond the first), `num_accepted`
+        (other words taken for a command), `num_noise_alarms`, `noise_s` (time without a word), and `latencies_s` (of
+        the hits, from the end of the word).
     """
-    starts = np.array([utterance.start_s for utterance in utterances])
-    hits, wrong, accepted, num_noise_alarms, num_repeated = {}, set(), set(), 0, 0
+    starts_s = np.array([utterance.start_s for utterance in utterances])
+    hits: dict[int, float] = {}
+    wrong, accepted = set(), set()
+    num_noise_alarms = 0
+    num_repeated = 0
     for detection in detections:
-        number = int(np.searchsorted(starts, detection.time_s, side="right")) - 1
+        number = int(np.searchsorted(starts_s, detection.time_s, side="right")) - 1
         if number < 0 or detection.time_s > utterances[number].end_s + ATTRIBUTION_WINDOW_S:
             num_noise_alarms += 1
         elif not utterances[number].is_command:
@@ -112,8 +146,8 @@ def score_detections(detections, utterances, duration_s):
         else:
             num_repeated += number in hits
             hits.setdefault(number, detection.time_s - utterances[number].end_s)
-    ends = np.array([utterance.end_s + ATTRIBUTION_WINDOW_S for utterance in utterances])
-    following = np.append(starts[1:], duration_s)
+    ends_s = np.array([utterance.end_s + ATTRIBUTION_WINDOW_S for utterance in utterances])
+    next_starts_s = np.append(starts_s[1:], duration_s)
     num_commands = sum(utterance.is_command for utterance in utterances)
     return {
         "num_commands": num_commands,
@@ -123,23 +157,23 @@ def score_detections(detections, utterances, duration_s):
         "num_repeated": num_repeated,
         "num_accepted": len(accepted),
         "num_noise_alarms": num_noise_alarms,
-        "noise_s": duration_s - float(np.sum(np.minimum(ends, following) - starts)),
+        "noise_s": duration_s - float(np.sum(np.minimum(ends_s, next_starts_s) - starts_s)),
         "latencies_s": [*hits.values()],
     }
 
 
-def _share(count, total):
+def _fraction(count: int, total: int) -> float:
     return count / total if total else float("nan")
 
 
-def _rates(words, noise, duration_s):
+def _rates(words: DetectionScores, noise: DetectionScores, duration_s: float) -> dict[str, float]:
     """A row of the table: the scores of a stream with words and of one without."""
     noise_hours = (words["noise_s"] + noise["noise_s"]) / 3600
     latencies_ms = 1000 * np.array(words["latencies_s"] or [np.nan])
     return {
-        "hit_rate": _share(words["num_hits"], words["num_commands"]),
-        "wrong_word_rate": _share(words["num_wrong"], words["num_commands"]),
-        "unknown_accept_rate": _share(words["num_accepted"], words["num_unknown"]),
+        "hit_rate": _fraction(words["num_hits"], words["num_commands"]),
+        "wrong_word_rate": _fraction(words["num_wrong"], words["num_commands"]),
+        "unknown_accept_rate": _fraction(words["num_accepted"], words["num_unknown"]),
         "unknown_alarms_per_hour": 3600 * words["num_accepted"] / duration_s,
         "noise_alarms_per_hour": (words["num_noise_alarms"] + noise["num_noise_alarms"]) / noise_hours,
         "latency_median_ms": float(np.median(latencies_ms)),
@@ -153,46 +187,55 @@ def _rates(words, noise, duration_s):
 
 
 def stream_evaluate(
-    recogniser, clips_df, regions, *, snr_db=(20.0, 10.0), hours=1.0, seed=0, thresholds=THRESHOLDS, progress=True
-):
-    """Hit rate, false alarms and latency over thresholds, on streams of real clips over noise.
+    recogniser: StreamingRecogniser,
+    clips_df: pd.DataFrame,
+    regions: Sequence[np.ndarray],
+    *,
+    snr_db: Sequence[float] = (20.0, 10.0),
+    hours: float = 1.0,
+    seed: int = 0,
+    thresholds: Sequence[float] = THRESHOLDS,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Hit rate, false alarms and latency over thresholds, on synthetic streams of real clips over noise.
 
-    At each ratio the recogniser hears `hours` of a stream with words and as much of the noise alone.
+    At each ratio the recogniser processes `hours` of a stream with words and as much of the noise alone.
 
     Args:
-        recogniser: `streaming.StreamingRecogniser`.
+        recogniser: the recogniser; it is reset first.
         clips_df: columns `path, word`; clips that the model was not trained on.
         regions: noise that it was not trained on (`noise.read_noise` with the split `val`).
-        snr_db: signal-to-noise ratios, see `streams.stream_pieces`.
+        snr_db: signal-to-noise ratios (see `made_streams.stream_pieces`).
         hours: length of each stream.
         seed: of the streams.
         thresholds: to try besides the recogniser's own.
         progress: show a progress bar.
 
     Returns:
-        pandas DataFrame, a row a ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per
-        hour (of the stream those from other words, of noise those from noise), latencies, how much was counted,
-        `real_time_factor` (time spent on a second of stream) and `fraction_asked`.
+        DataFrame, a row a ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per hour
+        (from other words per hour of the stream, from noise per hour of noise), latencies, counts, `real_time_factor`
+        (processing time for a second of stream) and `fraction_asked`.
 
     Raises:
-        ValueError: `hours` is not above 0, or as `streams.stream_pieces`.
+        ValueError: `hours` is not above 0, or there are no noise recordings, no commands or no other words.
     """
     if not hours > 0:
         raise ValueError(f"`hours` must be above 0. Received: hours={hours}")
-    rows, total = [], round(3600 * hours / np.mean([MIN_SLOT_S, MAX_SLOT_S]))
+    rows = []
+    num_slots = round(3600 * hours / np.mean([MIN_SLOT_S, MAX_SLOT_S]))
     for ratio in snr_db:
         traces = []
-        for has_words, what in ((True, "words and noise"), (False, "noise")):
+        for has_words, content in ((True, "words and noise"), (False, "noise")):
             pieces = stream_pieces(clips_df, regions, ratio, 3600 * hours, seed, has_words=has_words)
-            bar = progress_bar(pieces, desc=f"{ratio:g} dB, {what}", total=total, unit="slot", progress=progress)
+            bar = progress_bar(pieces, desc=f"{ratio:g} dB, {content}", total=num_slots, unit="slot", progress=progress)
             traces.append(trace_stream(recogniser, bar))
         words = traces[0]
         cost = {"real_time_factor": words.seconds_spent / words.duration_s, "fraction_asked": words.fraction_asked}
         for threshold in sorted({*thresholds, recogniser.threshold}):
-            scores = [
+            word_scores, noise_scores = (
                 score_detections(replay(trace, recogniser.trigger, threshold), trace.utterances, trace.duration_s)
                 for trace in traces
-            ]
+            )
             row = {"snr_db": ratio, "threshold": threshold, "is_default": threshold == recogniser.threshold}
-            rows.append(row | _rates(*scores, words.duration_s) | cost)
+            rows.append(row | _rates(word_scores, noise_scores, words.duration_s) | cost)
     return pd.DataFrame(rows)

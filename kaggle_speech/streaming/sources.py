@@ -1,14 +1,15 @@
-"""Where a stream comes from: microphone, file, standard input, array. Each is chunks of mono sound at 16 kHz.
+"""Sources of sound: a microphone, an audio file, standard input, an array; each gives chunks, mono at 16 kHz.
 
-A source has `name`, `is_live` (it does not wait for a slow listener) and `chunks()`, a new
-pass over the sound; an empty chunk says that it is still waiting. Other sample rates are
-resampled, channels averaged, on the way.
+A source has `name`, `is_live` (it goes on while nobody takes its chunks) and `chunks()`, a new pass over the sound; an
+empty chunk means that it still waits. Other sample rates are resampled and channels averaged on the way.
 """
 
 import os
 import queue
 import select
 import time
+import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,40 +21,42 @@ SILENT_DEVICE_S = 2.0
 
 
 class SourceError(OSError):
-    """A source that cannot be opened, or that ended without being asked. The message says what to do."""
+    """A source that cannot be opened, or that ended by itself. The message says what to do."""
 
 
 class Converter:
-    """Chunks of any sample rate and number of channels to mono at 16 kHz; cuts between chunks leave no trace.
+    """Converts chunks of any sample rate and number of channels to mono at 16 kHz; cuts leave no trace.
 
     Args:
-        sample_rate: Hz, of what comes in.
-        num_channels: of what comes in.
+        sample_rate: sample rate of the chunks, in Hz.
+        num_channels: channels of the chunks.
 
     Raises:
-        ValueError: a sample rate or number of channels that no sound has.
+        ValueError: the sample rate is not from 1,000 to 768,000 Hz, or there is no channel.
     """
 
-    def __init__(self, sample_rate, num_channels):
+    def __init__(self, sample_rate: int, num_channels: int):
         if not 1_000 <= sample_rate <= 768_000:
             raise ValueError(f"`sample_rate` must be from 1000 to 768000 Hz. Received: sample_rate={sample_rate}")
         if num_channels < 1:
             raise ValueError(f"`num_channels` must be at least 1. Received: num_channels={num_channels}")
-        self.num_channels, self._stream = num_channels, None
+        self.num_channels = num_channels
+        self._resampler = None
         if sample_rate != SAMPLE_RATE:
             import soxr
 
-            self._stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")
+            self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")
 
-    def __call__(self, chunk, *, is_last=False):
+    def __call__(self, chunk: np.ndarray, *, is_last: bool = False) -> np.ndarray:
         """Shape: `(frames, num_channels)` or, of one channel, `(frames,)` float32 -> `(samples,)` float32."""
         waveform = np.asarray(chunk, "float32").reshape(-1, self.num_channels).mean(axis=1)
-        return self._stream.resample_chunk(waveform, last=is_last) if self._stream else waveform
+        return self._resampler.resample_chunk(waveform, last=is_last) if self._resampler else waveform
 
 
-def _paced(chunks):
+def _paced(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Chunks at the speed at which they sound."""
-    start, num_samples = time.monotonic(), 0
+    start = time.monotonic()
+    num_samples = 0
     for chunk in chunks:
         num_samples += len(chunk)
         time.sleep(max(0.0, start + num_samples / SAMPLE_RATE - time.monotonic()))
@@ -61,21 +64,28 @@ def _paced(chunks):
 
 
 class Samples:
-    """A waveform in memory.
+    """A waveform in memory as a source.
 
     Args:
         waveform: `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
-        sample_rate: Hz.
-        real_time: as fast as it sounds; else as fast as it is taken.
+        sample_rate: sample rate in Hz.
+        real_time: give chunks at the speed at which they sound; False gives them as fast as they are taken.
         chunk_ms: length of a chunk.
 
     Raises:
-        ValueError: no waveform, or no sample rate.
+        ValueError: the waveform is empty or of another shape or type, or the sample rate is impossible.
+
+    Examples:
+        >>> source = Samples(np.zeros(16_000), chunk_ms=100)
+        >>> [len(chunk) for chunk in source.chunks()] == [1600] * 10
+        True
     """
 
     name = "array"
 
-    def __init__(self, waveform, sample_rate=SAMPLE_RATE, *, real_time=False, chunk_ms=50):
+    def __init__(
+        self, waveform: np.ndarray, sample_rate: int = SAMPLE_RATE, *, real_time: bool = False, chunk_ms: float = 50
+    ):
         waveform = np.asarray(waveform)
         if waveform.ndim not in (1, 2) or 0 in waveform.shape:
             raise ValueError(
@@ -83,14 +93,17 @@ class Samples:
             )
         if waveform.dtype != np.int16 and not np.issubdtype(waveform.dtype, np.floating):
             raise ValueError(f"`waveform` must be float in [-1, 1] or int16. Received: dtype={waveform.dtype}")
-        self.waveform, self.sample_rate, self.is_live, self.chunk_ms = waveform, sample_rate, real_time, chunk_ms
-        Converter(sample_rate, 1)
+        Converter(sample_rate, 1)  # checks the sample rate
+        self.waveform = waveform
+        self.sample_rate = sample_rate
+        self.is_live = real_time
+        self.chunk_ms = chunk_ms
 
-    def chunks(self):
-        """A pass over the waveform."""
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Start a pass over the waveform. Yields `(samples,)` float32 at 16 kHz."""
         return _paced(self._chunks()) if self.is_live else self._chunks()
 
-    def _chunks(self):
+    def _chunks(self) -> Iterator[np.ndarray]:
         num_channels = self.waveform.shape[1] if self.waveform.ndim == 2 else 1
         convert = Converter(self.sample_rate, num_channels)
         step = max(1, round(self.chunk_ms * self.sample_rate / 1000))
@@ -101,31 +114,49 @@ class Samples:
 
 
 class AudioFile:
-    """An audio file of any length that `audio.read_audio` could read: WAV, FLAC, OGG, ...
+    """An audio file as a source: WAV, FLAC, OGG, MP3, of any length, sample rate and number of channels.
+
+    The file is read chunk by chunk, so that memory stays flat.
 
     Args:
         path: the file.
-        real_time, chunk_ms: as in `Samples`.
+        real_time: give chunks at the speed at which they sound; False gives them as fast as they are taken.
+        chunk_ms: length of a chunk.
+
+    Attributes:
+        duration_s: length of the file in seconds.
 
     Raises:
-        AudioError: empty, truncated or no audio, or a sample rate that no sound has; names the file.
+        AudioError: empty, truncated or no audio, or an impossible sample rate; names the file.
         OSError: the file is missing or may not be read.
+
+    Examples:
+        >>> import tempfile
+        >>> from kaggle_speech.audio import write_wav
+        >>> path = Path(tempfile.mkdtemp(), "a.wav")
+        >>> write_wav(path, np.zeros(16_000))
+        >>> source = AudioFile(path)
+        >>> source.name, source.duration_s, sum(map(len, source.chunks()))
+        ('a.wav', 1.0, 16000)
     """
 
-    def __init__(self, path, *, real_time=False, chunk_ms=50):
-        self.path, self.name, self.is_live, self.chunk_ms = Path(path), Path(path).name, real_time, chunk_ms
+    def __init__(self, path: Path | str, *, real_time: bool = False, chunk_ms: float = 50):
+        self.path = Path(path)
+        self.name = self.path.name
+        self.is_live = real_time
+        self.chunk_ms = chunk_ms
         with open_audio(self.path) as file:
-            self.duration_s = file.frames / file.samplerate
+            self.duration_s: float = file.frames / file.samplerate
             try:
                 Converter(file.samplerate, file.channels)
             except ValueError as error:
                 raise AudioError(f"{self.path}: {error}") from error
 
-    def chunks(self):
-        """A pass over the file."""
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Start a pass over the file. Yields `(samples,)` float32 at 16 kHz."""
         return _paced(self._chunks()) if self.is_live else self._chunks()
 
-    def _chunks(self):
+    def _chunks(self) -> Iterator[np.ndarray]:
         with open_audio(self.path) as file:
             convert = Converter(file.samplerate, file.channels)
             num_frames = max(1, round(self.chunk_ms * file.samplerate / 1000))
@@ -139,42 +170,51 @@ class AudioFile:
 
 
 class StandardInput:
-    """Raw 16-bit little-endian samples from a pipe, channels interleaved, without a header.
+    """Raw 16-bit little-endian samples from a pipe as a source; channels are interleaved, there is no header.
 
     Args:
         file: binary file, such as `sys.stdin.buffer`.
-        sample_rate, num_channels: of the samples.
+        sample_rate: sample rate in Hz.
+        num_channels: channels of the samples.
         chunk_ms: length of a chunk.
 
     Raises:
-        ValueError: no sample rate or number of channels.
+        ValueError: an impossible sample rate or number of channels.
     """
 
-    name, is_live = "standard input", False
+    name = "standard input"
+    is_live = False
 
-    def __init__(self, file, sample_rate=SAMPLE_RATE, num_channels=1, *, chunk_ms=50):
-        self.file, self.sample_rate, self.num_channels, self.chunk_ms = file, sample_rate, num_channels, chunk_ms
-        Converter(sample_rate, num_channels)
+    def __init__(
+        self, file: typing.BinaryIO, sample_rate: int = SAMPLE_RATE, num_channels: int = 1, *, chunk_ms: float = 50
+    ):
+        Converter(sample_rate, num_channels)  # checks both
+        self.file = file
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+        self.chunk_ms = chunk_ms
 
-    def chunks(self):
-        """What comes until the pipe is closed."""
-        convert, frame_bytes, rest = Converter(self.sample_rate, self.num_channels), 2 * self.num_channels, b""
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Read until the pipe is closed. Yields `(samples,)` float32 at 16 kHz; empty ones while nothing comes."""
+        convert = Converter(self.sample_rate, self.num_channels)
+        frame_bytes = 2 * self.num_channels
         num_bytes = frame_bytes * max(1, round(self.chunk_ms * self.sample_rate / 1000))
+        read = getattr(self.file, "read1", self.file.read)
+        rest = b""
         while True:
             if not self._is_ready():
                 yield np.zeros(0, "float32")
                 continue
-            read = getattr(self.file, "read1", self.file.read)
             received = read(num_bytes)
             content = rest + received
-            whole = len(content) - len(content) % frame_bytes
-            rest = content[whole:]
-            yield convert(np.frombuffer(content[:whole], "<i2") / np.float32(INT16_SCALE), is_last=not received)
+            num_whole = len(content) - len(content) % frame_bytes
+            rest = content[num_whole:]
+            yield convert(np.frombuffer(content[:num_whole], "<i2") / np.float32(INT16_SCALE), is_last=not received)
             if not received:
                 return
 
-    def _is_ready(self):
-        """Whether a read would not wait; where the system cannot tell (Windows), a read waits."""
+    def _is_ready(self) -> bool:
+        """Whether a read would return at once; True where the system cannot tell (Windows), and a read waits."""
         try:
             descriptor = self.file.fileno()
         except (AttributeError, OSError):
@@ -183,7 +223,7 @@ class StandardInput:
 
 
 def _sounddevice():
-    """The package, or an error that says what is missing."""
+    """The package sounddevice, or an error that says what is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
@@ -194,8 +234,8 @@ def _sounddevice():
     return sounddevice
 
 
-def input_devices():
-    """The microphones there are. Shape: -> list of `(index, name)`, empty where there are none.
+def input_devices() -> list[tuple[int, str]]:
+    """Connected microphones as `(index, name)`; empty where there is none.
 
     Raises:
         SourceError: sounddevice or PortAudio is missing.
@@ -205,38 +245,46 @@ def input_devices():
 
 
 class Microphone:
-    """A microphone, by sounddevice.
+    """A microphone as a source, through the package sounddevice.
 
     Args:
-        device: index or part of a name (see `input_devices`); None for the default one.
+        device: index or part of the name (see `input_devices`); None for the default microphone.
         chunk_ms: length of a chunk.
 
     Raises:
-        SourceError: sounddevice, PortAudio or the device is missing.
+        SourceError: sounddevice, PortAudio or the microphone is missing.
     """
 
     is_live = True
 
-    def __init__(self, device=None, *, chunk_ms=50):
-        self.chunk_ms, sounddevice = chunk_ms, _sounddevice()
+    def __init__(self, device: int | str | None = None, *, chunk_ms: float = 50):
+        sounddevice = _sounddevice()
         try:
-            found = sounddevice.query_devices(device, "input")
+            properties = sounddevice.query_devices(device, "input")
         except (ValueError, sounddevice.PortAudioError) as error:
             names = [name for _, name in input_devices()]
             raise SourceError(
                 f"`device` must be a microphone, one of {names or 'none: plug one in, or play a file'}. "
                 f"Received: device={device!r}, {error}"
             ) from error
-        self.device, self.name, self.sample_rate = device, found["name"], round(found["default_samplerate"])
+        self.device = device
+        self.chunk_ms = chunk_ms
+        self.name: str = properties["name"]
+        self.sample_rate = round(properties["default_samplerate"])
 
-    def chunks(self):
-        """What the microphone hears, from now on; raises SourceError when nothing comes for two seconds."""
-        sounddevice, heard = _sounddevice(), queue.Queue(maxsize=100)
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Record from now on, until the generator is closed. Yields `(samples,)` float32 at 16 kHz.
+
+        Raises:
+            SourceError: the microphone cannot be opened, or nothing comes for two seconds.
+        """
+        sounddevice = _sounddevice()
+        recorded: queue.Queue[np.ndarray] = queue.Queue(maxsize=100)
         convert = Converter(self.sample_rate, 1)
 
-        def listen(chunk, num_frames, time_info, status):
-            if not heard.full():
-                heard.put_nowait(chunk[:, 0].copy())
+        def keep(chunk, num_frames, time_info, status):
+            if not recorded.full():
+                recorded.put_nowait(chunk[:, 0].copy())
 
         try:
             with sounddevice.InputStream(
@@ -245,10 +293,10 @@ class Microphone:
                 blocksize=round(self.chunk_ms * self.sample_rate / 1000),
                 channels=1,
                 dtype="float32",
-                callback=listen,
+                callback=keep,
             ):
                 while True:
-                    yield convert(heard.get(timeout=SILENT_DEVICE_S))
+                    yield convert(recorded.get(timeout=SILENT_DEVICE_S))
         except sounddevice.PortAudioError as error:
             raise SourceError(f"{self.name}: the microphone must open. Received: {error}") from error
         except queue.Empty as error:

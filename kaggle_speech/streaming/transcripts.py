@@ -1,12 +1,13 @@
-"""Sound of any length to text: windows that overlap, each heard by the network, become one stream of frames for a
-decoder. NumPy and a model; no TensorFlow.
+"""Text from sound of any length: overlapping windows, joined to one stream of frames for a decoder. NumPy and a model.
 
-A network that looks both ways knows least about the ends of a window, so only the frames between its margins count,
-and windows follow each other so that each frame counts once.
+A bidirectional network is least accurate at the ends of a window, so only the frames between the margins of a window
+count, and windows follow each other so that each frame counts once.
 """
 
 import functools
 import typing
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -14,17 +15,19 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
 from kaggle_speech.streaming.sources import AudioFile
-from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
+from kaggle_speech.streaming.stream import BatchModel
+from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
+from kaggle_speech.text.ngram import NGram
 
 
 class Windows(typing.NamedTuple):
-    """How sound is cut, in seconds.
+    """Lengths of the parts of a window, in seconds.
 
     Attributes:
-        before_s: what a window hears before the frames that count.
-        hop_s: what counts of a window; after so much more sound there is a new one.
-        after_s: what a window hears after the frames that count. What is said becomes final so much later, at most a
-            hop more, and with a beam after its wait on top.
+        before_s: context before the frames that count.
+        hop_s: frames that count; a new window starts after so much more sound.
+        after_s: context after the frames that count. Text becomes final so much later, at most a hop more, and with a
+            beam after its wait on top.
     """
 
     before_s: float = 1.0
@@ -39,12 +42,12 @@ LIVE_WINDOWS = Windows(before_s=2.0, hop_s=0.5, after_s=1.0)
 
 
 class PartialTranscript(typing.NamedTuple):
-    """What is understood of a stream so far.
+    """Transcript of a stream so far.
 
     Attributes:
-        time_s: how much was heard.
-        settled: text that stays.
-        tentative: text after it that may change with what comes.
+        time_s: seconds of the stream so far.
+        settled: text that is final.
+        tentative: text after it that may change with more sound.
     """
 
     time_s: float
@@ -52,104 +55,139 @@ class PartialTranscript(typing.NamedTuple):
     tentative: str
 
 
+class TranscriptModel(typing.Protocol):
+    """A model that makes transcripts, with its language model: a `Transcriber`."""
+
+    @property
+    def model(self) -> BatchModel:
+        """The network, waveforms in, log-probabilities out."""
+
+    @property
+    def output_step(self) -> int:
+        """Samples from one output to the next."""
+
+    @property
+    def language_model(self) -> NGram | None:
+        """Language model for the beam decoder; None where there is none."""
+
+
 class StreamingTranscriber:
-    """Chunks of any size in, text out. The same sound gives the same text however it is cut.
+    """Transcribes a stream: chunks of any size in, text out.
+
+    The same sound gives the same text however it is cut into chunks.
 
     Args:
-        model: what has `predict_on_batch`, `{"waveform": (batch, samples), "num_samples": (batch,)}` in,
-            `(batch, frames, characters)` log-probabilities out.
+        model: its `predict_on_batch` takes `{"waveform": (batch, samples), "num_samples": (batch,)}` and gives
+            log-probabilities `(batch, frames, characters)`.
         output_step: samples from one frame to the next.
-        make_decoder: called for each stream, gives a decoder of `ctc`.
-        windows: `Windows`.
+        make_decoder: makes the decoder of each stream.
+        windows: lengths of the windows.
 
     Raises:
-        ValueError: a window has nothing that counts, or negative margins.
+        ValueError: `windows.hop_s` is not above 0, or a margin is negative.
     """
 
-    def __init__(self, model, output_step, make_decoder=GreedyDecoder, windows=FILE_WINDOWS):
+    def __init__(
+        self,
+        model: BatchModel,
+        output_step: int,
+        make_decoder: Callable[[], Decoder] = GreedyDecoder,
+        windows: Windows = FILE_WINDOWS,
+    ):
         if windows.hop_s <= 0 or min(windows) < 0:
             raise ValueError(f"`windows` must have a `hop_s` above 0, and no negative margins. Received: {windows}")
-        self.model, self.output_step, self.make_decoder = model, output_step, make_decoder
+        self.model = model
+        self.output_step = output_step
+        self.make_decoder = make_decoder
         frames = [round(seconds * SAMPLE_RATE / output_step) for seconds in windows]
-        self._before, self._hop, self._after = frames[0], max(1, frames[1]), frames[2]
+        self._frames_before = frames[0]
+        self._hop_frames = max(1, frames[1])
+        self._frames_after = frames[2]
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin a new stream."""
         self.decoder = self.make_decoder()
-        self._chunks, self._num_heard, self._start = [], 0, 0  # sound from frame `_start` on
+        self._chunks: list[np.ndarray] = []  # sound from frame `_first_frame` on
+        self._first_frame = 0
+        self._num_processed = 0
 
     @property
-    def time_s(self):
+    def time_s(self) -> float:
         """Seconds of the stream so far."""
-        return self._num_heard / SAMPLE_RATE
+        return self._num_processed / SAMPLE_RATE
 
     @property
-    def words(self):
-        """What is understood so far: `(start_s, end_s, word)` of each word."""
+    def words(self) -> list[tuple[float, float, str]]:
+        """Words so far: `(start_s, end_s, word)` of each."""
         seconds = self.output_step / SAMPLE_RATE
         return [(word.first_frame * seconds, (word.last_frame + 1) * seconds, word.text) for word in self.decoder.words]
 
-    def process(self, chunk):
-        """Hear the next chunk.
+    def process(self, chunk: np.ndarray) -> list[PartialTranscript]:
+        """Process the next chunk.
 
-        Shape: `(samples,)`, float in [-1, 1] or int16, 16 kHz -> list of `PartialTranscript`, one for each
-            window that was full.
+        Shape: `(samples,)`, float in [-1, 1] or int16, 16 kHz -> list of `PartialTranscript`, one for each window that
+            was completed.
 
         Raises:
-            ValueError: another shape or type, NaN or infinity; nothing of the chunk is heard then.
+            ValueError: another shape or type, NaN or infinity; nothing of the chunk is processed then.
         """
-        chunk, found = check_chunk(chunk), []
+        chunk = check_chunk(chunk)
+        transcripts = []
         while len(chunk):
-            needed = (self.decoder.num_frames + self._hop + self._after) * self.output_step - self._num_heard
-            self._chunks.append(chunk[:needed])
-            self._num_heard += len(self._chunks[-1])
-            chunk = chunk[needed:]
-            if len(self._chunks[-1]) == needed:
-                log_probabilities = self._listen()
-                self.decoder.process(log_probabilities[: self._hop])
-                found.append(self._heard(self.decoder.peek(log_probabilities[self._hop :])))
+            last_frame = self.decoder.num_frames + self._hop_frames + self._frames_after
+            num_missing = last_frame * self.output_step - self._num_processed
+            part, chunk = chunk[:num_missing], chunk[num_missing:]
+            self._chunks.append(part)
+            self._num_processed += len(part)
+            if len(part) == num_missing:
+                log_probabilities = self._predict()
+                self.decoder.process(log_probabilities[: self._hop_frames])
+                transcripts.append(self._partial(self.decoder.peek(log_probabilities[self._hop_frames :])))
                 self._forget()
-        return found
+        return transcripts
 
-    def skip(self, num_samples):
-        """Samples were lost: silence stands for them, so that the clock goes on."""
+    def skip(self, num_samples: int) -> None:
+        """Advance the clock over samples that were lost; silence takes their place."""
         self.process(np.zeros(num_samples, "float32"))
 
-    def finish(self):
-        """End the stream: the rest counts, too. Shape: -> list of one `PartialTranscript`, empty without sound."""
-        if not self._num_heard:
+    def finish(self) -> list[PartialTranscript]:
+        """End the stream: the rest of the sound counts, too. Shape: -> list of one; empty where there was no sound."""
+        if not self._num_processed:
             return []
-        self.decoder.process(self._listen())
+        self.decoder.process(self._predict())
         self.decoder.finish()
-        return [self._heard(self.decoder.text)]
+        return [self._partial(self.decoder.text)]
 
-    def _heard(self, text):
+    def _partial(self, text: str) -> PartialTranscript:
         settled = self.decoder.settled
         return PartialTranscript(self.time_s, settled, text[len(settled) :])
 
-    def _listen(self):
+    def _predict(self) -> np.ndarray:
         """Log-probabilities of all frames that do not count yet."""
         waveform = np.concatenate(self._chunks)
         inputs = {"waveform": waveform[None], "num_samples": np.array([len(waveform)], "int32")}
         (log_probabilities,) = np.asarray(self.model.predict_on_batch(inputs))
-        return log_probabilities[self.decoder.num_frames - self._start :]
+        return log_probabilities[self.decoder.num_frames - self._first_frame :]
 
-    def _forget(self):
-        """Drop the sound that no window will hear again."""
-        start = max(0, self.decoder.num_frames - self._before)
-        self._chunks = [np.concatenate(self._chunks)[(start - self._start) * self.output_step :]]
-        self._start = start
+    def _forget(self) -> None:
+        """Drop the sound before the next window."""
+        first_frame = max(0, self.decoder.num_frames - self._frames_before)
+        num_dropped = (first_frame - self._first_frame) * self.output_step
+        self._chunks = [np.concatenate(self._chunks)[num_dropped:]]
+        self._first_frame = first_frame
 
 
-def make_stream(transcriber, beam_width, lm_weight=None, windows=FILE_WINDOWS):
-    """A `StreamingTranscriber` for a model and a way to decode.
+def make_stream(
+    transcriber: TranscriptModel, beam_width: int, lm_weight: float | None = None, windows: Windows = FILE_WINDOWS
+) -> StreamingTranscriber:
+    """A `StreamingTranscriber` with the decoder that the options describe.
 
     Args:
-        transcriber: `engines.Transcriber`.
-        beam_width: of a `ctc.BeamDecoder`; 1 for the best path, by a `ctc.GreedyDecoder`.
-        lm_weight: of the transcriber's language model; None for the decoder's own.
-        windows: `Windows`.
+        transcriber: the model and its language model, such as a `Transcriber`.
+        beam_width: hypotheses that a `BeamDecoder` keeps; 1 for the best path, by a `GreedyDecoder`.
+        lm_weight: weight of the language model; None for the decoder's own.
+        windows: `FILE_WINDOWS` for files, `LIVE_WINDOWS` for a microphone.
 
     Raises:
         ValueError: a weight without a language model or a beam, or options that the decoder or the stream refuses.
@@ -160,19 +198,21 @@ def make_stream(transcriber, beam_width, lm_weight=None, windows=FILE_WINDOWS):
             f"and a `beam_width` above 1. Received: lm_weight={lm_weight}, beam_width={beam_width}, "
             f"{'a' if transcriber.language_model else 'no'} language model"
         )
-    make_decoder = GreedyDecoder
+    make_decoder: Callable[[], Decoder] = GreedyDecoder
     if beam_width != 1:
         options = {} if lm_weight is None else {"lm_weight": lm_weight}
         make_decoder = functools.partial(BeamDecoder, beam_width, transcriber.language_model, **options)
     return StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
 
 
-def transcribe_file(stream, path, *, progress=False):
-    """What is said in an audio file of any length; memory stays flat.
+def transcribe_file(
+    stream: StreamingTranscriber, path: Path | str, *, progress: bool = False
+) -> tuple[str, list[tuple[float, float, str]]]:
+    """Transcript of an audio file of any length; memory stays flat.
 
     Args:
-        stream: `StreamingTranscriber`; it begins anew.
-        path: any file that `sources.AudioFile` reads.
+        stream: the transcriber; it is reset first.
+        path: audio file, of any format that `sources.AudioFile` reads.
         progress: show a progress bar, in seconds of sound.
 
     Returns:
@@ -183,8 +223,7 @@ def transcribe_file(stream, path, *, progress=False):
     """
     source = AudioFile(path, chunk_ms=1000)
     stream.reset()
-    bar = progress_bar(total=round(source.duration_s), desc=source.name, unit="s", progress=progress)
-    with bar:
+    with progress_bar(total=round(source.duration_s), desc=source.name, unit="s", progress=progress) as bar:
         for chunk in source.chunks():
             stream.process(chunk)
             bar.update(1)
