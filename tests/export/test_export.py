@@ -125,6 +125,12 @@ def test_int8_leaves_the_frontend_in_float(trained, clips):
     assert {"Log", "ReduceMax"} <= {*operators[:first]} and operators.count("QuantizeLinear") > 10
 
 
+def test_each_node_has_a_name_of_its_own(trained):
+    """onnxruntime before 1.22 refuses some graphs of nodes without names."""
+    names = [node.name for node in onnx_graph.shorten_names(keras_to_onnx(trained)).graph.node]
+    assert all(names) and len({*names}) == len(names)
+
+
 @pytest.mark.parametrize("lengths", [(480, 160, 512), (401, 161, 500), (1024, 256, 1024)])
 def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
     spec = FeatureSpec(*lengths)
