@@ -48,7 +48,9 @@ def pinned_versions(file_name):
 def test_requirements_and_package_agree():
     """The same lower bounds in both files, a tested version for each that meets them, and the bounds themselves."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    of_package = {*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())}
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "all"}
+    assert project["optional-dependencies"]["all"] == [f"{project['name']}[{','.join(extras)}]"]
+    of_package = {*project["dependencies"], *itertools.chain(*extras.values())}
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert {line for line in lines if line and not line.startswith("#")} == of_package
     tested, oldest = map(pinned_versions, ("constraints.txt", "constraints-oldest.txt"))
