@@ -66,7 +66,7 @@ def read_index(data_dir, vocabulary=COMPETITION_LABELS):
     from kaggle_speech.files import listing
 
     data_dir = _prepared(data_dir)
-    clips_df, bad_df = clips.check_clips(clips.index_clips(data_dir, vocabulary))
+    clips_df, bad_df = clips.read_clips_table(data_dir, vocabulary)
     if len(bad_df):
         print(f"{len(bad_df)} clips cannot be read and are left out:", file=sys.stderr)
         print(f"  {listing(bad_df['error'])}", file=sys.stderr)
@@ -177,7 +177,7 @@ def export(args):
     model, vocabulary = runs.load_run(args.run)
     refuse_transcriber(args.run, vocabulary)
     clips_df, _ = read_index(args.data)
-    calibration_df = clips.select_clips(clips_df, "train", seed=0).head(args.num_calibration)
+    calibration_df = clips.prepare_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = clips.validation_clips(clips_df), Path(args.out or args.run)
     metadata = export_metadata(args.run)
     report_df = report.export_run(model, vocabulary, out_dir, "model", files, val_df, calibration_df, metadata)
@@ -245,9 +245,9 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
     from kaggle_speech.inference.predict import predict_to_file
 
     if split == "test":
-        clips_df = clips.index_test_clips(data_dir)
+        clips_df = clips.test_clips(data_dir)
     else:
-        clips_df, _ = clips.check_clips(clips.index_clips(data_dir))
+        clips_df, _ = clips.read_clips_table(data_dir)
         clips_df = clips.validation_clips(clips_df)
         clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
     # TensorFlow's own threads would be in the way: `inference` gives each core batches of its own.

@@ -7,6 +7,7 @@ through `audio.read_clip`, one by one.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,16 @@ import tensorflow as tf
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.data.augment import augment_waveforms, mixup
+from kaggle_speech.data.augmentation import Augmentation
+from kaggle_speech.data.clips import noise_paths, prepare_clips
+from kaggle_speech.data.noise import background_noise
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.progress import progress_bar
 
 HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
+#: No gradients, so larger than a training batch.
+TUNE_BATCH_SIZE = 256
 
 
 def _read_clip_int16(path):
@@ -234,3 +240,67 @@ def make_dataset(
         batches_ds = rows_ds.map(load_with_target, tf.data.AUTOTUNE, deterministic=True)
     num_batches = -(-num_rows // (batch_size - extra_per_batch))
     return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
+
+
+def make_datasets(
+    clips_df: pd.DataFrame,
+    *,
+    vocabulary: Sequence[str] = COMPETITION_LABELS,
+    batch_size: int = 64,
+    augmentation: Augmentation | None = None,
+    unknown_fraction: float | None = 2.5,
+    silence_fraction: float = 2.0,
+    num_clips: int | None = None,
+    mixup_alpha: float = 0.4,
+    mixup_fraction: float = 0.0,
+    pseudo_df: pd.DataFrame | None = None,
+    pseudo_fraction: float = 0.25,
+    cache: Path | str | None = None,
+    seed: int = 0,
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Batches to train on, shuffled and augmented, and batches of other speakers that choose the epoch.
+
+    Shape: of an element: `(batch, CLIP_SAMPLES)` float32 in [-1, 1], `(batch, len(vocabulary))` float32 one-hot.
+
+    Args:
+        clips_df: from `clips.read_clips_table` with the same vocabulary.
+        vocabulary: labels in the order of the model's outputs.
+        batch_size: training clips in a batch.
+        augmentation: `Augmentation`, or None; its background noise is that of `clips_df`.
+        unknown_fraction: ratio of `unknown` clips to the mean count of the other labels; None keeps all.
+        silence_fraction: ratio of `silence` clips to the mean count of the labels other than `unknown`.
+        num_clips: number of training clips, drawn at random; None for all.
+        mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
+        mixup_fraction: share of the training batches whose clips and labels are blended, 0 to 1.
+        pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
+        pseudo_fraction: share of every training batch that comes from `pseudo_df`, 0 to 1.
+        cache: None reads the files in every pass; "memory" or a folder decodes them once.
+        seed: for the choice of clips, their order and the augmentation.
+
+    Returns:
+        `train_ds` and `tune_ds`.
+
+    Raises:
+        ValueError: a split has no clips, or a label is not in the vocabulary.
+
+    Examples:
+        >>> train_ds, tune_ds = make_datasets(clips_df, augmentation=Augmentation())  # doctest: +SKIP
+    """
+    fractions = {"unknown_fraction": unknown_fraction, "silence_fraction": silence_fraction}
+    train_df = prepare_clips(clips_df, "train", seed=seed, **fractions).head(num_clips)
+    tune_df = prepare_clips(clips_df, "tune", **fractions)
+    train_ds = make_dataset(
+        train_df,
+        vocabulary,
+        batch_size,
+        shuffle=True,
+        augmentation=augmentation,
+        noise=background_noise(noise_paths(clips_df)),
+        mixup_alpha=mixup_alpha,
+        mixup_fraction=mixup_fraction,
+        pseudo_df=pseudo_df,
+        pseudo_fraction=pseudo_fraction,
+        cache=cache,
+        seed=seed,
+    )
+    return train_ds, make_dataset(tune_df, vocabulary, TUNE_BATCH_SIZE)

@@ -1,6 +1,6 @@
-"""Which clips there are, what they say, who says it, and which split they belong to. One pandas frame.
+"""The table of clips: what each says, who says it, and which split it belongs to.
 
-Columns: `path, word, label, speaker, utterance, split`; `check_clips` adds `num_samples`.
+Columns: `path, word, label, speaker, utterance, split, num_samples`.
 Splits: `train`, `val`, `test`; `tune`, a slice of the training speakers that chooses
 the epoch, so that validation speakers do not; and `noise`, the recordings that
 silence is cut from.
@@ -9,6 +9,7 @@ silence is cut from.
 import concurrent.futures
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,86 @@ import pandas as pd
 
 from kaggle_speech import folders
 from kaggle_speech.audio import AudioError, audio_length, list_wavs
+from kaggle_speech.data.archives import prepare_data
 from kaggle_speech.data.noise import find_noise, write_silence_clips
 from kaggle_speech.data.splits import split_by_speaker
 from kaggle_speech.files import fingerprint
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR, COMPETITION_LABELS, SILENCE, UNKNOWN, word_to_label
 from kaggle_speech.progress import progress_bar
 
+SPLITS = ("train", "tune", "val", "test")
 
-def find_audio_dir(data_dir):
+
+def read_clips_table(
+    data_dir: Path | str | None = None,
+    vocabulary: Sequence[str] = COMPETITION_LABELS,
+    *,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table of the clips that can be read, and of those that cannot.
+
+    Args:
+        data_dir: the competition's folder (with `train/audio`) or that of Speech Commands (word folders);
+            None finds or unpacks the data (`archives.prepare_data`).
+        vocabulary: labels for the words; a word without a place in it has a missing label.
+        progress: show a progress bar.
+
+    Returns:
+        `clips_df` with the columns `path, word, label, speaker, utterance, split, num_samples` (at 16 kHz), sorted
+        by path, and `bad_df` with `error` instead of `num_samples`.
+
+    Raises:
+        ValueError: there are no clips, or none of some word of the vocabulary; names the folder.
+        NoDataError: `data_dir` is None and there is no data in the usual places.
+
+    Examples:
+        >>> clips_df, bad_df = read_clips_table("data/sample")  # doctest: +SKIP
+    """
+    data_dir = prepare_data(progress=progress) if data_dir is None else data_dir
+    return check_clips(index_clips(data_dir, vocabulary), progress)
+
+
+def test_clips(data_dir: Path | str | None = None) -> pd.DataFrame:
+    """Table of the competition's test clips, sorted, with the columns `path, fname`.
+
+    Args:
+        data_dir: the competition's folder (with `test/audio`); None finds or unpacks the data.
+
+    Raises:
+        ValueError: `test/audio` is missing or holds no WAV files; names the folder.
+        NoDataError: `data_dir` is None and there is no data in the usual places.
+    """
+    test_dir = Path(prepare_data() if data_dir is None else data_dir) / "test" / "audio"
+    paths = _readable_wavs(test_dir) if test_dir.is_dir() else []
+    if not paths:
+        raise ValueError(f"{test_dir}: must hold the WAV clips of the test set. Received: none")
+    return pd.DataFrame({"path": paths, "fname": [os.path.basename(path) for path in paths]})
+
+
+test_clips.__test__ = False  # pytest takes it for a test where a test module imports it
+
+
+def count_table(clips_df: pd.DataFrame, vocabulary: Sequence[str] = COMPETITION_LABELS) -> pd.DataFrame:
+    """Number of clips of each split (rows) and label (columns).
+
+    Args:
+        clips_df: frame with the columns `split, label`.
+        vocabulary: the columns, in this order; a label without clips has zeros.
+
+    Examples:
+        >>> clips_df = pd.DataFrame({"split": ["val", "train", "val"], "label": ["no", "no", "yes"]})
+        >>> count_table(clips_df, ("yes", "no"))  # doctest: +NORMALIZE_WHITESPACE
+        label  yes  no
+        split
+        train    0   1
+        val      1   1
+    """
+    counts_df = clips_df.groupby(["split", "label"]).size().unstack(fill_value=0)
+    splits = [split for split in (*SPLITS, "noise") if split in counts_df.index]
+    return counts_df.reindex(index=splits, columns=pd.Index(vocabulary, name="label"), fill_value=0)
+
+
+def find_audio_dir(data_dir: Path | str) -> Path:
     """The folder of the word folders: `train/audio` in the competition's layout, else `data_dir` itself."""
     audio_dir = Path(data_dir) / "train" / "audio"
     return audio_dir if audio_dir.is_dir() else Path(data_dir)
@@ -74,19 +147,6 @@ def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
     return pd.concat([clips_df, noise_df], ignore_index=True)
 
 
-def index_test_clips(data_dir):
-    """The clips to be answered, sorted: a pandas DataFrame with the columns `path, fname`.
-
-    Raises:
-        ValueError: `test/audio` is missing or holds no WAV files; names the folder.
-    """
-    test_dir = Path(data_dir) / "test" / "audio"
-    test_paths = _readable_wavs(test_dir) if test_dir.is_dir() else []
-    if not test_paths:
-        raise ValueError(f"{test_dir}: must hold the WAV clips to be answered. Received: none")
-    return pd.DataFrame({"path": test_paths, "fname": [os.path.basename(path) for path in test_paths]})
-
-
 def pseudo_clips(path, data_dir, vocabulary=COMPETITION_LABELS):
     """Test clips with labels from models (`ensemble.pseudo_labels`), to train on as well.
 
@@ -106,7 +166,7 @@ def pseudo_clips(path, data_dir, vocabulary=COMPETITION_LABELS):
         raise ValueError(
             f"{path}: must have rows with `fname` and `label`. Received: {len(labels_df)} of {[*labels_df]}"
         )
-    clips_df = index_test_clips(data_dir).merge(labels_df, on="fname")
+    clips_df = test_clips(data_dir).merge(labels_df, on="fname")
     strange = sorted({*labels_df["label"]} - {*vocabulary})
     if strange or len(clips_df) < len(labels_df):
         missing = sorted({*labels_df["fname"]} - {*clips_df["fname"]})[:3]
@@ -129,8 +189,8 @@ def _length_or_error(path):
         return 0, str(error)
 
 
-def check_clips(clips_df, progress=True):
-    """Sort the clips that can be read from those that cannot.
+def check_clips(clips_df: pd.DataFrame, progress: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Separate the clips that can be read from those that cannot.
 
     Args:
         clips_df: frame with a `path` column.
@@ -140,57 +200,126 @@ def check_clips(clips_df, progress=True):
         `good_df`, with a `num_samples` column (at 16 kHz), and `bad_df`, with an `error` column.
     """
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = pool.map(_length_or_error, clips_df["path"])
-        bar = progress_bar(found, desc="checking clips", total=len(clips_df), unit="clip", progress=progress)
-        found = list(bar)
-    num_samples, errors = zip(*found, strict=True) if found else ((), ())
-    is_good = np.array([not error for error in errors], dtype=bool)
-    good_df = clips_df.assign(num_samples=np.array(num_samples, dtype=int))[is_good]
-    bad_df = clips_df.assign(error=np.array(errors, dtype=object))[~is_good]
+        results = pool.map(_length_or_error, clips_df["path"])
+        bar = progress_bar(results, desc="checking clips", total=len(clips_df), unit="clip", progress=progress)
+        checked_df = pd.DataFrame(list(bar), columns=["num_samples", "error"], index=clips_df.index)
+    is_good = checked_df["error"] == ""
+    good_df = clips_df[is_good].assign(num_samples=checked_df["num_samples"].astype(int))
+    bad_df = clips_df[~is_good].assign(error=checked_df["error"])
     return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
 
 
-def select_clips(clips_df, split, *, unknown_fraction=2.5, silence_fraction=2.0, seed=0, cache_dir=None):
-    """The clips of one split that have a label, with as much `unknown` and `silence` as is wanted.
+def select_clips(
+    clips_df: pd.DataFrame, split: str, *, unknown_fraction: float | None = 2.5, seed: int = 0
+) -> pd.DataFrame:
+    """Labelled words of one split, with a limited number of `unknown` clips; `with_silence` adds silence and shuffles.
 
     Args:
-        clips_df: from `index_clips`.
+        clips_df: from `read_clips_table`.
         split: `train`, `tune`, `val` or `test`.
-        unknown_fraction: clips of the label `unknown` over those of an average other word; a vocabulary of twelve has
-            twenty words there, which must not outweigh the ten commands. None takes all there are.
-        silence_fraction: the same for `silence`; 0 for none. None where the vocabulary has no silence or the
-            index no recordings.
-        seed: of what is drawn.
-        cache_dir: folder where silence clips are written; None: `paths.cache_dir()`.
+        unknown_fraction: ratio of `unknown` clips to the mean count of the other labels: twenty words are `unknown`
+            in a vocabulary of twelve, and must not outweigh the ten commands. None keeps all.
+        seed: for the choice of `unknown` clips.
 
     Returns:
-        pandas DataFrame with the columns of `index_clips`, shuffled once.
+        Rows of `clips_df`: the words of the vocabulary, then `unknown`.
 
     Raises:
         ValueError: the split has no clips.
     """
     split_df = clips_df[(clips_df["split"] == split) & clips_df["label"].notna()]
     is_unknown = split_df["label"] == UNKNOWN
-    word_df, unknown_df = split_df[~is_unknown], split_df[is_unknown]
-    if word_df.empty:
+    if is_unknown.all():
         raise ValueError(
             f"`split` must have clips, for which there must be enough speakers. Received: split={split!r}, "
             f"clips in {sorted(set(clips_df['split']))}"
         )
-    mean_count = len(word_df) / word_df["label"].nunique()
+    unknown_df = split_df[is_unknown]
     if unknown_fraction is not None:
-        num_unknown = min(len(unknown_df), round(unknown_fraction * mean_count))
-        unknown_df = unknown_df.sample(num_unknown, random_state=seed)
-    frames, recordings = [word_df, unknown_df], noise_paths(clips_df)
-    if silence_fraction > 0 and recordings and clips_df.loc[clips_df["split"] == "noise", "label"].notna().all():
+        num_unknown = round(unknown_fraction * _mean_count(split_df))
+        unknown_df = unknown_df.sample(min(len(unknown_df), num_unknown), random_state=seed)
+    return pd.concat([split_df[~is_unknown], unknown_df], ignore_index=True)
+
+
+def _mean_count(clips_df):
+    """Mean number of clips of the labels other than `unknown`."""
+    word_df = clips_df[clips_df["label"] != UNKNOWN]
+    return len(word_df) / word_df["label"].nunique()
+
+
+def with_silence(
+    selected_df: pd.DataFrame,
+    clips_df: pd.DataFrame,
+    *,
+    silence_fraction: float = 2.0,
+    seed: int = 0,
+    cache_dir: Path | str | None = None,
+) -> pd.DataFrame:
+    """Add `silence` clips, which are cut from the noise recordings and written to a cache, and shuffle all rows.
+
+    Args:
+        selected_df: from `select_clips`.
+        clips_df: the table with the noise recordings. None are cut where it has no recordings or its vocabulary has
+            no `silence`.
+        silence_fraction: ratio of `silence` clips to the mean count of the labels other than `unknown`; 0 for none.
+        seed: for cutting and shuffling.
+        cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
+
+    Returns:
+        The rows of `selected_df` and of `silence`, in random order.
+
+    Raises:
+        AudioError: a noise recording cannot be read; names it.
+    """
+    recordings = noise_paths(clips_df)
+    has_silence = clips_df.loc[clips_df["split"] == "noise", "label"].notna().all()
+    if silence_fraction > 0 and recordings and has_silence:
+        (split,) = selected_df["split"].unique()
         # The same number of clips of each recording.
-        num_silence = len(recordings) * int(np.ceil(silence_fraction * mean_count / len(recordings)))
-        clips = write_silence_clips(recordings, num_silence, split, cache_dir or folders.cache_dir(), seed)
-        silence_df = pd.DataFrame({"path": [str(path) for path in clips]})
-        speaker = [path.stem.rpartition("_")[0] for path in clips]
-        frames.append(silence_df.assign(word=SILENCE, label=SILENCE, speaker=speaker, utterance=0, split=split))
-    selected_df = pd.concat([frame for frame in frames if len(frame)])
+        num_clips = len(recordings) * int(np.ceil(silence_fraction * _mean_count(selected_df) / len(recordings)))
+        paths = write_silence_clips(recordings, num_clips, split, cache_dir or folders.cache_dir(), seed)
+        silence_df = pd.DataFrame(
+            {
+                "path": [str(path) for path in paths],
+                "word": SILENCE,
+                "label": SILENCE,
+                "speaker": [path.stem.rpartition("_")[0] for path in paths],
+                "utterance": 0,
+                "split": split,
+            }
+        )
+        selected_df = pd.concat([selected_df, silence_df])
     return selected_df.sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+def prepare_clips(
+    clips_df: pd.DataFrame,
+    split: str,
+    *,
+    unknown_fraction: float | None = 2.5,
+    silence_fraction: float = 2.0,
+    seed: int = 0,
+    cache_dir: Path | str | None = None,
+) -> pd.DataFrame:
+    """Select the labelled words of one split and write silence clips for it: `select_clips`, then `with_silence`.
+
+    Args:
+        clips_df: from `read_clips_table`.
+        split: `train`, `tune`, `val` or `test`.
+        unknown_fraction: ratio of `unknown` clips to the mean count of the other labels; None keeps all.
+        silence_fraction: ratio of `silence` clips to the mean count of the labels other than `unknown`; 0 for none.
+        seed: for the choice of clips and their order.
+        cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
+
+    Returns:
+        The rows of all labels, in random order.
+
+    Raises:
+        ValueError: the split has no clips.
+        AudioError: a noise recording cannot be read; names it.
+    """
+    selected_df = select_clips(clips_df, split, unknown_fraction=unknown_fraction, seed=seed)
+    return with_silence(selected_df, clips_df, silence_fraction=silence_fraction, seed=seed, cache_dir=cache_dir)
 
 
 def validation_clips(clips_df, cache_dir=None):
@@ -202,7 +331,7 @@ def validation_clips(clips_df, cache_dir=None):
     Args, Returns: as `select_clips`, with the twelve labels of the competition.
     """
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
-    return select_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, seed=0, cache_dir=cache_dir)
+    return prepare_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, cache_dir=cache_dir)
 
 
 def open_set_clips(clips_df, cache_dir=None):

@@ -8,7 +8,6 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kaggle_speech import files
 from kaggle_speech.data import clip_batches, clips
-from kaggle_speech.data.noise import background_noise
 from kaggle_speech.evaluation.validation import predict_competition, validate
 from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
@@ -31,10 +30,10 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=N
 
     Args:
         recipe: `Recipe`.
-        clips_df: readable clips: `index.index_clips` with `recipe.vocabulary`, then `index.check_clips`.
+        clips_df: from `clips.read_clips_table` with `recipe.vocabulary`.
         run_dir: folder of the run (see `runs`).
         teachers: folders of finished runs of the same vocabulary; their mean opinion is the target.
-        pseudo_df: more training clips, with labels from models (`index.pseudo_clips`).
+        pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
         cache: as in `dataset.make_dataset`.
         overwrite: set a run of another recipe or of other clips aside (see `runs.start_run`).
         bad_df: clips that cannot be read, to be listed in the folder.
@@ -60,11 +59,28 @@ def train_run(recipe, clips_df, run_dir, *, teachers=(), pseudo_df=None, cache=N
     if bad_df is not None and len(bad_df):
         bad_df.to_csv(run_dir / "bad_clips.csv", index=False)
     is_left_out = clips_df["word"].isin(recipe.left_out_words)
-    train_df, train_ds, tune_ds = _datasets(recipe, clips_df[~is_left_out], pseudo_df, cache)
+    num_clips = NUM_FAST_CLIPS if recipe.fast else None
+    fractions = {"unknown_fraction": recipe.unknown_fraction, "silence_fraction": recipe.silence_fraction}
+    train_ds, tune_ds = clip_batches.make_datasets(
+        clips_df[~is_left_out],
+        vocabulary=recipe.vocabulary,
+        batch_size=recipe.batch_size,
+        augmentation=recipe.augmentation,
+        num_clips=num_clips,
+        mixup_alpha=recipe.mixup_alpha,
+        mixup_fraction=recipe.mixup_fraction,
+        pseudo_df=pseudo_df,
+        pseudo_fraction=recipe.pseudo_fraction,
+        cache=cache,
+        seed=recipe.seed,
+        **fractions,
+    )
     if teachers:
         train_ds = fit.soften_targets(train_ds, _load_teachers(teachers, recipe), recipe.teacher_share)
     options = {name: getattr(recipe, name) for name in FIT_OPTIONS}
-    options["class_weights"] = _balanced_weights(train_df, recipe.vocabulary) if recipe.balanced else None
+    if recipe.balanced:
+        train_df = clips.prepare_clips(clips_df[~is_left_out], "train", seed=recipe.seed, **fractions).head(num_clips)
+        options["class_weights"] = _balanced_weights(train_df, recipe.vocabulary)
     history_df = fit.compile_and_fit(model, train_ds, tune_ds, run_dir, **options)
     model = registry.float32_copy(model, recipe.model, recipe.num_classes)
     metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
@@ -96,30 +112,6 @@ def _defaults(recipe, settings):
     """What `_settings` of older versions lacks: fields that came later, and the architecture, which is the same."""
     defaults = dataclasses.asdict(Recipe(recipe.model)) | {"architecture": settings["architecture"], "teachers": {}}
     return {name: default for name, default in defaults.items() if name in settings}
-
-
-def _datasets(recipe, clips_df, pseudo_df, cache):
-    """The training clips and their batches, and the batches that choose the epoch."""
-    fractions = {"unknown_fraction": recipe.unknown_fraction, "silence_fraction": recipe.silence_fraction}
-    train_df = clips.select_clips(clips_df, "train", seed=recipe.seed, **fractions)
-    if recipe.fast:
-        train_df = train_df.head(NUM_FAST_CLIPS)
-    train_ds = clip_batches.make_dataset(
-        train_df,
-        recipe.vocabulary,
-        recipe.batch_size,
-        shuffle=True,
-        augmentation=recipe.augmentation,
-        noise=background_noise(clips.noise_paths(clips_df)),
-        mixup_alpha=recipe.mixup_alpha,
-        mixup_fraction=recipe.mixup_fraction,
-        pseudo_df=pseudo_df,
-        pseudo_fraction=recipe.pseudo_fraction,
-        cache=cache,
-        seed=recipe.seed,
-    )
-    tune_df = clips.select_clips(clips_df, "tune", **fractions)
-    return train_df, train_ds, clip_batches.make_dataset(tune_df, recipe.vocabulary, 256)
 
 
 def _balanced_weights(train_df, vocabulary):

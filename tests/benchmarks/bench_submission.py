@@ -47,7 +47,7 @@ def run(args):
     """One pass with one engine, in a process of its own. Prints JSON."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # as `submit` does
     from kaggle_speech import audio
-    from kaggle_speech.data.clips import index_test_clips
+    from kaggle_speech.data.clips import test_clips
     from kaggle_speech.inference import load, predict, submission
     from kaggle_speech.inference.answers import competition_probabilities, most_probable
 
@@ -75,7 +75,7 @@ def run(args):
             memory.append(resident_megabytes())
 
     threading.Thread(target=watch, daemon=True).start()
-    test_df = timed("list", index_test_clips)(args.data)
+    test_df = timed("list", test_clips)(args.data)
     out_path = Path(args.data) / f"{args.engine}.npz"
     options = {"batch_size": args.batch_size, "progress": False}
     file = predict.predict_to_file(model, engine.vocabulary, test_df, out_path, engine.settings, **options)

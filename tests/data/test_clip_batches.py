@@ -7,9 +7,9 @@ import soundfile
 import tensorflow as tf
 
 from kaggle_speech import audio
-from kaggle_speech.data import clip_batches
+from kaggle_speech.data import clip_batches, clips
 from kaggle_speech.data.augmentation import Augmentation
-from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 
 
 @pytest.fixture
@@ -155,3 +155,21 @@ def test_pseudo_labelled_clips_fill_a_share_of_every_batch(clips_df):
     again = [target.numpy() for _, target in clip_batches.make_dataset(clips_df, labels, **options)]
     for one, other in zip(passes[0], again, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_datasets_are_of_their_splits_and_of_the_seed(make_data):
+    speakers = [f"{number:08x}" for number in range(40)]
+    table_df, _ = clips.read_clips_table(make_data([*COMMANDS, "bed"], speakers), progress=False)
+    options = {"augmentation": Augmentation(), "batch_size": 32, "seed": 3}
+    train_ds, tune_ds = clip_batches.make_datasets(table_df, **options)
+    again_ds, _ = clip_batches.make_datasets(table_df, **options)
+    np.testing.assert_array_equal(collect(train_ds)[0], collect(again_ds)[0])
+    train_df = clips.prepare_clips(table_df, "train", seed=3)
+    tune_df = clips.prepare_clips(table_df, "tune")
+    assert collect(train_ds)[1].sum(axis=0).tolist() == clips.count_table(train_df).loc["train"].tolist()
+    tune_waveforms, tune_targets = collect(tune_ds)
+    expected = np.array([audio.read_clip(path) for path in tune_df["path"]])
+    np.testing.assert_allclose(tune_waveforms, expected, atol=1 / 32_768)
+    assert [COMPETITION_LABELS[row.argmax()] for row in tune_targets] == [*tune_df["label"]]
+    few_ds, _ = clip_batches.make_datasets(table_df, num_clips=5)
+    assert len(collect(few_ds)[0]) == 5

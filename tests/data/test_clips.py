@@ -9,7 +9,7 @@ import pytest
 
 from kaggle_speech.data import clips
 from kaggle_speech.data.splits import which_set
-from kaggle_speech.labels import COMMANDS, VOCABULARIES, WORDS_V2
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, VOCABULARIES, WORDS_V2
 
 SPEAKERS = [f"{number:08x}" for number in range(40)]
 
@@ -78,8 +78,8 @@ def test_missing_word_is_named(make_data):
 def test_empty_folder_and_missing_test_clips(tmp_path):
     with pytest.raises(ValueError, match=r"must hold folders of WAV clips, one a word. Received: no folders"):
         clips.index_clips(tmp_path)
-    with pytest.raises(ValueError, match=r"test.audio: must hold the WAV clips to be answered"):
-        clips.index_test_clips(tmp_path)
+    with pytest.raises(ValueError, match=r"test.audio: must hold the WAV clips of the test set"):
+        clips.test_clips(tmp_path)
 
 
 def test_folder_without_permission_is_left_out_with_a_warning(data_dir, monkeypatch):
@@ -109,6 +109,42 @@ def test_bad_clips_are_listed_and_left_out(data_dir):
     assert good_df.set_index("speaker")["num_samples"]["short"] == 8_000
 
 
+def test_table_is_index_and_check(data_dir):
+    (data_dir / "train" / "audio" / "yes" / "bad0_nohash_0.wav").write_bytes(b"")
+    clips_df, bad_df = clips.read_clips_table(data_dir, progress=False)
+    good_df, expected_bad_df = clips.check_clips(clips.index_clips(data_dir), progress=False)
+    pd.testing.assert_frame_equal(clips_df, good_df)
+    pd.testing.assert_frame_equal(bad_df, expected_bad_df)
+    assert [*bad_df["speaker"]] == ["bad0"] and len(clips_df) == 12 * 40 + 2
+
+
+def test_table_finds_the_data_that_the_environment_names(data_dir, monkeypatch):
+    monkeypatch.setenv("KAGGLE_SPEECH_DATA", str(data_dir))
+    assert len(clips.read_clips_table(progress=False)[0]) == 12 * 40 + 2
+    assert [*clips.test_clips()["fname"]] == [*clips.test_clips(data_dir)["fname"]]
+
+
+def test_selection_writes_nothing_and_silence_is_added_to_it(data_dir, tmp_path):
+    clips_df = clips.index_clips(data_dir)
+    selected_df = clips.select_clips(clips_df, "train", unknown_fraction=0.5, seed=1)
+    assert "silence" not in set(selected_df["label"])
+    assert not (tmp_path / "cache").exists()
+    all_df = clips.with_silence(selected_df, clips_df, seed=1, cache_dir=tmp_path / "cache")
+    assert set(all_df["path"]) - set(selected_df["path"]) == set(map(str, (tmp_path / "cache").rglob("*.wav")))
+    prepared_df = clips.prepare_clips(clips_df, "train", unknown_fraction=0.5, seed=1, cache_dir=tmp_path / "cache")
+    pd.testing.assert_frame_equal(all_df, prepared_df)
+
+
+def test_counts_of_splits_and_labels(data_dir):
+    clips_df = clips.index_clips(data_dir)
+    counts_df = clips.count_table(clips_df)
+    assert [*counts_df.columns] == [*COMPETITION_LABELS]
+    assert [*counts_df.index] == ["train", "tune", "val", "test", "noise"]
+    for split, row in counts_df.iterrows():
+        for label, count in row.items():
+            assert count == ((clips_df["split"] == split) & (clips_df["label"] == label)).sum()
+
+
 def test_check_of_no_clips():
     good_df, bad_df = clips.check_clips(pd.DataFrame({"path": []}), progress=False)
     assert len(good_df) == len(bad_df) == 0
@@ -119,7 +155,7 @@ def test_fractions_of_unknown_and_silence(data_dir, tmp_path):
     num_speakers = clips_df.loc[clips_df["split"] == "train", "speaker"].nunique()
 
     def counts(**fractions):
-        return clips.select_clips(clips_df, "train", cache_dir=tmp_path / "cache", **fractions)["label"].value_counts()
+        return clips.prepare_clips(clips_df, "train", cache_dir=tmp_path / "cache", **fractions)["label"].value_counts()
 
     assert counts(unknown_fraction=None)["unknown"] == 2 * num_speakers  # all there are: two words
     assert counts()["unknown"] == 2 * num_speakers  # fewer than the default asks for
@@ -132,7 +168,8 @@ def test_fractions_of_unknown_and_silence(data_dir, tmp_path):
 def test_selection_repeats_for_a_seed(data_dir, tmp_path):
     clips_df = clips.index_clips(data_dir)
     first, again, other = (
-        clips.select_clips(clips_df, "train", unknown_fraction=0.5, seed=seed, cache_dir=tmp_path) for seed in (1, 1, 2)
+        clips.prepare_clips(clips_df, "train", unknown_fraction=0.5, seed=seed, cache_dir=tmp_path)
+        for seed in (1, 1, 2)
     )
     pd.testing.assert_frame_equal(first, again)
     assert not first["path"].equals(other["path"])
@@ -162,14 +199,14 @@ def test_few_speakers_still_have_one_that_chooses_the_epoch(make_data):
 def test_without_recordings_there_is_a_warning_and_no_silence(make_data):
     with pytest.warns(UserWarning, match="no recordings in _background_noise_"):
         clips_df = clips.index_clips(make_data(COMMANDS, SPEAKERS, num_noises=0))
-    assert "silence" not in set(clips.select_clips(clips_df, "train")["label"])
+    assert "silence" not in set(clips.prepare_clips(clips_df, "train")["label"])
 
 
 @pytest.mark.parametrize("num_classes", VOCABULARIES)
 def test_every_vocabulary_can_be_trained_on(make_data, num_classes):
     vocabulary = VOCABULARIES[num_classes]
     clips_df = clips.index_clips(make_data(WORDS_V2, SPEAKERS), vocabulary)
-    train_df = clips.select_clips(clips_df, "train")
+    train_df = clips.prepare_clips(clips_df, "train")
     assert set(train_df["label"]) == set(vocabulary)
     assert len(clips.validation_clips(clips_df)) > 0
 
@@ -195,7 +232,7 @@ def test_protocol(real_dir):
 
 def test_pseudo_labels_find_their_clips(make_data, tmp_path):
     data_dir = make_data(("yes", "no"), num_test=3)
-    names = clips.index_test_clips(data_dir)["fname"]
+    names = clips.test_clips(data_dir)["fname"]
     path = tmp_path / "pseudo.csv"
 
     def write(**columns):

@@ -416,6 +416,6 @@ def test_a_published_model_keeps_its_rejection_and_no_other_takes_it(run_dir, tm
 
 def test_known_words_only_leave_other_words_out_of_the_training(sample_dir):
     clips_df = clips.index_clips(sample_dir, VOCABULARIES[11])
-    train_df = clips.select_clips(clips_df, "train")
+    train_df = clips.prepare_clips(clips_df, "train")
     assert set(train_df["label"]) == set(train_df["word"]) == {*COMMANDS, SILENCE}
     assert set(clips.validation_clips(clips_df)["label"]) == set(COMPETITION_LABELS)

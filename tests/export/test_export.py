@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kaggle_speech.audio import read_clip, read_clips, write_wav
-from kaggle_speech.data.clips import index_clips, select_clips, validation_clips
+from kaggle_speech.data.clips import index_clips, prepare_clips, validation_clips
 from kaggle_speech.export import check, onnx_graph, other_formats, report
 from kaggle_speech.export.onnx import export_onnx, keras_to_onnx, metadata_of
 from kaggle_speech.features.filters import FeatureSpec
@@ -103,7 +103,7 @@ def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
 def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
     """At most half a point, calibrated on training clips; the smallest net stays under 200 kB."""
     clips_df = index_clips(real_dir)
-    calibration, _ = read_clips(list(select_clips(clips_df, "train", seed=0)["path"][:256]))
+    calibration, _ = read_clips(list(prepare_clips(clips_df, "train", seed=0)["path"][:256]))
     val_df = validation_clips(clips_df)
     waveform, _ = read_clips(list(val_df["path"]))
     model, _ = runs.load_run(pretrained.PRETRAINED_DIR.parent / name)

@@ -184,7 +184,7 @@ def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
     train_run(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
     fit = json.loads((tmp_path / "run" / "fit.json").read_text())
     assert fit["steps_per_epoch"] == 2
-    train_df = clips.select_clips(clips_df, "train").head(64)
+    train_df = clips.prepare_clips(clips_df, "train").head(64)
     counts = train_df["label"].value_counts()
     by_hand = [64 / (len(counts) * counts[label]) if label in counts else 0 for label in Recipe().vocabulary]
     np.testing.assert_allclose(fit["class_weights"], by_hand)
