@@ -7,7 +7,7 @@ through `audio.read_clip`, one by one.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +33,13 @@ def _read_clip_int16(path):
     return np.clip(np.rint(clip * INT16_SCALE), -32_768, 32_767).astype(np.int16)
 
 
-def decode_wavs(contents, paths):
-    """WAV files, as bytes, to int16 clips; those without the usual header are read again by `audio.read_clip`.
+def decode_wavs(contents: tf.Tensor, paths: tf.Tensor) -> tf.Tensor:
+    """Decode WAV files from bytes to int16 clips; files with another header are read again by `audio.read_clip`.
 
     Shape: `(batch,)` strings, `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16.
 
     Raises:
-        tf.errors.InvalidArgumentError: a file is no audio; the message is the AudioError's.
+        tf.errors.InvalidArgumentError: a file is not audio; the message is that of `AudioError`.
     """
     words = tf.io.decode_raw(contents, tf.int16, fixed_length=2 * (HEADER_WORDS + CLIP_SAMPLES))
     header = tf.cast(words[:, :HEADER_WORDS], tf.int32) & 0xFFFF
@@ -62,19 +62,19 @@ def decode_wavs(contents, paths):
     return tf.cond(tf.reduce_all(is_usual), lambda: clips, read_others)
 
 
-def read_wavs(paths):
-    """Files to int16 clips, in the graph. Shape: `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16."""
+def read_wavs(paths: tf.Tensor) -> tf.Tensor:
+    """Read files as int16 clips, in the graph. Shape: `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16."""
     clips = decode_wavs(tf.map_fn(tf.io.read_file, paths), paths)
     return tf.ensure_shape(clips, (None, CLIP_SAMPLES))
 
 
-def int16_to_waveform(clips):
-    """int16 to float32 in [-1, 1). Shape: kept."""
+def int16_to_waveform(clips: tf.Tensor) -> tf.Tensor:
+    """Convert int16 samples to float32 in [-1, 1). Shape: `(batch, samples)` -> the same."""
     return tf.cast(clips, tf.float32) / INT16_SCALE
 
 
-def decode_to_cache(paths, cache, progress=True):
-    """All clips decoded once, as one int16 array in memory or in a file.
+def decode_to_cache(paths: Sequence[str], cache: Path | str, progress: bool = True) -> np.ndarray:
+    """Decode all clips once into one int16 array, in memory or in a file.
 
     Shape: `(clips,)` paths -> `(clips, CLIP_SAMPLES)` int16, read only.
 
@@ -113,56 +113,131 @@ def _decode_into(array, paths, progress):
             bar.update(len(clips))
 
 
-def passes(one_pass):
-    """A dataset whose passes differ: each counts one up.
+def rebuilt_each_pass(make_pass: Callable[[tf.Tensor], tf.data.Dataset]) -> tf.data.Dataset:
+    """Dataset that is built anew for every pass, from the number of the pass.
+
+    A pass is counted when it begins: a training that resumes begins the passes it has already made, and drops them.
 
     Args:
-        one_pass: from the number of a pass, an int64 tensor, to a dataset.
+        make_pass: function of the number of the pass, an int64 tensor, to the dataset of that pass.
     """
     with tf.device("CPU:0"):  # where tf.data runs, also on a machine with a GPU
         pass_index = tf.Variable(-1, dtype=tf.int64, trainable=False)
-    return tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1)).flat_map(one_pass)
+    return tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1)).flat_map(make_pass)
 
 
-def _row_batches(num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
-    """Batches of row numbers with a seed each. Every pass has an order and seeds of its own.
+class _RowBatches:
+    """Plan of the batches: row numbers and a seed for each batch, with an order and seeds of its own for every pass.
 
-    The extra rows, which come after the others, fill the rest of every batch; a pass begins them anew.
+    Args:
+        num_rows: rows that a pass goes through once.
+        batch_size: rows in a batch, extra ones included.
+        shuffle: whether every pass has an order of its own.
+        seed: of order and batches.
+        num_extra: rows after the others that fill up the batches; every pass begins them anew and repeats them.
+        extra_per_batch: number of extra rows in each batch.
     """
 
-    def one_pass(number):
-        pass_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
+    def __init__(self, num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
+        self.num_rows = num_rows
+        self.num_extra = num_extra
+        self.own_per_batch = batch_size - extra_per_batch
+        self.extra_per_batch = extra_per_batch
+        self.shuffle = shuffle
+        self.seed = seed
 
-        def ordered(first, end):
-            rows = tf.range(first, end)
-            rows = tf.random.experimental.stateless_shuffle(rows, pass_seed) if shuffle else rows
-            return tf.data.Dataset.from_tensor_slices(rows)
+    def __len__(self):
+        return -(-self.num_rows // self.own_per_batch)
 
-        batches_ds = ordered(0, num_rows).batch(batch_size - extra_per_batch)
-        if extra_per_batch:
-            extra_ds = ordered(num_rows, num_rows + num_extra).repeat().batch(extra_per_batch)
-            batches_ds = tf.data.Dataset.zip(batches_ds, extra_ds).map(lambda *rows: tf.concat(rows, 0))
-        batches_ds = batches_ds.enumerate()
-        return batches_ds.map(lambda batch_index, rows: (rows, tf.random.fold_in(pass_seed, batch_index)))
+    def dataset(self):
+        """Dataset of `(rows, seed)`."""
+        return rebuilt_each_pass(self._one_pass)
 
-    return passes(one_pass)
+    def _one_pass(self, pass_index):
+        pass_seed = tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), pass_index)
+        rows_ds = self._ordered(0, self.num_rows, pass_seed).batch(self.own_per_batch)
+        if self.extra_per_batch:
+            extra_ds = self._ordered(self.num_rows, self.num_rows + self.num_extra, pass_seed)
+            extra_ds = extra_ds.repeat().batch(self.extra_per_batch)
+            rows_ds = tf.data.Dataset.zip(rows_ds, extra_ds).map(lambda own, extra: tf.concat([own, extra], 0))
+        return rows_ds.enumerate().map(lambda batch_index, rows: (rows, tf.random.fold_in(pass_seed, batch_index)))
+
+    def _ordered(self, first, end, pass_seed):
+        rows = tf.range(first, end)
+        if self.shuffle:
+            rows = tf.random.experimental.stateless_shuffle(rows, pass_seed)
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+
+class _RowLoader:
+    """Row numbers and a seed to a batch: read the clips, augment them, blend them with their targets.
+
+    Args:
+        paths: files of the rows.
+        one_hot: targets of the rows; None where they have no labels.
+        augmentation: `Augmentation`, or None.
+        noise: `(samples,)` float32 for the background noise, or None.
+        mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
+        mixup_fraction: share of the batches that are blended.
+        cache: None, "memory" or a folder.
+    """
+
+    def __init__(self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache):
+        self.one_hot = one_hot
+        self.augmentation = augmentation
+        self.noise = None if noise is None else tf.constant(noise)
+        self.mixup_alpha = mixup_alpha
+        self.mixup_fraction = mixup_fraction
+        self.is_cached = cache is not None
+        if self.is_cached:
+            cached_paths = sorted(set(paths))  # whatever order a seed gave them
+            self.cached_clips = decode_to_cache(cached_paths, cache)
+            self.cached_index = np.searchsorted(cached_paths, paths)
+        else:
+            self.paths = tf.constant(paths)
+
+    def load(self, rows, seed):
+        """Waveforms, or waveforms and targets."""
+        waveform = int16_to_waveform(self._read(rows))
+        if self.augmentation is not None:
+            waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise)
+        if self.one_hot is None:
+            return waveform
+        target = tf.gather(self.one_hot, rows)
+        return self._blend(waveform, target, seed) if self.mixup_fraction > 0 else (waveform, target)
+
+    def _read(self, rows):
+        if self.is_cached:
+            return tf.ensure_shape(tf.numpy_function(self._read_cache, [rows], tf.int16), (None, CLIP_SAMPLES))
+        return read_wavs(tf.gather(self.paths, rows))
+
+    def _read_cache(self, rows):
+        return self.cached_clips[self.cached_index[rows]]
+
+    def _blend(self, waveform, target, seed):
+        mixup_seed, choice_seed = tf.unstack(tf.random.split(seed, 2))
+        return tf.cond(
+            tf.random.stateless_uniform((), choice_seed) < self.mixup_fraction,
+            lambda: mixup(waveform, target, mixup_seed, self.mixup_alpha),
+            lambda: (waveform, target),
+        )
 
 
 def make_dataset(
-    clips_df,
-    vocabulary=COMPETITION_LABELS,
-    batch_size=64,
+    clips_df: pd.DataFrame,
+    vocabulary: Sequence[str] = COMPETITION_LABELS,
+    batch_size: int = 64,
     *,
-    shuffle=False,
-    augmentation=None,
-    noise=None,
-    mixup_alpha=0.4,
-    mixup_fraction=0.0,
-    pseudo_df=None,
-    pseudo_fraction=0.25,
-    cache=None,
-    seed=0,
-):
+    shuffle: bool = False,
+    augmentation: Augmentation | None = None,
+    noise: np.ndarray | None = None,
+    mixup_alpha: float = 0.4,
+    mixup_fraction: float = 0.0,
+    pseudo_df: pd.DataFrame | None = None,
+    pseudo_fraction: float = 0.25,
+    cache: Path | str | None = None,
+    seed: int = 0,
+) -> tf.data.Dataset:
     """Batches of waveforms and one-hot labels, read from disk as they are asked for.
 
     The same seed gives the same batches in the same order, pass by pass, whatever the number of threads.
@@ -177,10 +252,10 @@ def make_dataset(
         shuffle: a new order for every pass.
         augmentation: `Augmentation`, or None.
         noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
-        mixup_alpha: of `augment.mixup`.
-        mixup_fraction: share of the batches whose clips and labels are blended.
+        mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
+        mixup_fraction: share of the batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
-        pseudo_fraction: that share; a pass ends with `clips_df`.
+        pseudo_fraction: that share, 0 to 1; a pass ends with `clips_df`.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
         seed: of order and augmentation.
 
@@ -190,56 +265,36 @@ def make_dataset(
     """
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
-    num_rows, num_extra, extra_per_batch = len(clips_df), 0, 0
-    if pseudo_df is not None:
-        num_extra, extra_per_batch = len(pseudo_df), round(pseudo_fraction * batch_size)
-        clips_df = pd.concat([clips_df, pseudo_df], ignore_index=True)
-    paths = list(clips_df["path"].astype(str))
-    if cache is None:
-        path_table = tf.constant(paths)
-        read_rows = lambda rows: read_wavs(tf.gather(path_table, rows))  # noqa: E731
-    else:
-        cached_paths = sorted(set(paths))  # whatever order a seed gave them
-        array = decode_to_cache(cached_paths, cache)
-        position = np.searchsorted(cached_paths, paths)
-        read_rows = lambda rows: tf.ensure_shape(  # noqa: E731
-            tf.numpy_function(lambda rows: array[position[rows]], [rows], tf.int16), (None, CLIP_SAMPLES)
-        )
-    noise = None if noise is None else tf.constant(noise)
-
-    def load(rows, batch_seed):
-        waveform = int16_to_waveform(read_rows(rows))
-        if augmentation is not None:
-            waveform = augment_waveforms(waveform, batch_seed, augmentation, noise)
-        return waveform
-
-    rows_ds = _row_batches(
-        num_rows, batch_size, shuffle=shuffle, seed=seed, num_extra=num_extra, extra_per_batch=extra_per_batch
+    num_extra = 0 if pseudo_df is None else len(pseudo_df)
+    row_batches = _RowBatches(
+        len(clips_df),
+        batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        num_extra=num_extra,
+        extra_per_batch=round(pseudo_fraction * batch_size) if num_extra else 0,
     )
-    if "label" not in clips_df:
-        batches_ds = rows_ds.map(load, tf.data.AUTOTUNE, deterministic=True)
-    else:
-        strange = sorted(set(clips_df["label"].astype(str)) - set(vocabulary))
-        if strange:
-            raise ValueError(f"`clips_df` must hold labels of the vocabulary {list(vocabulary)}. Received: {strange}")
-        label_index = clips_df["label"].map({label: index for index, label in enumerate(vocabulary)})
-        one_hot = tf.one_hot(label_index.to_numpy("int32"), len(vocabulary))
+    all_df = clips_df if pseudo_df is None else pd.concat([clips_df, pseudo_df], ignore_index=True)
+    loader = _RowLoader(
+        list(all_df["path"].astype(str)),
+        _one_hot(all_df["label"], vocabulary) if "label" in all_df else None,
+        augmentation=augmentation,
+        noise=noise,
+        mixup_alpha=mixup_alpha,
+        mixup_fraction=mixup_fraction,
+        cache=cache,
+    )
+    batches_ds = row_batches.dataset().map(loader.load, tf.data.AUTOTUNE, deterministic=True)
+    return batches_ds.apply(tf.data.experimental.assert_cardinality(len(row_batches))).prefetch(tf.data.AUTOTUNE)
 
-        def load_with_target(rows, batch_seed):
-            waveform, target = load(rows, batch_seed), tf.gather(one_hot, rows)
-            if mixup_fraction > 0:
-                batch_seed, draw_seed = tf.unstack(tf.random.split(batch_seed, 2))
-                is_mixed = tf.random.stateless_uniform((), draw_seed) < mixup_fraction
-                waveform, target = tf.cond(
-                    is_mixed,
-                    lambda: mixup(waveform, target, batch_seed, mixup_alpha),
-                    lambda: (waveform, target),
-                )
-            return waveform, target
 
-        batches_ds = rows_ds.map(load_with_target, tf.data.AUTOTUNE, deterministic=True)
-    num_batches = -(-num_rows // (batch_size - extra_per_batch))
-    return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
+def _one_hot(labels, vocabulary):
+    """Targets of clips. Shape: `(clips,)` labels -> `(clips, len(vocabulary))` float32."""
+    strange = sorted(set(labels.astype(str)) - set(vocabulary))
+    if strange:
+        raise ValueError(f"`clips_df` must hold labels of the vocabulary {list(vocabulary)}. Received: {strange}")
+    label_index = labels.map({label: index for index, label in enumerate(vocabulary)})
+    return tf.one_hot(label_index.to_numpy("int32"), len(vocabulary))
 
 
 def make_datasets(

@@ -94,7 +94,7 @@ def make_utterance_dataset(utterances_df, batch_size=16, *, shuffle=False, seed=
     """
     import tensorflow as tf
 
-    from kaggle_speech.data.clip_batches import passes
+    from kaggle_speech.data.clip_batches import rebuilt_each_pass
 
     if utterances_df.empty:
         raise ValueError("`utterances_df` must have at least one utterance. Received: an empty frame")
@@ -126,5 +126,5 @@ def make_utterance_dataset(utterances_df, batch_size=16, *, shuffle=False, seed=
         inputs = {"waveform": tf.ensure_shape(waveform, (None, None)), "num_samples": tf.ensure_shape(lengths, (None,))}
         return inputs, tf.ensure_shape(targets, (None, None))
 
-    batches_ds = passes(one_pass).map(load_batch, tf.data.AUTOTUNE, deterministic=True)
+    batches_ds = rebuilt_each_pass(one_pass).map(load_batch, tf.data.AUTOTUNE, deterministic=True)
     return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)
