@@ -1,4 +1,4 @@
-"""What a spectrogram is made of: `FeatureSpec`, and the fixed weights that follow from it. NumPy only.
+"""`FeatureSpec`, and the windows, kernels and filters that follow from it. NumPy only.
 
 The conventions are librosa's: Slaney mel scale and normalisation, periodic Hann window, orthonormal DCT-II.
 """
@@ -8,15 +8,19 @@ import functools
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from kaggle_speech.audio import SAMPLE_RATE
 
 MEL_SCALES = ("slaney", "htk")
+#: Lowest power for decibels: -100 dB.
+MIN_POWER = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSpec:
-    """How a waveform is cut into frames and what becomes of a frame. Immutable, hashable.
+    """Settings of a spectrogram: frames, Fourier transform, mel filters, decibels. Immutable, hashable.
 
     Args:
         frame_length: samples in a (periodic Hann) window.
@@ -26,7 +30,7 @@ class FeatureSpec:
         num_mfcc: cepstral coefficients that are kept, <= num_mel_bins.
         lower_edge_hz, upper_edge_hz: 0 <= lower < upper <= sample_rate / 2.
         mel_scale: `slaney` (librosa's default) or `htk`.
-        dynamic_range_db: what lies further under the maximum of its clip is raised to it.
+        dynamic_range_db: values that lie further below the maximum of their clip are raised to this distance.
         centered: pad with zeros so that frame i is centred on sample i * frame_step
             (librosa's default); otherwise only whole frames count.
         pre_emphasis: share of the sample before that is taken off each sample, 0 <= pre_emphasis < 1.
@@ -79,33 +83,40 @@ class FeatureSpec:
             )
 
     @property
-    def num_bins(self):
-        """Frequencies of the power spectrogram, 0 Hz to half the sample rate."""
+    def num_bins(self) -> int:
+        """Number of frequencies of the power spectrogram, 0 Hz to half the sample rate."""
         return self.fft_length // 2 + 1
 
-    def num_frames(self, num_samples):
-        """Frames of a waveform of so many samples."""
+    def num_frames(self, num_samples: int) -> int:
+        """Number of frames of a waveform.
+
+        Examples:
+            >>> FeatureSpec(frame_length=400, frame_step=160, centered=False).num_frames(16_000)
+            98
+        """
         padding = 2 * (self.frame_length // 2) if self.centered else 0
         return 1 + (num_samples + padding - self.frame_length) // self.frame_step
 
     @property
-    def dft_radix(self):
-        """Parts of a frame that are transformed apart: four, which is quicker, where the lengths allow it."""
+    def dft_radix(self) -> int:
+        """Number of parts of a frame that are transformed separately: four where the lengths allow it, else one."""
         return 4 if self.fft_length % 8 == 0 and self.frame_step % 4 == 0 else 1
 
 
-def hann_window(frame_length, num_samples):
-    """The periodic Hann window, and zeros after it. Shape: `(num_samples,)`, float64."""
+def hann_window(frame_length: int, num_samples: int) -> np.ndarray:
+    """Periodic Hann window, padded with zeros at its end. Shape: `(num_samples,)`, float64."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame_length) / frame_length)
     return np.pad(window, (0, num_samples - frame_length))
 
 
 @functools.lru_cache(maxsize=32)
-def dft_kernels(frame_length, fft_length, radix):
-    """Windowed cosines, then sines, at the lowest frequencies; a kernel for each part of a frame.
+def dft_kernels(frame_length: int, fft_length: int, radix: int) -> list[np.ndarray]:
+    """Convolution kernels of a windowed Fourier transform: cosines, then sines; one kernel for each part of a frame.
 
-    Part r holds the samples r, r + radix, r + 2 radix, ... Shape: `radix` times `(taps, 1, 2 * columns)`, float32, with
-    `columns = fft_length // (2 * radix) + 1`.
+    Part r holds the samples r, r + radix, r + 2 radix, ...
+
+    Shape: -> list of `radix` arrays `(taps, 1, 2 * frequencies)`, float32, with
+        `frequencies = fft_length // (2 * radix) + 1`, the lowest ones.
     """
     sample_index = np.arange(radix * -(-frame_length // radix))
     window = hann_window(frame_length, len(sample_index))
@@ -115,18 +126,36 @@ def dft_kernels(frame_length, fft_length, radix):
 
 
 @functools.lru_cache(maxsize=32)
-def dft_columns(fft_length, radix):
-    """Where each bin of the power spectrogram is among the columns that `features` makes of the parts.
+def dft_columns(fft_length: int, radix: int) -> np.ndarray:
+    """Column of each bin of the power spectrogram in the output of `ops._power_columns`.
+
+    Radix 4 gives the bins k, k + N/4, k + N/2 and k + 3N/4 side by side, for k = 0 .. N/8. A real signal has the same
+    power at the bins b and N - b, so the last two are the bins N/2 - k and N/4 - k; some bins occur twice.
 
     Shape: `(fft_length // 2 + 1,)` indices.
+
+    Examples:
+        >>> dft_columns(16, radix=4)  # the columns hold the bins 0 1 2, 4 5 6, 8 7 6, 4 3 2
+        array([ 0,  1,  2, 10,  3,  4,  5,  7,  6])
     """
-    low, quarter = np.arange(fft_length // (2 * radix) + 1), fft_length // 4
-    bins = low if radix == 1 else np.concatenate([low, quarter + low, 2 * quarter - low, quarter - low])
-    return np.unique(bins, return_index=True)[1]
+    low = np.arange(fft_length // (2 * radix) + 1)
+    if radix == 1:
+        return low
+    quarter = fft_length // 4
+    bins = np.concatenate([low, quarter + low, 2 * quarter - low, quarter - low])
+    first_columns = {bin_index: column for column, bin_index in reversed([*enumerate(bins.tolist())])}
+    return np.array([first_columns[bin_index] for bin_index in range(fft_length // 2 + 1)])
 
 
-def hz_to_mel(frequency_hz, mel_scale="slaney"):
-    """Mel of a frequency. Source: HTK, 2595 log10(1 + f / 700); Slaney's Auditory Toolbox, linear to 1 kHz."""
+def hz_to_mel(frequency_hz: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
+    """Mel of a frequency.
+
+    Source: HTK, 2595 log10(1 + f / 700); Slaney's Auditory Toolbox, linear to 1 kHz.
+
+    Examples:
+        >>> hz_to_mel([1000.0, 6400.0]).tolist()
+        [15.0, 42.0]
+    """
     frequency_hz = np.asarray(frequency_hz, dtype="float64")
     if mel_scale == "htk":
         return 2595 * np.log10(1 + frequency_hz / 700)
@@ -134,8 +163,8 @@ def hz_to_mel(frequency_hz, mel_scale="slaney"):
     return np.where(frequency_hz < 1000, frequency_hz * 3 / 200, above)
 
 
-def mel_to_hz(mel, mel_scale="slaney"):
-    """The inverse of `hz_to_mel`."""
+def mel_to_hz(mel: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
+    """Frequency of a mel, in Hz; the inverse of `hz_to_mel`."""
     mel = np.asarray(mel, dtype="float64")
     if mel_scale == "htk":
         return 700 * (10 ** (mel / 2595) - 1)
@@ -143,8 +172,11 @@ def mel_to_hz(mel, mel_scale="slaney"):
 
 
 @functools.lru_cache(maxsize=32)
-def mel_matrix(spec):
-    """Triangular filters of equal area. Shape: `(num_bins, num_mel_bins)`, float32. Source: `librosa.filters.mel`."""
+def mel_matrix(spec: FeatureSpec) -> np.ndarray:
+    """Triangular mel filters of equal area. Shape: `(num_bins, num_mel_bins)`, float32.
+
+    Source: `librosa.filters.mel`.
+    """
     edges_mel = hz_to_mel([spec.lower_edge_hz, spec.upper_edge_hz], spec.mel_scale)
     edges_hz = mel_to_hz(np.linspace(*edges_mel, spec.num_mel_bins + 2), spec.mel_scale)
     bins_hz = np.arange(spec.num_bins)[:, None] * spec.sample_rate / spec.fft_length
@@ -155,8 +187,40 @@ def mel_matrix(spec):
 
 
 @functools.lru_cache(maxsize=32)
-def dct_matrix(num_mel_bins, num_mfcc):
-    """Orthonormal DCT-II. Shape: `(num_mel_bins, num_mfcc)`, float32. Source: `scipy.fft.dct(norm="ortho")`."""
+def dct_matrix(num_mel_bins: int, num_mfcc: int) -> np.ndarray:
+    """Orthonormal DCT-II. Shape: `(num_mel_bins, num_mfcc)`, float32.
+
+    Source: `scipy.fft.dct(norm="ortho")`.
+    """
     angle = np.pi / num_mel_bins * np.outer(np.arange(num_mel_bins) + 0.5, np.arange(num_mfcc))
     scale = np.where(np.arange(num_mfcc) == 0, np.sqrt(1 / num_mel_bins), np.sqrt(2 / num_mel_bins))
     return (np.cos(angle) * scale).astype("float32")
+
+
+@functools.lru_cache(maxsize=32)
+def _sparse_filters(spec):
+    """Mel filters, sparse: quicker, and no threads of a BLAS library are started, which would spin."""
+    import scipy.sparse
+
+    return scipy.sparse.csr_array(mel_matrix(spec))
+
+
+def log_mel_levels(
+    waveform: np.ndarray, spec: FeatureSpec, *, range_db: float = 60.0, min_top_db: float = -40.0
+) -> np.ndarray:
+    """Log-mel spectrogram scaled to [0, 1], for a picture; without Keras. Needs SciPy.
+
+    Shape: `(samples,)` -> `(frames, spec.num_mel_bins)` float32.
+
+    Args:
+        waveform: float in [-1, 1], at least one frame.
+        spec: `FeatureSpec`; whole frames only (`centered=False`), without pre-emphasis.
+        range_db: decibels from 0 to 1.
+        min_top_db: 1 is the maximum of the waveform, but no less than this.
+    """
+    frames = sliding_window_view(waveform, spec.frame_length)[:: spec.frame_step]
+    window = hann_window(spec.frame_length, spec.frame_length).astype("float32")
+    power = np.square(np.abs(np.fft.rfft(frames * window, spec.fft_length)))
+    decibels = 10 * np.log10(np.maximum(power @ _sparse_filters(spec), MIN_POWER))
+    top_db = max(float(decibels.max()), min_top_db)
+    return np.clip((decibels - top_db) / range_db + 1, 0, 1).astype("float32")

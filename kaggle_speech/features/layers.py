@@ -1,21 +1,22 @@
-"""Keras layers of the feature ops, one each, with the `FeatureSpec` in their config."""
+"""Keras layers: one for each feature op, with its `FeatureSpec` in the config."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
 from kaggle_speech.features.filters import FeatureSpec
-from kaggle_speech.features.ops import log_mel_spectrogram, mfcc, power_spectrogram, spectrogram_image
+from kaggle_speech.features.ops import Tensor, log_mel_spectrogram, mfcc, power_spectrogram, spectrogram_image
 
 
 class _FeatureLayer(keras.layers.Layer):
     """A feature op as a layer: no weights, its `FeatureSpec` in the config, float32 under any dtype policy."""
 
-    def __init__(self, spec=None, **kwargs):
+    def __init__(self, spec: FeatureSpec | dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.spec = FeatureSpec(**spec) if isinstance(spec, dict) else spec or FeatureSpec()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "spec": dataclasses.asdict(self.spec)}
 
 
@@ -23,7 +24,7 @@ class _FeatureLayer(keras.layers.Layer):
 class PowerSpectrogram(_FeatureLayer):
     """`power_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_bins)`."""
 
-    def call(self, waveform):
+    def call(self, waveform: Tensor) -> Tensor:
         return power_spectrogram(waveform, self.spec)
 
 
@@ -31,7 +32,7 @@ class PowerSpectrogram(_FeatureLayer):
 class LogMelSpectrogram(_FeatureLayer):
     """`log_mel_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mel_bins)`."""
 
-    def call(self, waveform):
+    def call(self, waveform: Tensor) -> Tensor:
         return log_mel_spectrogram(waveform, self.spec)
 
 
@@ -39,7 +40,7 @@ class LogMelSpectrogram(_FeatureLayer):
 class MFCC(_FeatureLayer):
     """`mfcc` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mfcc)`."""
 
-    def call(self, waveform):
+    def call(self, waveform: Tensor) -> Tensor:
         return mfcc(waveform, self.spec)
 
 
@@ -47,12 +48,21 @@ class MFCC(_FeatureLayer):
 class SpectrogramImage(_FeatureLayer):
     """`spectrogram_image` as a layer. Shape: `(batch, samples)` -> `(batch, height, width, 3)`."""
 
-    def __init__(self, spec=None, height=160, width=160, color_map="viridis", **kwargs):
+    def __init__(
+        self,
+        spec: FeatureSpec | dict[str, Any] | None = None,
+        height: int = 160,
+        width: int = 160,
+        color_map: str = "viridis",
+        **kwargs: Any,
+    ):
         super().__init__(spec, **kwargs)
-        self.height, self.width, self.color_map = height, width, color_map
+        self.height = height
+        self.width = width
+        self.color_map = color_map
 
-    def call(self, waveform):
+    def call(self, waveform: Tensor) -> Tensor:
         return spectrogram_image(waveform, self.spec, self.height, self.width, self.color_map)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "height": self.height, "width": self.width, "color_map": self.color_map}

@@ -9,6 +9,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import tensorflow as tf
 
 from kaggle_speech import audio
@@ -204,3 +205,16 @@ np.savez({str(tmp_path / "features.npz")!r}, *(np.asarray(array) for array in ar
     arrays = np.load(tmp_path / "features.npz")
     np.testing.assert_allclose(arrays["arr_0"], ops.mfcc(speech), atol=2e-3)
     assert np.isclose(arrays["arr_1"], ops.spectrogram_image(speech), atol=0.03).mean() > 0.999
+
+
+def test_levels_are_those_of_scipy(rng):
+    waveform = (0.1 * rng.standard_normal(48_000) * np.linspace(0, 1, 48_000)).astype("float32")
+    spec = FeatureSpec(frame_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
+    window = scipy.signal.get_window("hann", 512)
+    _, _, magnitude = scipy.signal.spectrogram(
+        waveform, 16_000, window, 512, 512 - 240, detrend=False, scaling="spectrum", mode="magnitude"
+    )
+    decibels = 10 * np.log10(filters.mel_matrix(spec).T @ np.square(window.sum() * magnitude))
+    expected = np.clip(1 + (decibels - decibels.max()) / 50, 0, 1)
+    np.testing.assert_allclose(filters.log_mel_levels(waveform, spec, range_db=50.0).T, expected, atol=1e-4)
+    assert filters.log_mel_levels(1e-5 * waveform, spec).max() < 0.1  # silence is not scaled up

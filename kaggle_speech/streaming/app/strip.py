@@ -3,12 +3,10 @@
 import functools
 
 import numpy as np
-import scipy.sparse
-from numpy.lib.stride_tricks import sliding_window_view
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.features.filters import FeatureSpec, hann_window, hz_to_mel, mel_matrix
+from kaggle_speech.features.filters import FeatureSpec, hz_to_mel, log_mel_levels
 from kaggle_speech.streaming.app import palette
 from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
 
@@ -19,26 +17,6 @@ RANGE_DB, MIN_TOP_DB = 60.0, -40.0
 MIN_PEAK = 0.05
 DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
 MARGIN = 52  # pixels on the left, for the frequencies
-
-
-def log_mel_levels(waveform, spec=SPEC):
-    """Mel energies as shares of a range of decibels under the loudest.
-
-    Shape: `(samples,)` -> `(frames, spec.num_mel_bins)` float32 in [0, 1].
-    """
-    frames = sliding_window_view(waveform, spec.frame_length)[:: spec.frame_step]
-    window, filters = _weights(spec)
-    power = np.square(np.abs(np.fft.rfft(frames * window, spec.fft_length)))
-    decibels = 10 * np.log10(np.maximum(power @ filters, 1e-10))
-    top = max(float(decibels.max()), MIN_TOP_DB)
-    return np.clip((decibels - top) / RANGE_DB + 1, 0, 1).astype("float32")
-
-
-@functools.cache
-def _weights(spec):
-    """Window and mel filters. The filters are sparse, which is quicker and wakes no BLAS threads, that would spin."""
-    window = hann_window(spec.frame_length, spec.frame_length).astype("float32")
-    return window, scipy.sparse.csr_array(mel_matrix(spec))
 
 
 def envelope(waveform, num_columns):
@@ -58,7 +36,11 @@ def _color_table():
 
 def spectrogram_image(waveform):
     """Time runs right, frequency up, loudness is colour. Shape: `(samples,)` -> QImage `(frames, mel bins)`."""
-    levels = np.ascontiguousarray(np.flipud(np.round(255 * log_mel_levels(waveform)).astype("uint8").T))
+    levels = np.ascontiguousarray(
+        np.flipud(
+            np.round(255 * log_mel_levels(waveform, SPEC, range_db=RANGE_DB, min_top_db=MIN_TOP_DB)).astype("uint8").T
+        )
+    )
     height, width = levels.shape
     image = QtGui.QImage(levels.data, width, height, width, QtGui.QImage.Format.Format_Indexed8)
     image.setColorTable(_color_table())
