@@ -17,7 +17,7 @@ ROOMS = {
     "models": {"features", "text"},
     "data": {"text"},
     "plots": {"text"},
-    "inference": {"models", "text"},
+    "inference": {"models", "text", "streaming"},
     "streaming": {"features", "text"},
     "evaluation": {"inference", "data", "plots", "models", "features", "text"},
     "training": {"data", "models", "inference", "evaluation", "text"},

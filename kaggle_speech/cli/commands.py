@@ -12,7 +12,6 @@ from kaggle_speech.data import places
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.inference.answers import Rejection, copy_rejection, write_rejection
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
-from kaggle_speech.text.alphabet import refuse_transcriber
 from kaggle_speech.training.recipe import Recipe, without_each
 
 
@@ -146,8 +145,8 @@ def evaluate(args):
     path = args.onnx or args.run
     out_dir = Path(args.out or report.evaluation_dir(path))
     report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
-    engine = load.load_engine(path, args.engine)
-    against = load.load_engine(args.against) if args.against else None
+    engine = load.load_recogniser(path, engine=args.engine)
+    against = load.load_recogniser(args.against) if args.against else None
     found = assess.assess(engine, read_index(args.data)[0], against=against, seed=args.seed)
     page_path = report.write_report(found, out_dir, path.stem)
     _print_metrics(found.metrics)
@@ -169,13 +168,14 @@ def export(args):
     from kaggle_speech.data import clips
     from kaggle_speech.export import report
     from kaggle_speech.export.publish import export_metadata
-    from kaggle_speech.inference import runtimes
+    from kaggle_speech.inference import load, runtimes
     from kaggle_speech.models import runs
 
     files = [(name, precision) for name in args.formats for precision in args.precisions]
     files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
+    if load.task(args.run) == "transcripts":
+        raise ValueError(f"{args.run}: must recognise words. Received: a model that makes transcripts")
     model, vocabulary = runs.load_run(args.run)
-    refuse_transcriber(args.run, vocabulary)
     clips_df, _ = read_index(args.data)
     calibration_df = clips.prepare_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = clips.validation_clips(clips_df), Path(args.out or args.run)
@@ -193,7 +193,7 @@ def threshold(args):
     from kaggle_speech.inference import load
     from kaggle_speech.inference.predict import predict_probabilities
 
-    engine = load.load_engine(args.run)
+    engine = load.load_recogniser(args.run)
     clips_df = clips.open_set_clips(read_index(args.data)[0])
     opinion = calibration.Opinion(predict_probabilities(engine.model, clips_df), engine.vocabulary)
     print(open_set.score_table(opinion, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
@@ -203,24 +203,18 @@ def threshold(args):
 
 def predict(args):
     """Say which of the twelve labels is spoken in audio files, and with what confidence."""
-    from kaggle_speech import audio
     from kaggle_speech.inference import load
-    from kaggle_speech.inference.predict import predict_waveforms
 
-    bad = []
-    engine = None
-    for path in args.files:
-        waveform, errors = audio.read_clips([path])
-        bad += errors
-        if errors:
-            continue
-        engine = engine or load.load_engine(args.onnx or args.run, args.engine, args.words)
-        probabilities = predict_waveforms(engine.model, waveform)
-        rejection = engine.rejection.with_threshold(args.threshold)
-        labels, confidences = rejection.apply(probabilities, engine.vocabulary)
-        print(f"{path}\t{labels[0]}\t{confidences[0]:.3f}")
-    if bad:
-        raise ValueError("\n".join(bad))
+    recogniser = load.load_recogniser(args.onnx or args.run, engine=args.engine, words=args.words)
+    recogniser = recogniser.with_threshold(args.threshold)
+    errors = []
+    for path, answer in recogniser.predict_files(args.files, window="loudest"):
+        if isinstance(answer, Exception):
+            errors.append(str(answer))
+        else:
+            print(f"{path}\t{answer.label}\t{answer.confidence:.3f}", flush=True)
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 def probabilities(args):
@@ -252,7 +246,7 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
         clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
     # TensorFlow's own threads would be in the way: `inference` gives each core batches of its own.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    engine = load.load_engine(args.onnx or args.run, args.engine)
+    engine = load.load_recogniser(args.onnx or args.run, engine=args.engine)
     options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
     file = predict_to_file(engine.model, engine.vocabulary, clips_df, out_path, engine.settings, **options)
     return file, engine

@@ -139,6 +139,15 @@ class Rejection:
         """The same with another threshold; None keeps this one."""
         return self if threshold is None else dataclasses.replace(self, threshold=threshold)
 
+    def values(self, probabilities, vocabulary):
+        """Probabilities over the twelve labels, at the temperature. Shape: `(clips, len(vocabulary))` -> `(clips, 12)`.
+
+        Args:
+            probabilities: a model's outputs.
+            vocabulary: its labels, in order.
+        """
+        return competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+
     def apply(self, probabilities, vocabulary):
         """Labels and confidences, as `reject` gives them. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
 
@@ -146,7 +155,7 @@ class Rejection:
             probabilities: a model's outputs.
             vocabulary: its labels, in order.
         """
-        values = competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+        values = self.values(probabilities, vocabulary)
         return reject(values, SCORES[self.score](values), self.threshold)
 
 

@@ -58,6 +58,21 @@ def num_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def parallel_map(function, items, num_threads=None):
+    """Results of a function for each item, in order, several at a time; none is begun when nobody takes more.
+
+    Args:
+        function: called in threads.
+        items: its arguments.
+        num_threads: None for one a core.
+    """
+    pool = concurrent.futures.ThreadPoolExecutor(num_threads or num_cores())
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
     """Probabilities batch by batch, of what each change makes of it. Each core reads and answers its own batches.
 
@@ -75,10 +90,9 @@ def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
         return np.array(found), batch_errors
 
     batches = [slice(first, min(first + batch_size, len(paths))) for first in range(0, len(paths), batch_size)]
-    with concurrent.futures.ThreadPoolExecutor(num_cores()) as pool:
-        for probabilities, batch_errors in pool.map(answer, batches):
-            errors.extend(batch_errors)
-            yield probabilities
+    for probabilities, batch_errors in parallel_map(answer, batches):
+        errors.extend(batch_errors)
+        yield probabilities
 
 
 def predict_conditions(model, clips_df, changes, batch_size=32, progress=True, description="predicting"):

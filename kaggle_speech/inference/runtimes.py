@@ -4,6 +4,7 @@
 """
 
 import json
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,13 @@ FORMATS = {
     "litert": (".tflite", ("float32", "float16")),
     "saved_model": ("_saved_model", ("float32",)),
 }
+
+
+class Model(typing.Protocol):
+    """Anything that answers a batch: a Keras model, or one of this file."""
+
+    def predict_on_batch(self, inputs, /):
+        """Shape: `(batch, samples)` float32, or a dict of inputs by name -> `(batch, ..., len(vocabulary))` float32."""
 
 
 class OnnxModel:

@@ -64,7 +64,7 @@ def run(args):
         return call
 
     begin = clock()
-    engine = timed("load", load.load_engine)(args.run, args.engine)
+    engine = timed("load", load.load_recogniser)(args.run, engine=args.engine)
     audio.read_clips = timed("read and decode", audio.read_clips)
     model = engine.model
     model.predict_on_batch = timed("features and network", model.predict_on_batch)

@@ -344,7 +344,7 @@ def test_threshold_keeps_what_suits_the_validation_clips(run_dir, sample_dir, ca
         assert main([*command, *written]) == 0
         printed = capsys.readouterr().out
         assert all(score in printed for score in SCORES) and str(run_dir / "rejection.json") in printed
-        found = load.load_engine(run_dir).rejection
+        found = load.load_recogniser(run_dir).rejection
         expected = calibration.choose_rejection(opinion, clips_df, **options)
         assert found.score == expected.score == options.get("score", "probability")
         assert found.temperature == pytest.approx(expected.temperature, rel=1e-3)
@@ -363,7 +363,7 @@ def predict(capsys, *arguments):
 
 
 def test_predict_rejects_what_the_run_or_the_user_says(run_dir, sample_dir, capsys):
-    engine = load.load_engine(run_dir)
+    engine = load.load_recogniser(run_dir)
     files = sorted((sample_dir / "test" / "audio").glob("*.wav"))[:30]
     probabilities = predict_waveforms(engine.model, np.array([read_clip(path) for path in files]))
     plain, sure = Rejection().apply(probabilities, engine.vocabulary)
@@ -390,7 +390,7 @@ def test_submit_rejects_what_the_run_or_the_user_says(run_dir, sample_dir, tmp_p
     out_path = tmp_path / "answers.csv"
     submit = ["submit", "--data", str(sample_dir), "--out", str(out_path)]
     of_run = [*submit, "--run", str(run_dir)]
-    write_rejection(Rejection("margin", 1.0, 2.0), run_dir, load.load_engine(run_dir).settings["model"])
+    write_rejection(Rejection("margin", 1.0, 2.0), run_dir, load.load_recogniser(run_dir).settings["model"])
     assert main(of_run) == 0
     assert set(pd.read_csv(out_path)["label"]) <= {UNKNOWN, SILENCE}
     assert "score='margin'" in json.loads(out_path.with_suffix(".json").read_text())["rejection"]
@@ -408,10 +408,10 @@ def test_a_published_model_keeps_its_rejection_and_no_other_takes_it(run_dir, tm
     chosen = Rejection("entropy", 0.9, -1.0)
     write_rejection(chosen, run_dir, runs.model_fingerprint(run_dir))
     publish.publish_run(run_dir, tmp_path / "public")
-    assert load.load_engine(tmp_path / "public", "keras").rejection == chosen
+    assert load.load_recogniser(tmp_path / "public", engine="keras").rejection == chosen
     shutil.copy(tmp_path / "public" / "rejection.json", run_dir)
     with pytest.raises(ValueError, match=r"rejection.json: must be chosen for the model beside it"):
-        load.load_engine(run_dir)
+        load.load_recogniser(run_dir)
 
 
 def test_known_words_only_leave_other_words_out_of_the_training(sample_dir):

@@ -171,7 +171,7 @@ def test_the_file_says_what_it_is(trained, clips, tmp_path):
     assert loaded.metadata["features"]["num_mel_bins"] == anatomy.frontend(trained).spec.num_mel_bins
     assert loaded.metadata["precision"] == "float32" and loaded.metadata["accuracy"] == 0.5
     assert "CC BY 4.0" in loaded.metadata["licence"]
-    engine = load.load_engine(tmp_path / "model.onnx")
+    engine = load.load_recogniser(tmp_path / "model.onnx")
     assert engine.settings["engine"] == "onnxruntime" and engine.vocabulary == COMPETITION_LABELS
 
 
@@ -179,24 +179,24 @@ def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path)
     run_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
     for name in ("model.weights.h5", "run.json", "metrics.json"):
         shutil.copy(run_dir / name, tmp_path)
-    assert load.load_engine(tmp_path).settings["engine"] == "keras"
+    assert load.load_recogniser(tmp_path).settings["engine"] == "keras"
     facts = metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
     expected = predict.predict_waveforms(trained, clips)
     export_onnx(trained, tmp_path / "model.onnx", facts, clips, expected)
-    quick, slow = load.load_engine(tmp_path), load.load_engine(tmp_path, "keras")
+    quick, slow = load.load_recogniser(tmp_path), load.load_recogniser(tmp_path, engine="keras")
     assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
     assert quick.settings["model"] == slow.settings["model"]
     answers = [predict.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
     np.testing.assert_allclose(*answers, atol=1e-5)
     export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
     with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
-        load.load_engine(tmp_path)
+        load.load_recogniser(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
 def test_the_packages_models_have_their_exported_files(name, clips):
     run_dir = pretrained.PRETRAINED_DIR.parent / name
-    loaded = [load.load_engine(run_dir, engine).model for engine in load.ENGINES]
+    loaded = [load.load_recogniser(run_dir, engine=engine).model for engine in load.ENGINES]
     answers = [predict.predict_waveforms(model, clips) for model in loaded]
     np.testing.assert_allclose(*answers, atol=1e-5)
 
@@ -208,11 +208,11 @@ def test_files_that_are_no_model(tmp_path):
     with pytest.raises(ValueError, match=r"bad.onnx: must be an ONNX model"):
         OnnxModel(tmp_path / "bad.onnx")
     with pytest.raises(ValueError, match="`engine` must be one of"):
-        load.load_engine(tmp_path, "torch")
+        load.load_recogniser(tmp_path, engine="torch")
     with pytest.raises(FileNotFoundError, match="must hold a trained model"):
-        load.load_engine(tmp_path)
+        load.load_recogniser(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"model.onnx: must be an ONNX file"):
-        load.load_engine(tmp_path, "onnxruntime")
+        load.load_recogniser(tmp_path, engine="onnxruntime")
 
 
 def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp_path):
