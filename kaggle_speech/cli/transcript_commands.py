@@ -95,8 +95,6 @@ def _load_transcriber(args):
 
 def _stream(args, windows):
     """The recogniser that `transcribe` asks for."""
-    from kaggle_speech.streaming import transcripts
-
     transcriber = _load_transcriber(args)
     return transcriber.stream(beam_width=args.beam_width, lm_weight=args.lm_weight, windows=windows)
 

@@ -47,7 +47,7 @@ def publish_run(run_dir, out_dir):
     run_dir, out_dir = Path(run_dir), Path(out_dir)
     if folder.task_of(read_run(run_dir)) == "transcripts":
         raise ValueError(f"{run_dir}: must recognise words. Received: a model that makes transcripts")
-    model, vocabulary = load_run(run_dir)
+    model, _ = load_run(run_dir)
     run = {"task": folder.task_of(read_run(run_dir))} | read_run(run_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     if folder.model_path(run_dir).name == folder.WEIGHTS_NAME:

@@ -159,6 +159,10 @@ class Rejection:
         return reject(values, SCORES[self.score](values), self.threshold)
 
 
+#: For a model without a `rejection.json`.
+NOTHING_REJECTED = Rejection()
+
+
 def write_rejection(rejection, folder, model):
     """Keep a `Rejection` beside the model that it was chosen for.
 
@@ -187,7 +191,7 @@ def read_rejection(folder, model):
     """
     path = Path(folder) / FILE_NAME
     if not path.exists():
-        return Rejection()
+        return NOTHING_REJECTED
     try:
         content = json.loads(path.read_text())
         chosen_for = content.pop("model")

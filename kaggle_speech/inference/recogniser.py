@@ -11,9 +11,9 @@ import numpy as np
 
 from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioError
 from kaggle_speech.files import listing
-from kaggle_speech.inference.answers import Rejection
+from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
 from kaggle_speech.inference.personal_words import PersonalModel, read_words, split_words
-from kaggle_speech.inference.predict import num_cores, parallel_map, predict_waveforms
+from kaggle_speech.inference.predict import parallel_map, predict_waveforms
 from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.inference.windows import LONG_S, audio_paths, check_window, read_windows, select_windows
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
@@ -82,7 +82,7 @@ class Recogniser:
     vocabulary: tuple[str, ...]
     settings: dict = dataclasses.field(default_factory=dict)
     facts: dict = dataclasses.field(default_factory=dict)
-    rejection: Rejection = Rejection()
+    rejection: Rejection = NOTHING_REJECTED
     words: tuple[str, ...] = ()
     name: str = "model"
 
@@ -345,9 +345,9 @@ class Transcriber:
             found = [_transcribe(stream, _open_source(part, sample_rate), progress) for part in np.atleast_2d(source)]
             return found[0] if source.ndim == 1 else found
         if isinstance(source, str | os.PathLike) and not Path(source).is_dir():
-            return _transcribe(stream, sources.FileSource(source, chunk_ms=1000), progress)
+            return _transcribe(stream, sources.AudioFile(source, chunk_ms=1000), progress)
         paths = audio_paths(source) if isinstance(source, str | os.PathLike) else source
-        return [_transcribe(stream, sources.FileSource(path, chunk_ms=1000), progress) for path in paths]
+        return [_transcribe(stream, sources.AudioFile(path, chunk_ms=1000), progress) for path in paths]
 
     def stream(
         self,
@@ -419,8 +419,8 @@ def _open_source(source, sample_rate):
         return source
     if isinstance(source, np.ndarray):
         _check_sample_rate(sample_rate)
-        return sources.ArraySource(source, sample_rate)
-    return sources.FileSource(source)
+        return sources.Samples(source, sample_rate)
+    return sources.AudioFile(source)
 
 
 def _mono_clips(waveform, sample_rate):

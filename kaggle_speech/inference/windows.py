@@ -36,10 +36,10 @@ def loudest_start(waveform: np.ndarray) -> int:
         return 0
     frames = waveform[: num_frames * FRAME_SAMPLES].reshape(num_frames, FRAME_SAMPLES)
     levels = np.sqrt(np.mean(np.square(frames - waveform.mean(), dtype="float64"), axis=1))
-    # Zeros around: a word at the very beginning or end has its place in the middle of a window, too.
-    loudness = np.convolve(levels, window, mode="same")
-    centre = int(np.argmax(loudness)) * FRAME_SAMPLES + FRAME_SAMPLES // 2
-    return int(np.clip(centre - CLIP_SAMPLES // 2, 0, len(waveform) - CLIP_SAMPLES))
+    # Silence before and after, so that a word at the very beginning or end can be in the middle of a window, too.
+    loudness = np.convolve(levels, window)  # loudness[i] is of the window that ends with frame i
+    start = (int(np.argmax(loudness)) + 1) * FRAME_SAMPLES - CLIP_SAMPLES
+    return min(max(start, 0), len(waveform) - CLIP_SAMPLES)
 
 
 def select_windows(waveform: np.ndarray, window: str) -> np.ndarray:
