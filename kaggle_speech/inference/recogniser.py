@@ -12,8 +12,8 @@ import numpy as np
 from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioError
 from kaggle_speech.files import listing
 from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
+from kaggle_speech.inference.batches import parallel_map, predict_waveforms
 from kaggle_speech.inference.personal_words import PersonalModel, read_words, split_words
-from kaggle_speech.inference.predict import parallel_map, predict_waveforms
 from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.inference.windows import LONG_S, audio_paths, check_window, read_windows, select_windows
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
