@@ -196,7 +196,7 @@ def threshold(args):
     predictions = predict.predict(recogniser, clips_df)
     print(open_set.score_table(predictions, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
     found = calibration.choose_rejection(predictions, clips_df, args.score, args.false_accept_rate)
-    print(f"{found}: {write_rejection(found, args.run, engine.settings['model'])}")
+    print(f"{found}: {write_rejection(found, args.run, recogniser.settings['model'])}")
 
 
 def predict(args):

@@ -11,7 +11,7 @@ from kaggle_speech.audio import CLIP_SAMPLES
 from kaggle_speech.data.noise import mix_at_snr, read_noise
 from kaggle_speech.evaluation.intervals import NUM_RESAMPLES, mean_intervals
 from kaggle_speech.inference.answers import competition_probabilities, most_probable
-from kaggle_speech.inference.predict import transform_changes, predict_conditions
+from kaggle_speech.inference.predict import predict_conditions, transform_changes
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
 SNRS_DB = (20, 15, 10, 5, 0, -5)

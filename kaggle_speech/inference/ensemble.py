@@ -20,7 +20,9 @@ def read_members(paths: Sequence[Path | str]) -> list[Predictions]:
     members = [read_predictions(path) for path in paths]
     for path, member in zip(paths, members, strict=True):
         if "shard" in member.settings:
-            raise ValueError(f"{path}: must be of all clips, merge it first. Received: shard {member.settings['shard']}")
+            raise ValueError(
+                f"{path}: must be of all clips, merge it first. Received: shard {member.settings['shard']}"
+            )
     _check_names(members, list(map(str, paths)))
     return members
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from kaggle_speech.files import read_json, what_is_there
 from kaggle_speech.inference.answers import read_rejection
 from kaggle_speech.inference.recogniser import Recogniser, Transcriber
-from kaggle_speech.inference.runtimes import OnnxModel
+from kaggle_speech.inference.runtimes import OnnxModel, set_tensorflow_threads
 from kaggle_speech.models import folder, pretrained
 from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
@@ -24,7 +24,7 @@ def load(
     source: str | os.PathLike | None = None,
     *,
     engine: str | None = None,
-    num_threads: int | None = 1,
+    num_threads: int | None = None,
     words: str | os.PathLike | None = None,
 ) -> Recogniser | Transcriber:
     """Load a model that comes with the package, that was trained, or that was exported.
@@ -33,8 +33,9 @@ def load(
         source: name of a model of the package (see `list_models`), folder of a finished run, or an `.onnx` file; None
             for the package's default model. A name wins over a folder of that name; write `./name` for the folder.
         engine: `onnxruntime` (faster, imports no TensorFlow), `keras`, or None for the first that is there.
-        num_threads: processor threads that onnxruntime uses for one call; None for all. Leave it at 1 where several
-            calls run side by side, as in `predict`.
+        num_threads: processor threads for one call of the model, 0 for all; None for one by onnxruntime (many files are
+            recognised side by side, one a core), and for TensorFlow's own choice by Keras. TensorFlow keeps to a number
+            for the rest of the process.
         words: file of enrolled words (`kaggle-speech enroll`), for a model that recognises words, by onnxruntime.
 
     Returns:
@@ -174,6 +175,8 @@ def _load_model(path, engine, *, num_threads, embedding):
     fingerprint = folder.model_fingerprint(path)  # raises where the weights are damaged, before TensorFlow starts
     from kaggle_speech.models import runs
 
+    if num_threads:
+        set_tensorflow_threads(num_threads)
     model, _ = runs.load_run(path)
     metrics_path = path / "metrics.json"
     facts = read_json(metrics_path) if metrics_path.exists() else {}
@@ -184,7 +187,7 @@ def _load_onnx(path, num_threads, embedding):
     onnx_path = _onnx_path(path)
     if not onnx_path.exists():
         raise FileNotFoundError(f"{path}: must hold {ONNX_NAME} for onnxruntime. Received: {what_is_there(path)}")
-    model = OnnxModel(onnx_path, num_threads, embedding=embedding)
+    model = OnnxModel(onnx_path, 1 if num_threads is None else num_threads, embedding=embedding)
     exported_from = model.metadata.get("model")
     beside = folder.model_fingerprint(path) if path.is_dir() else None
     if beside not in (None, exported_from):

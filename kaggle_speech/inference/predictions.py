@@ -92,9 +92,7 @@ class Predictions:
         """
         rows = np.asarray(rows)
         logits = None if self.logits is None else self.logits[rows]
-        return dataclasses.replace(
-            self, names=self.names[rows], probabilities=self.probabilities[rows], logits=logits
-        )
+        return dataclasses.replace(self, names=self.names[rows], probabilities=self.probabilities[rows], logits=logits)
 
     def save(self, path: Path | str) -> None:
         """Write the file, whole or not at all; its folder is made."""

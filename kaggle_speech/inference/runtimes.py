@@ -3,6 +3,7 @@
 `OnnxModel` needs NumPy and onnxruntime only.
 """
 
+import contextlib
 import json
 import typing
 from pathlib import Path
@@ -95,6 +96,14 @@ def _with_embedding(content):
     value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
     proto.graph.output.append(value)
     return proto.SerializeToString()
+
+
+def set_tensorflow_threads(num_threads: int) -> None:
+    """Let TensorFlow use so many threads for one operation. Does nothing once TensorFlow has computed anything."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
 
 
 class LiteRTModel:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,10 @@ def read_submission(path: Path | str) -> pd.DataFrame:
     return answers_df
 
 
+def _some(names):
+    return listing(sorted({*names}), limit=5)
+
+
 def check_submission(path: Path | str, sample_path: Path | str | None = None) -> pd.DataFrame:
     """Make sure that a submission would be scored.
 
@@ -53,21 +57,21 @@ def check_submission(path: Path | str, sample_path: Path | str | None = None) ->
     answers_df = read_submission(path)
     twice = answers_df.loc[answers_df["fname"].duplicated(), "fname"]
     if len(twice):
-        raise SubmissionError(f"{path}: each name must occur once. Received twice: {listing(sorted({*twice}), limit=5)}")
+        raise SubmissionError(
+            f"{path}: each name must occur once. Received twice: {listing(sorted({*twice}), limit=5)}"
+        )
     strange = set(answers_df["label"]) - set(COMPETITION_LABELS)
     if strange:
         raise SubmissionError(
-            f"{path}: labels must be among {', '.join(COMPETITION_LABELS)}. Received: {listing(sorted(strange), limit=5)}"
+            f"{path}: labels must be among {', '.join(COMPETITION_LABELS)}. Received: {_some(strange)}"
         )
     if sample_path is not None:
         wanted, given = set(read_submission(sample_path)["fname"]), set(answers_df["fname"])
         if wanted - given:
-            raise SubmissionError(
-                f"{path}: must answer every name of {sample_path}. Missing: {listing(sorted(wanted - given), limit=5)}"
-            )
+            raise SubmissionError(f"{path}: must answer every name of {sample_path}. Missing: {_some(wanted - given)}")
         if given - wanted:
             raise SubmissionError(
-                f"{path}: must answer only names of {sample_path}. Received also: {listing(sorted(given - wanted), limit=5)}"
+                f"{path}: must answer only names of {sample_path}. Received also: {_some(given - wanted)}"
             )
     return answers_df
 

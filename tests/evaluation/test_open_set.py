@@ -16,7 +16,6 @@ from kaggle_speech.audio import read_clip
 from kaggle_speech.cli.parser import main
 from kaggle_speech.data import clips, splits
 from kaggle_speech.evaluation import calibration, open_set, validation
-from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.export import publish
 from kaggle_speech.inference import load
 from kaggle_speech.inference.answers import (
@@ -30,6 +29,7 @@ from kaggle_speech.inference.answers import (
     write_rejection,
 )
 from kaggle_speech.inference.predict import predict_waveforms
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE, UNKNOWN, VOCABULARIES
 from kaggle_speech.models import anatomy, pretrained, registry, runs
 
@@ -294,7 +294,9 @@ def test_words_left_out_choose_nothing(known_only, clips_df):
     changed[is_cat] = np.eye(11)[0] * 0.89 + 0.01
     options = {"score": "probability", "left_out_words": ("cat",)}
     before, _ = open_set.cross_fitted_answers(known_only, clips_df, **options)
-    after, _ = open_set.cross_fitted_answers(dataclasses.replace(known_only, probabilities=changed), clips_df, **options)
+    after, _ = open_set.cross_fitted_answers(
+        dataclasses.replace(known_only, probabilities=changed), clips_df, **options
+    )
     np.testing.assert_array_equal(before[~is_cat], after[~is_cat])
 
 

@@ -20,7 +20,9 @@ def members(rng):
     """Predictions of three models of different quality on 400 clips, and the truth."""
     truth = rng.integers(0, 12, 400)
     logits = rng.standard_normal((3, 400, 12)) + np.array([1.0, 2.0, 0.2])[:, None, None] * np.eye(12)[truth]
-    return [make_member(values) for values in scipy.special.softmax(logits, axis=2)], np.array(COMPETITION_LABELS)[truth]
+    return [make_member(values) for values in scipy.special.softmax(logits, axis=2)], np.array(COMPETITION_LABELS)[
+        truth
+    ]
 
 
 def test_fitted_weights_are_those_of_a_general_optimizer(members):
