@@ -135,11 +135,15 @@ def model_location(source: str | os.PathLike | None = None) -> Path:
         return path
     if path.is_dir() and (_onnx_path(path).exists() or folder.model_path(path) is not None):
         return path
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"{path}: must hold a trained model ({ONNX_NAME}, {folder.WEIGHTS_NAME} or {folder.KERAS_NAME}). "
+            f"Received: a folder {what_is_there(path)}"
+        )
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise FileNotFoundError(
-        f"{source}: must be the name of a model ({', '.join(names)}), the folder of a finished run "
-        f"(with {ONNX_NAME}, {folder.WEIGHTS_NAME} or {folder.KERAS_NAME}) or an .onnx file. "
+        f"{source}: must be the name of a model ({', '.join(names)}), the folder of a finished run or an .onnx file. "
         f"Received: {source}, {what_is_there(path)}{hint}"
     )
 

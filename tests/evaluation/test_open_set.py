@@ -28,7 +28,7 @@ from kaggle_speech.inference.answers import (
     temper,
     write_rejection,
 )
-from kaggle_speech.inference.predict import predict_waveforms
+from kaggle_speech.inference.batches import predict_waveforms
 from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE, UNKNOWN, VOCABULARIES
 from kaggle_speech.models import anatomy, pretrained, registry, runs

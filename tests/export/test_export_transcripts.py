@@ -1,4 +1,4 @@
-"""transcript_export.py, and engines.py where it loads transcribers: files of any length read as the model does."""
+"""export/transcripts.py, and inference/load.py where it loads transcribers: files of any length read as the model does."""
 
 import dataclasses
 import shutil
@@ -162,10 +162,13 @@ def test_a_language_model_lies_beside_it(run_dir, tmp_path):
 def test_runs_and_files_that_make_no_transcripts(run_dir, tmp_path):
     words_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
     for path, engine in ((words_dir, None), (words_dir, "keras"), (words_dir / "model.onnx", None)):
-        with pytest.raises(ValueError, match=r"tc_resnet.*this model makes no transcripts\. Received: labels \('yes'"):
+        with pytest.raises(
+            ValueError,
+            match=r"tc_resnet.*must make transcripts. Received: .* words; use `predict`",
+        ):
             load.load_transcriber(path, engine=engine)
     for path, engine in ((run_dir, None), (run_dir, "keras"), (run_dir / "model.onnx", None)):
-        with pytest.raises(ValueError, match=r"must answer with labels\. Received: a model that makes transcripts"):
+        with pytest.raises(ValueError, match=r"must recognise words. Received: .* transcripts; use `transcribe`"):
             load.load_recogniser(path, engine=engine)
     with pytest.raises(ValueError, match="`engine` must be one of"):
         load.load_transcriber(run_dir, engine="torch")
@@ -182,8 +185,8 @@ def test_an_exported_transcriber_needs_no_tensorflow(run_dir):
     code = f"""
 import sys
 import numpy as np
-from kaggle_speech import engines
-model = engines.load_transcriber({str(run_dir)!r}).model
+from kaggle_speech.inference import load
+model = load.load_transcriber({str(run_dir)!r}).model
 inputs = {{"waveform": np.zeros((1, 16_000), "float32"), "num_samples": np.array([16_000], "int32")}}
 assert model.predict_on_batch(inputs).shape == (1, 41, 29)
 assert not {{"tensorflow", "keras", "pandas", "sklearn", "librosa", "onnx"}} & {{*sys.modules}}, sys.modules.keys()

@@ -10,8 +10,8 @@ from kaggle_speech.audio import write_wav
 from kaggle_speech.cli.parser import main
 from kaggle_speech.inference import personal_words
 from kaggle_speech.inference.answers import Rejection
+from kaggle_speech.inference.batches import predict_waveforms
 from kaggle_speech.inference.personal_words import PersonalModel, PersonalWords, read_words
-from kaggle_speech.inference.predict import predict_waveforms
 from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.labels import COMPETITION_LABELS
