@@ -9,7 +9,15 @@ import kaggle_speech
 
 PACKAGE_DIR = Path(kaggle_speech.__file__).parent
 #: The plain files at the root, and what they may import of each other; every room may import them.
-GROUND = {"labels": set(), "audio": set(), "files": set(), "folders": set(), "progress": set(), "quiet": set()}
+GROUND = {
+    "labels": set(),
+    "audio": set(),
+    "files": set(),
+    "folders": set(),
+    "progress": set(),
+    "quiet": set(),
+    "lazy": set(),
+}
 #: room -> rooms that it may import, beside the ground and itself.
 ROOMS = {
     "text": set(),
@@ -17,7 +25,7 @@ ROOMS = {
     "models": {"features", "text"},
     "data": {"text"},
     "plots": {"text"},
-    "inference": {"models", "text"},
+    "inference": {"models", "text", "streaming"},
     "streaming": {"features", "text"},
     "evaluation": {"inference", "data", "plots", "models", "features", "text"},
     "training": {"data", "models", "inference", "evaluation", "text"},

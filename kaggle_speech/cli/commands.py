@@ -4,15 +4,13 @@ TensorFlow is imported by the commands that need it, so that `--help` and the ot
 """
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 
 from kaggle_speech.data import places
 from kaggle_speech.data.augmentation import Augmentation
-from kaggle_speech.inference.answers import Rejection, copy_rejection, write_rejection
+from kaggle_speech.inference.answers import copy_rejection, write_rejection
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
-from kaggle_speech.text.alphabet import refuse_transcriber
 from kaggle_speech.training.recipe import Recipe, without_each
 
 
@@ -146,8 +144,8 @@ def evaluate(args):
     path = args.onnx or args.run
     out_dir = Path(args.out or report.evaluation_dir(path))
     report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
-    engine = load.load_engine(path, args.engine)
-    against = load.load_engine(args.against) if args.against else None
+    engine = load.load_recogniser(path, engine=args.engine)
+    against = load.load_recogniser(args.against) if args.against else None
     found = assess.assess(engine, read_index(args.data)[0], against=against, seed=args.seed)
     page_path = report.write_report(found, out_dir, path.stem)
     _print_metrics(found.metrics)
@@ -169,13 +167,14 @@ def export(args):
     from kaggle_speech.data import clips
     from kaggle_speech.export import report
     from kaggle_speech.export.publish import export_metadata
-    from kaggle_speech.inference import runtimes
+    from kaggle_speech.inference import load, runtimes
     from kaggle_speech.models import runs
 
     files = [(name, precision) for name in args.formats for precision in args.precisions]
     files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
+    if load.task(args.run) == "transcripts":
+        raise ValueError(f"{args.run}: must recognise words. Received: a model that makes transcripts")
     model, vocabulary = runs.load_run(args.run)
-    refuse_transcriber(args.run, vocabulary)
     clips_df, _ = read_index(args.data)
     calibration_df = clips.prepare_clips(clips_df, "train", seed=0).head(args.num_calibration)
     val_df, out_dir = clips.validation_clips(clips_df), Path(args.out or args.run)
@@ -190,37 +189,30 @@ def threshold(args):
     """Choose on validation clips under which score a command becomes `unknown`, and keep it beside the model."""
     from kaggle_speech.data import clips
     from kaggle_speech.evaluation import calibration, open_set
-    from kaggle_speech.inference import load
-    from kaggle_speech.inference.predict import predict_probabilities
+    from kaggle_speech.inference import load, predict
 
-    engine = load.load_engine(args.run)
+    recogniser = load.load_recogniser(args.run)
     clips_df = clips.open_set_clips(read_index(args.data)[0])
-    opinion = calibration.Opinion(predict_probabilities(engine.model, clips_df), engine.vocabulary)
-    print(open_set.score_table(opinion, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
-    found = calibration.choose_rejection(opinion, clips_df, args.score, args.false_accept_rate)
-    print(f"{found}: {write_rejection(found, args.run, engine.settings['model'])}")
+    predictions = predict.predict(recogniser, clips_df)
+    print(open_set.score_table(predictions, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
+    found = calibration.choose_rejection(predictions, clips_df, args.score, args.false_accept_rate)
+    print(f"{found}: {write_rejection(found, args.run, recogniser.settings['model'])}")
 
 
 def predict(args):
     """Say which of the twelve labels is spoken in audio files, and with what confidence."""
-    from kaggle_speech import audio
     from kaggle_speech.inference import load
-    from kaggle_speech.inference.predict import predict_waveforms
 
-    bad = []
-    engine = None
-    for path in args.files:
-        waveform, errors = audio.read_clips([path])
-        bad += errors
-        if errors:
-            continue
-        engine = engine or load.load_engine(args.onnx or args.run, args.engine, args.words)
-        probabilities = predict_waveforms(engine.model, waveform)
-        rejection = engine.rejection.with_threshold(args.threshold)
-        labels, confidences = rejection.apply(probabilities, engine.vocabulary)
-        print(f"{path}\t{labels[0]}\t{confidences[0]:.3f}")
-    if bad:
-        raise ValueError("\n".join(bad))
+    recogniser = load.load_recogniser(args.onnx or args.run, engine=args.engine, words=args.words)
+    recogniser = recogniser.with_threshold(args.threshold)
+    errors = []
+    for path, answer in recogniser.predict_files(args.files, window="loudest"):
+        if isinstance(answer, Exception):
+            errors.append(str(answer))
+        else:
+            print(f"{path}\t{answer.label}\t{answer.confidence:.3f}", flush=True)
+    if errors:
+        raise ValueError("\n".join(errors))
 
 
 def probabilities(args):
@@ -239,7 +231,7 @@ def _prepared(data_dir):
 
 
 def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
-    """The probability file of a model, and the model's engine."""
+    """The predictions of a model, and the model."""
     from kaggle_speech.data import clips
     from kaggle_speech.inference import load
     from kaggle_speech.inference.predict import predict_to_file
@@ -250,12 +242,9 @@ def _write_probabilities(args, data_dir, out_path, split="test", shard=None):
         clips_df, _ = clips.read_clips_table(data_dir)
         clips_df = clips.validation_clips(clips_df)
         clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
-    # TensorFlow's own threads would be in the way: `inference` gives each core batches of its own.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    engine = load.load_engine(args.onnx or args.run, args.engine)
+    recogniser = load.load_recogniser(args.onnx or args.run, engine=args.engine, num_threads=1)
     options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
-    file = predict_to_file(engine.model, engine.vocabulary, clips_df, out_path, engine.settings, **options)
-    return file, engine
+    return predict_to_file(recogniser, clips_df, out_path, **options), recogniser
 
 
 def _true_labels(names):
@@ -264,13 +253,10 @@ def _true_labels(names):
 
 
 def _print_file(file, path):
-    from kaggle_speech.inference.answers import competition_probabilities, most_probable
-
     labels = _true_labels(file.names)
     if labels is not None:
-        answers = most_probable(competition_probabilities(file.probabilities, file.vocabulary))
-        print(f"validation accuracy {(answers == labels).mean():.4f}")
-    print(f"probabilities of {len(file.names)} clips: {path}")
+        print(f"validation accuracy {(file.labels() == labels).mean():.4f}")
+    print(f"probabilities of {len(file)} clips: {path}")
 
 
 def merge(args):
@@ -278,7 +264,7 @@ def merge(args):
     from kaggle_speech.inference import predictions
 
     file = predictions.merge_shards(args.files)
-    file.write(args.out)
+    file.save(args.out)
     _print_file(file, args.out)
 
 
@@ -288,15 +274,15 @@ def blend(args):
 
     weights = args.weights
     if args.fit:
-        names, opinions = ensemble.read_opinions(args.fit)
-        labels = _true_labels(names)
+        members = ensemble.read_members(args.fit)
+        labels = _true_labels(members[0].names)
         if labels is None:
             raise ValueError(
                 f"{args.fit[0]}: must be of validation clips (--split val). Received: clips without a label"
             )
-        weights = ensemble.fit_weights(opinions, labels)
-    file = ensemble.blend(args.files, weights)
-    file.write(args.out)
+        weights = ensemble.fit_weights(members, labels)
+    file = ensemble.blend(ensemble.read_members(args.files), weights)
+    file.save(args.out)
     for path, weight in zip(args.files, file.settings["weights"], strict=True):
         print(f"{weight:.3f} {path}")
     _print_file(file, args.out)
@@ -306,41 +292,33 @@ def pseudo(args):
     """Write labels for test clips that models agree on, as many of each, for `train --pseudo`."""
     from kaggle_speech.inference import ensemble
 
-    names, opinions = ensemble.read_opinions(args.files)
+    members = ensemble.read_members(args.files)
     options = {"min_probability": args.min_probability, "max_per_label": args.max_per_label}
-    labels_df = ensemble.pseudo_labels(names, opinions, **options)
+    labels_df = ensemble.pseudo_labels(members, **options)
     labels_df.to_csv(args.out, index=False)
     print(labels_df["label"].value_counts().reindex(COMPETITION_LABELS, fill_value=0).to_string())
-    print(f"{len(labels_df)} of {len(names)} clips: {args.out}")
+    print(f"{len(labels_df)} of {len(members[0])} clips: {args.out}")
 
 
 def submit(args):
     """Answer the test clips: a checked CSV, a JSON of how it was made, and the probabilities."""
     from kaggle_speech import folders
     from kaggle_speech.inference import ensemble, predictions, submission
-    from kaggle_speech.inference.answers import competition_probabilities
 
-    data_dir, facts, rejection = _prepared(args.data), {}, Rejection()
+    data_dir = _prepared(args.data)
+    facts = {}
     name = Path(args.probabilities or args.onnx or args.run)
     out_path = Path(args.out or folders.output_dir() / "submissions" / f"{name.stem}.csv")
     if args.probabilities:
-        file = predictions.read_probabilities(args.probabilities)
+        file = predictions.read_predictions(args.probabilities)
     else:
-        file, engine = _write_probabilities(args, data_dir, out_path.with_suffix(".npz"))
-        facts, rejection = engine.facts, engine.rejection
-    rejection, values, vocabulary = rejection.with_threshold(args.threshold), file.probabilities, file.vocabulary
+        file, recogniser = _write_probabilities(args, data_dir, out_path.with_suffix(".npz"))
+        facts = recogniser.facts
+    file = file.with_threshold(args.threshold)
     if args.match_label_mix:
-        if rejection.threshold > Rejection().threshold:
-            raise ValueError("`--match-label-mix` says how many are `unknown`: it must come with `--threshold none`")
-        values = ensemble.match_label_mix(competition_probabilities(values, vocabulary))
-        vocabulary = COMPETITION_LABELS
-    (answers, _), sample_path = rejection.apply(values, vocabulary), data_dir / "sample_submission.csv"
-    if not sample_path.exists():
-        print(f"{sample_path} is missing: the names of the clips could not be checked", file=sys.stderr)
-        sample_path = None
-    how = {"probabilities": file.settings, "match_label_mix": args.match_label_mix, "rejection": str(rejection)}
-    submission.write_submission(file.names, answers, out_path, sample_path, settings=facts | how)
-    print(f"checked submission of {len(answers)} clips: {out_path}")
+        file = ensemble.match_label_mix(file)
+    submission.write_submission(file, out_path, data_dir, settings=facts)
+    print(f"checked submission of {len(file)} clips: {out_path}")
 
 
 def diff(args):

@@ -4,19 +4,13 @@ import sys
 from pathlib import Path
 
 from kaggle_speech.cli.commands import read_index
-from kaggle_speech.labels import COMMANDS
 
 
 def _load_recogniser(args, words_path=None):
     from kaggle_speech.inference import load
-    from kaggle_speech.streaming.words import StreamingRecogniser
 
-    pass
-
-    engine = load.load_engine(args.onnx or args.run, args.engine, words_path)
-    options = {} if args.threshold is None else {"threshold": args.threshold}
-    options |= {"events": (*COMMANDS, *engine.words), "rejection": engine.rejection}
-    return StreamingRecogniser(engine.model, engine.vocabulary, **options)
+    recogniser = load.load_recogniser(args.onnx or args.run, engine=args.engine, words=words_path)
+    return recogniser.stream(threshold=args.threshold)
 
 
 def _source(args):

@@ -71,7 +71,7 @@ def export_transcriber(args):
     from kaggle_speech.export import transcripts
     from kaggle_speech.inference import load
 
-    num_speakers = load.load_transcriber(args.run, "keras").num_val_speakers
+    num_speakers = load.load_transcriber(args.run, engine="keras").num_val_speakers
     utterances_df = splits.split_speakers(_read_utterances(args.data)[0], num_speakers)
     out_dir = Path(args.out or args.run)
     report_df = transcripts.export_transcriber_run(args.run, out_dir, utterances_df[utterances_df["split"] == "val"])
@@ -90,14 +90,13 @@ def publish_transcriber(args):
 def _load_transcriber(args):
     from kaggle_speech.inference import load
 
-    return load.load_transcriber(args.onnx or args.run, args.engine)
+    return load.load_transcriber(args.onnx or args.run, engine=args.engine)
 
 
 def _stream(args, windows):
     """The recogniser that `transcribe` asks for."""
-    from kaggle_speech.streaming import transcripts
-
-    return transcripts.make_stream(_load_transcriber(args), args.beam_width, args.lm_weight, windows)
+    transcriber = _load_transcriber(args)
+    return transcriber.stream(beam_width=args.beam_width, lm_weight=args.lm_weight, windows=windows)
 
 
 def transcribe(args):

@@ -1,1 +1,16 @@
-"""Evaluation: metrics, intervals, open set, robustness, error rates, the report."""
+"""Evaluation: how good a model is, how certain that is, and for whom; the report."""
+
+from kaggle_speech.lazy import lazy_names, with_names
+
+_NAMES = {
+    "metrics": "classification_metrics, confusion_matrix, one_vs_rest_roc, worst_clips",
+    "intervals": "label_intervals, speaker_accuracy, compare_answers, bootstrap_means",
+    "calibration": "fit_temperature, reliability_bins, choose_rejection",
+    "open_set": "open_set_curves, score_table, protocol_table",
+    "validation": "validate, predict_with_logits",
+    "report": "write_report",
+    "transcripts": "transcript_metrics, transcribe_utterances",
+}
+
+__doc__ = with_names(__doc__, _NAMES)
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

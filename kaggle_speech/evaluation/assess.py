@@ -53,7 +53,7 @@ def assess(engine, clips_df, *, against=None, num_resamples=intervals.NUM_RESAMP
     """Everything that can be said of a model from the validation clips.
 
     Args:
-        engine: from `engines.load_engine`.
+        engine: a `Recogniser`.
         clips_df: all clips that can be read, from `index.check_clips`; the validation clips and the noise recordings of
             them are used.
         against: the engine of another model, to compare with.

@@ -1,7 +1,5 @@
 """Calibration: temperature, reliability bins, and the threshold of a rejection."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
@@ -10,11 +8,10 @@ from scipy.special import logsumexp
 from kaggle_speech.inference.answers import (
     SCORES,
     Rejection,
-    competition_probabilities,
     most_probable,
     rejection_score,
-    temper,
 )
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, UNKNOWN, word_to_label
 
 #: Scores that need logits, which an exported file does not give.
@@ -23,65 +20,44 @@ LOGIT_SCORES = ("logit", "energy")
 NO_THRESHOLD = "none"
 
 
-@dataclasses.dataclass(frozen=True)
-class Opinion:
-    """What a model thinks of clips.
+def score_names(predictions: Predictions) -> tuple[str, ...]:
+    """Names of the scores that can be computed: with logits, those of `LOGIT_SCORES`, too."""
+    return (*SCORES, *(LOGIT_SCORES if predictions.logits is not None else ()))
+
+
+def best_commands(predictions: Predictions) -> np.ndarray:
+    """The most probable of the commands. Shape: -> `(clips,)` str."""
+    return most_probable(predictions.competition()[:, : len(COMMANDS)], COMMANDS)
+
+
+def command_scores(predictions: Predictions, name: str, temperature: float = 1.0) -> np.ndarray:
+    """Scores of how sure a model is that a clip is a command. Shape: -> `(clips,)`.
 
     Args:
-        probabilities: `(clips, len(vocabulary))`.
-        vocabulary: labels in the order of the columns.
-        logits: as `probabilities`, before the softmax; None where they are not known.
+        predictions: of the model.
+        name: as in `answers.rejection_score`; or, of the commands' logits, `logit`, the highest, or `energy`, the
+            free energy's negative (arXiv 2010.03759).
+        temperature: of the probabilities, and of the energy.
+
+    Raises:
+        ValueError: there is no such score, or it needs logits and there are none.
     """
-
-    probabilities: np.ndarray
-    vocabulary: tuple
-    logits: np.ndarray | None = None
-
-    @property
-    def scores(self):
-        """Names of the scores that can be computed."""
-        return (*SCORES, *(LOGIT_SCORES if self.logits is not None else ()))
-
-    def of_clips(self, rows):
-        """The opinion on some of the clips. Args: numbers of rows, or a bool for each."""
-        rows = np.asarray(rows)
-        logits = None if self.logits is None else self.logits[rows]
-        return Opinion(self.probabilities[rows], self.vocabulary, logits)
-
-    def values(self, temperature=1.0):
-        """Probabilities over the twelve labels. Shape: -> `(clips, 12)`."""
-        return competition_probabilities(temper(self.probabilities, temperature), self.vocabulary)
-
-    def best_commands(self):
-        """The most probable of the commands. Shape: -> `(clips,)` str."""
-        return most_probable(self.values()[:, : len(COMMANDS)], COMMANDS)
-
-    def score(self, name, temperature=1.0):
-        """How sure the model is that it hears a command. Shape: -> `(clips,)`.
-
-        Args:
-            name: as in `rejection.rejection_score`; or, of the commands' logits, `logit`, the highest, or `energy`,
-                the free energy's negative (arXiv 2010.03759).
-            temperature: of the probabilities, and of the energy.
-
-        Raises:
-            ValueError: there is no such score, or it needs logits and there are none.
-        """
-        if name not in self.scores:
-            raise ValueError(f"`score` must be one of {self.scores}. Received: score={name!r}")
-        if name in SCORES:
-            return rejection_score(self.probabilities, self.vocabulary, name, temperature)
-        known = self.logits[:, [self.vocabulary.index(command) for command in COMMANDS]]
-        return known.max(axis=1) if name == "logit" else temperature * logsumexp(known / temperature, axis=1)
+    names = score_names(predictions)
+    if name not in names:
+        raise ValueError(f"`score` must be one of {names}. Received: score={name!r}")
+    if name in SCORES:
+        return rejection_score(predictions.probabilities, predictions.vocabulary, name, temperature)
+    known = predictions.logits[:, [predictions.vocabulary.index(command) for command in COMMANDS]]
+    return known.max(axis=1) if name == "logit" else temperature * logsumexp(known / temperature, axis=1)
 
 
-def fit_temperature(opinion, labels):
+def fit_temperature(predictions, labels):
     """The temperature that makes the true labels most likely, from 0.05 to 20.
 
     Clips of a label that the model cannot answer, as `unknown` where it knows commands alone, are left out.
 
     Args:
-        opinion: `Opinion`.
+        predictions: of the model.
         labels: `(clips,)`, of the twelve.
 
     Raises:
@@ -90,13 +66,14 @@ def fit_temperature(opinion, labels):
     Source: arXiv 1706.04599, for probabilities over the twelve labels.
     """
     labels = np.asarray(labels)
-    rows = np.flatnonzero(np.isin(labels, [word_to_label(word) for word in opinion.vocabulary]))
+    rows = np.flatnonzero(np.isin(labels, [word_to_label(word) for word in predictions.vocabulary]))
     if not len(rows):
         raise ValueError(f"`labels` must hold labels of the model. Received: {sorted(map(str, {*labels}))}")
-    opinion, columns = opinion.of_clips(rows), [COMPETITION_LABELS.index(label) for label in labels[rows]]
+    predictions = predictions.rows(rows)
+    columns = [COMPETITION_LABELS.index(label) for label in labels[rows]]
 
     def mean_loss(log_temperature):
-        values = opinion.values(np.exp(log_temperature))[np.arange(len(rows)), columns]
+        values = predictions.competition(np.exp(log_temperature))[np.arange(len(rows)), columns]
         return -np.log(np.maximum(values, 1e-12)).mean()
 
     return float(np.exp(minimize_scalar(mean_loss, bounds=np.log([0.05, 20]), method="bounded").x))
@@ -159,25 +136,26 @@ def expected_calibration_error(bins_df):
     return float(np.average((bins_df["accuracy"] - bins_df["confidence"]).abs(), weights=bins_df["num_clips"]))
 
 
-def choose_temperature_and_threshold(opinion, clips_df, score, false_accept_rate):
+def choose_temperature_and_threshold(predictions, clips_df, score, false_accept_rate):
     """Temperature and threshold. A rate is of all unknown words, an accuracy of the clips that it is quoted by."""
     is_quoted = clips_df["is_quoted"].to_numpy()
-    temperature = fit_temperature(opinion.of_clips(is_quoted), clips_df["label"][is_quoted])
+    temperature = fit_temperature(predictions.rows(is_quoted), clips_df["label"][is_quoted])
     if score == NO_THRESHOLD:
         return temperature, -np.inf
     rows = is_quoted | (false_accept_rate is not None)
-    answers, scores = most_probable(opinion.values(temperature)), opinion.score(score, temperature)
+    answers = most_probable(predictions.competition(temperature))
+    scores = command_scores(predictions, score, temperature)
     labels = clips_df["label"].to_numpy()
     return temperature, choose_threshold(scores[rows], labels[rows], answers[rows], false_accept_rate)
 
 
-def choose_rejection(opinion, clips_df, score="probability", false_accept_rate=None):
+def choose_rejection(predictions, clips_df, score="probability", false_accept_rate=None):
     """The `Rejection` that suits a model best.
 
     Args:
-        opinion: `Opinion` on validation clips.
+        predictions: for validation clips.
         clips_df: the clips: `index.open_set_clips`.
         score: one of `rejection.SCORES`.
         false_accept_rate: as in `choose_threshold`.
     """
-    return Rejection(score, *choose_temperature_and_threshold(opinion, clips_df, score, false_accept_rate))
+    return Rejection(score, *choose_temperature_and_threshold(predictions, clips_df, score, false_accept_rate))

@@ -5,7 +5,14 @@ import pandas as pd
 from sklearn import metrics
 
 from kaggle_speech.data.splits import speaker_halves
-from kaggle_speech.evaluation.calibration import NO_THRESHOLD, choose_temperature_and_threshold, fit_temperature
+from kaggle_speech.evaluation.calibration import (
+    NO_THRESHOLD,
+    best_commands,
+    choose_temperature_and_threshold,
+    command_scores,
+    fit_temperature,
+    score_names,
+)
 from kaggle_speech.inference.answers import reject
 from kaggle_speech.labels import COMMANDS, UNKNOWN
 
@@ -51,14 +58,14 @@ def open_set_curves(scores, labels, best_commands):
     }
 
 
-def cross_fitted_answers(opinion, clips_df, score="probability", false_accept_rate=None, left_out_words=()):
+def cross_fitted_answers(predictions, clips_df, score="probability", false_accept_rate=None, left_out_words=()):
     """Answers to each half of the speakers with the temperature and the threshold that suit the other half.
 
     Shape: -> labels `(clips,)` str, confidences `(clips,)`, as from `Rejection.apply`.
 
     Args:
-        opinion, clips_df, false_accept_rate: as in `choose_rejection`.
-        score: one of `opinion.scores`, or `none`.
+        predictions, clips_df, false_accept_rate: as in `choose_rejection`.
+        score: one of `calibration.score_names`, or `none`.
         left_out_words: words that choose nothing, as if they were not known to exist.
     """
     half = speaker_halves(clips_df["speaker"])
@@ -67,19 +74,19 @@ def cross_fitted_answers(opinion, clips_df, score="probability", false_accept_ra
     for number in (0, 1):
         here, there = half == number, (half != number) & may_choose
         temperature, threshold = choose_temperature_and_threshold(
-            opinion.of_clips(there), clips_df[there], score, false_accept_rate
+            predictions.rows(there), clips_df[there], score, false_accept_rate
         )
-        judged = opinion.of_clips(here)
-        scores = judged.score("known" if score == NO_THRESHOLD else score, temperature)
-        labels[here], confidences[here] = reject(judged.values(temperature), scores, threshold)
+        judged = predictions.rows(here)
+        scores = command_scores(judged, "known" if score == NO_THRESHOLD else score, temperature)
+        labels[here], confidences[here] = reject(judged.competition(temperature), scores, threshold)
     return labels.astype(str), confidences
 
 
-def score_table(opinion, clips_df, scores=None, false_accept_rate=None, left_out_words=()):
+def score_table(predictions, clips_df, scores=None, false_accept_rate=None, left_out_words=()):
     """What each score gives, a row a score.
 
     Args:
-        opinion: `Opinion` on validation clips.
+        predictions: for validation clips.
         clips_df: the clips: `index.open_set_clips`.
         scores: names; None for `none` (no threshold) and all that there are.
         false_accept_rate: as in `choose_threshold`.
@@ -95,19 +102,20 @@ def score_table(opinion, clips_df, scores=None, false_accept_rate=None, left_out
     true_labels, is_quoted = clips_df["label"].to_numpy(), clips_df["is_quoted"].to_numpy()
     is_left_out = clips_df["word"].isin(left_out_words).to_numpy()
     is_known, is_unknown = np.isin(true_labels, COMMANDS), true_labels == UNKNOWN
-    best_commands = opinion.best_commands()
-    temperature = fit_temperature(opinion.of_clips(is_quoted), true_labels[is_quoted])
+    commands = best_commands(predictions)
+    temperature = fit_temperature(predictions.rows(is_quoted), true_labels[is_quoted])
     rows = []
-    for score in scores or (NO_THRESHOLD, *opinion.scores):
-        values = opinion.score("known" if score == NO_THRESHOLD else score, temperature)
-        curves = open_set_curves(values, true_labels, best_commands)
-        answers, _ = cross_fitted_answers(opinion, clips_df, score, false_accept_rate, left_out_words)
+    for score in scores or (NO_THRESHOLD, *score_names(predictions)):
+        values = command_scores(predictions, "known" if score == NO_THRESHOLD else score, temperature)
+        curves = open_set_curves(values, true_labels, commands)
+        answers, _ = cross_fitted_answers(predictions, clips_df, score, false_accept_rate, left_out_words)
         row = {"score": score, **{name: curves[name] for name in ("auroc", "fpr_at_95_tpr")}}
         row |= {"oscr_area": curves["oscr"]["area"], "accuracy": (answers == true_labels)[is_quoted].mean()}
         row |= {"unknown_recall": (answers == UNKNOWN)[is_unknown & ~is_left_out].mean()}
         if is_left_out.any():
-            of = is_known | is_left_out
-            row |= {"left_out_auroc": open_set_curves(values[of], true_labels[of], best_commands[of])["auroc"]}
+            counts = is_known | is_left_out
+            curves = open_set_curves(values[counts], true_labels[counts], commands[counts])
+            row |= {"left_out_auroc": curves["auroc"]}
             row |= {"left_out_recall": (answers == UNKNOWN)[is_left_out].mean()}
         rows.append(row | {"commands_lost": (answers == UNKNOWN)[is_known].mean()})
     return pd.DataFrame(rows)
@@ -117,7 +125,7 @@ def protocol_table(known_only, with_unknown, clips_df, false_accept_rate=None, l
     """Three ways to say `unknown`, side by side: a threshold, a label that is trained, or both.
 
     Args:
-        known_only: `Opinion` of a model that was trained on commands and silence alone.
+        known_only: `Predictions` of a model that was trained on commands and silence alone.
         with_unknown: of one that was trained on other words, too, as `unknown`.
         clips_df, false_accept_rate, left_out_words: as in `score_table`.
 
@@ -126,12 +134,12 @@ def protocol_table(known_only, with_unknown, clips_df, false_accept_rate=None, l
         other word in training, `with_unknown` all but those left out.
     """
     parts = {
-        "known words + threshold": (known_only, known_only.scores),
+        "known words + threshold": (known_only, score_names(known_only)),
         "trained unknown": (with_unknown, (NO_THRESHOLD,)),
-        "both": (with_unknown, with_unknown.scores),
+        "both": (with_unknown, score_names(with_unknown)),
     }
     tables = {
-        name: score_table(opinion, clips_df, scores, false_accept_rate, left_out_words)
-        for name, (opinion, scores) in parts.items()
+        name: score_table(predictions, clips_df, scores, false_accept_rate, left_out_words)
+        for name, (predictions, scores) in parts.items()
     }
     return pd.concat(tables, names=["protocol"]).reset_index(level=0).reset_index(drop=True)

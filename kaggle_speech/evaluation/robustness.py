@@ -11,7 +11,7 @@ from kaggle_speech.audio import CLIP_SAMPLES
 from kaggle_speech.data.noise import mix_at_snr, read_noise
 from kaggle_speech.evaluation.intervals import NUM_RESAMPLES, mean_intervals
 from kaggle_speech.inference.answers import competition_probabilities, most_probable
-from kaggle_speech.inference.predict import condition_changes, predict_conditions
+from kaggle_speech.inference.predict import predict_conditions, transform_changes
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
 SNRS_DB = (20, 15, 10, 5, 0, -5)
@@ -100,7 +100,7 @@ def robustness(
                 found_df = _rates(spoken_df[rows], answers[:, rows], **options)
                 frames.append(found_df.assign(kind="snr_db", value=snrs_db, noise=name))
     if shifts_ms:
-        changes = condition_changes([f"shift_ms={shift_ms}" for shift_ms in shifts_ms])
+        changes = transform_changes([f"shift_ms={shift_ms}" for shift_ms in shifts_ms])
         answers = answers_under(model, vocabulary, clips_df, changes, progress)
         frames.append(_rates(clips_df, answers, **options).assign(kind="shift_ms", value=shifts_ms, noise=""))
     columns = ["kind", "value", "noise", "accuracy", "low", "high", "missed", "confused", "num_clips"]

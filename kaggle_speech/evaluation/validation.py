@@ -1,9 +1,10 @@
-"""Validation of a Keras model over the twelve labels, and its opinion with logits."""
+"""Validation of a Keras model over the twelve labels, and its predictions with logits."""
 
 from scipy.special import softmax
 
-from kaggle_speech.evaluation import calibration, metrics
+from kaggle_speech.evaluation import metrics
 from kaggle_speech.inference import answers, predict
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.models import anatomy, runs
 
 
@@ -19,8 +20,8 @@ def validate(model, vocabulary, val_df):
     return metrics.classification_metrics(val_df["label"], answers.most_probable(probabilities)), probabilities
 
 
-def open_set_opinion(run_dir, clips_df):
-    """What the model of a run thinks of clips, its logits, too: an `open_set.Opinion`."""
+def predict_with_logits(run_dir, clips_df):
+    """The `Predictions` of the model of a run, with logits, for the scores that need them."""
     model, vocabulary = runs.load_run(run_dir)
     logits = predict.predict_probabilities(anatomy.logits_model(model), clips_df)
-    return calibration.Opinion(softmax(logits, axis=1), vocabulary, logits)
+    return Predictions(clips_df["path"], softmax(logits, axis=1), vocabulary, logits=logits)

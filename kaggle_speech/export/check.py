@@ -6,7 +6,7 @@ import numpy as np
 
 from kaggle_speech.export import onnx_graph
 from kaggle_speech.files import replace_file
-from kaggle_speech.inference.predict import predict_waveforms
+from kaggle_speech.inference.batches import predict_waveforms
 
 #: How far a probability may be from the model's: rounding, and 16-bit weights. int8 is judged by its answers.
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 0.1, "int8": 1.0}

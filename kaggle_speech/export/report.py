@@ -9,7 +9,7 @@ from kaggle_speech.audio import AudioError, read_clips
 from kaggle_speech.export.onnx import export_onnx, metadata_of
 from kaggle_speech.export.other_formats import export_litert, export_saved_model
 from kaggle_speech.files import replace_file
-from kaggle_speech.inference import predict, timing
+from kaggle_speech.inference import batches, timing
 from kaggle_speech.inference.answers import competition_probabilities, most_probable
 from kaggle_speech.inference.runtimes import FORMATS, LiteRTModel, OnnxModel, SavedModel
 from kaggle_speech.progress import progress_bar
@@ -43,7 +43,7 @@ def export_run(model, vocabulary, out_dir, name, files, val_df, calibration_df, 
             known = {name: precisions for name, (_, precisions) in FORMATS.items()}
             raise ValueError(f"`files` must be pairs of {known}. Received: {(file_format, precision)}")
     waveform, calibration = _waveforms(val_df), _waveforms(calibration_df)
-    expected = predict.predict_waveforms(model, waveform)
+    expected = batches.predict_waveforms(model, waveform)
     facts = metadata_of(model, vocabulary, metadata)
     rows = [_speed_and_accuracy({2: model}, expected, expected, val_df, vocabulary) | {"file": "", "runtime": "keras"}]
     for file_format, precision in progress_bar(files, desc="exporting", unit="file"):

@@ -39,7 +39,7 @@ def _frame_probabilities(model, inputs):
 
 
 def export_transcriber(model, out_path, metadata, inputs, *, precision="float32"):
-    """Write an ONNX file that `runtimes.OnnxModel` runs and `engines.load_transcriber` loads.
+    """Write an ONNX file that `runtimes.OnnxModel` runs and `inference.load` loads.
 
     Where the model is sure of a character, the file reads the same.
 

@@ -139,6 +139,15 @@ class Rejection:
         """The same with another threshold; None keeps this one."""
         return self if threshold is None else dataclasses.replace(self, threshold=threshold)
 
+    def values(self, probabilities, vocabulary):
+        """Probabilities over the twelve labels, at the temperature. Shape: `(clips, len(vocabulary))` -> `(clips, 12)`.
+
+        Args:
+            probabilities: a model's outputs.
+            vocabulary: its labels, in order.
+        """
+        return competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+
     def apply(self, probabilities, vocabulary):
         """Labels and confidences, as `reject` gives them. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
 
@@ -146,8 +155,12 @@ class Rejection:
             probabilities: a model's outputs.
             vocabulary: its labels, in order.
         """
-        values = competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+        values = self.values(probabilities, vocabulary)
         return reject(values, SCORES[self.score](values), self.threshold)
+
+
+#: For a model without a `rejection.json`.
+NOTHING_REJECTED = Rejection()
 
 
 def write_rejection(rejection, folder, model):
@@ -178,7 +191,7 @@ def read_rejection(folder, model):
     """
     path = Path(folder) / FILE_NAME
     if not path.exists():
-        return Rejection()
+        return NOTHING_REJECTED
     try:
         content = json.loads(path.read_text())
         chosen_for = content.pop("model")

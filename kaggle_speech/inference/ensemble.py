@@ -1,88 +1,103 @@
-"""Many opinions to one: weighted means, fitted weights, the label mix, pseudo-labels. Needs no TensorFlow."""
+"""Ensembles: weighted means of predictions, fitted weights, the label mix, pseudo-labels. Needs no TensorFlow."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kaggle_speech.inference.answers import competition_probabilities, most_probable
-from kaggle_speech.inference.predictions import ProbabilityFile, read_probabilities
+from kaggle_speech.inference.answers import most_probable
+from kaggle_speech.inference.predictions import Predictions, read_predictions
 from kaggle_speech.labels import COMPETITION_LABELS
 
 
-def read_opinions(paths):
-    """Probability files of the same clips, over the twelve labels.
-
-    Shape: -> names `(clips,)`, opinions `(files, clips, 12)`.
+def read_members(paths: Sequence[Path | str]) -> list[Predictions]:
+    """Read probability files of the same clips.
 
     Raises:
-        ValueError: a file is of other clips; names it.
+        ValueError: a file is of other clips, or of a shard; names it.
     """
-    return _opinions(_read_same_clips(paths))
-
-
-def _read_same_clips(paths):
-    files = [read_probabilities(path) for path in paths]
-    for path, file in zip(paths, files, strict=True):
-        if "shard" in file.settings:
-            raise ValueError(f"{path}: must be of all clips, merge it first. Received: shard {file.settings['shard']}")
-        if list(file.names) != list(files[0].names):
+    members = [read_predictions(path) for path in paths]
+    for path, member in zip(paths, members, strict=True):
+        if "shard" in member.settings:
             raise ValueError(
-                f"{path}: must be of the clips of {paths[0]}, {len(files[0].names)} from {files[0].names[0]} on. "
-                f"Received: {len(file.names)} from {file.names[0]} on"
+                f"{path}: must be of all clips, merge it first. Received: shard {member.settings['shard']}"
             )
-    return files
+    _check_names(members, list(map(str, paths)))
+    return members
 
 
-def _opinions(files):
-    return files[0].names, np.array([competition_probabilities(file.probabilities, file.vocabulary) for file in files])
+def _check_names(members, titles):
+    for title, member in zip(titles, members, strict=True):
+        if list(member.names) != list(members[0].names):
+            raise ValueError(
+                f"{title}: must be of the clips of {titles[0]}, {len(members[0])} from {members[0].names[0]} on. "
+                f"Received: {len(member)} from {member.names[0]} on"
+            )
 
 
-def check_weights(weights, num_files):
-    """Weights that add up to 1; None gives each file the same.
+def _competition(members):
+    """Probabilities over the twelve labels. Shape: -> `(members, clips, 12)`."""
+    _check_names(members, [f"`members[{number}]`" for number in range(len(members))])
+    return np.array([member.competition() for member in members])
+
+
+def check_weights(weights: Sequence[float] | np.ndarray | None, num_members: int) -> np.ndarray:
+    """Weights that add up to 1.
+
+    Args:
+        weights: one for each member, in any unit; None gives each the same.
+        num_members: how many there are.
 
     Raises:
-        ValueError: not one for each file, negative, or all zero.
+        ValueError: not one for each member, negative, or all zero.
     """
-    weights = np.ones(num_files) if weights is None else np.asarray(weights, dtype=float)
-    if weights.shape != (num_files,) or (weights < 0).any() or not weights.sum() > 0:
+    weights = np.ones(num_members) if weights is None else np.asarray(weights, dtype=float)
+    if weights.shape != (num_members,) or (weights < 0).any() or not weights.sum() > 0:
         raise ValueError(
-            f"`weights` must be {num_files} numbers from 0 up, one for each file, and not all 0. Received: {weights}"
+            f"`weights` must be {num_members} numbers from 0 up, one for each member, and not all 0. "
+            f"Received: {weights}"
         )
     return weights / weights.sum()
 
 
-def blend(paths, weights=None):
-    """The weighted mean of probability files as a `ProbabilityFile` over the twelve labels.
+def blend(members: Sequence[Predictions], weights: Sequence[float] | np.ndarray | None = None) -> Predictions:
+    """The weighted mean of predictions, over the twelve labels.
 
     Args:
-        paths: probability files of the same clips; vocabularies may differ.
+        members: predictions for the same clips; vocabularies may differ.
         weights: one for each, in any unit; None gives all the same.
 
     Raises:
-        ValueError: files of other clips, or weights that are none.
+        ValueError: members of other clips, or weights that are negative, all zero or not one for each member.
     """
-    files = _read_same_clips(paths)
-    names, opinions = _opinions(files)
-    weights = check_weights(weights, len(files))
+    probabilities = _competition(members)
+    weights = check_weights(weights, len(members))
     settings = {
-        "blend": [file.settings for file in files],
+        "blend": [member.settings for member in members],
         "weights": [round(float(weight), 6) for weight in weights],
     }
-    mean = np.tensordot(weights, opinions, axes=1).astype("float32")
-    return ProbabilityFile(names, mean, COMPETITION_LABELS, settings)
+    mean = np.tensordot(weights, probabilities, axes=1).astype("float32")
+    return Predictions(members[0].names, mean, COMPETITION_LABELS, settings)
 
 
-def fit_weights(opinions, labels, num_steps=500):
+def fit_weights(members: Sequence[Predictions], labels: Sequence[str], num_steps: int = 500) -> np.ndarray:
     """Weights of a mean of probabilities that make the true labels most likely; none is negative, they add up to 1.
 
     Fit on clips that the models were not trained on. Few clips or similar models fit noise: compare with equal weights.
 
-    Shape: `(models, clips, 12)`, `(clips,)` -> `(models,)`.
+    Shape: -> `(members,)`.
+
+    Args:
+        members: predictions for the same clips.
+        labels: the true label of each clip, of the twelve.
+        num_steps: of the iteration.
 
     Source: expectation maximisation of the weights of a mixture (Dempster, Laird and Rubin 1977); the likelihood is
     concave, so that the start does not matter.
     """
     columns = [COMPETITION_LABELS.index(label) for label in labels]
-    likelihood = np.maximum(np.asarray(opinions, dtype=float)[:, np.arange(len(columns)), columns], 1e-12)
+    likelihood = np.maximum(_competition(members).astype(float)[:, np.arange(len(columns)), columns], 1e-12)
     weights = np.full(len(likelihood), 1 / len(likelihood))
     for _ in range(num_steps):
         share = weights[:, None] * likelihood
@@ -90,57 +105,70 @@ def fit_weights(opinions, labels, num_steps=500):
     return weights
 
 
-def match_label_mix(probabilities, label_mix=None, num_steps=100):
-    """Probabilities whose mean over the clips is a known mix of labels.
+def match_label_mix(
+    predictions: Predictions, label_mix: Sequence[float] | np.ndarray | None = None, num_steps: int = 100
+) -> Predictions:
+    """Predictions whose mean over the clips is a known mix of labels.
 
-    The competition's test clips have about as many of each label; a model that was trained on another mix answers the
-    commoner labels too often. The risk: where the mix is not what is believed, sure answers become wrong ones, and
+    The competition's test clips have about as many of each label; a model that was trained on another mix predicts the
+    commoner labels too often. The risk: where the mix is not what is believed, right labels become wrong ones, and
     no validation clip can tell.
 
-    Shape: `(clips, 12)` -> `(clips, 12)`.
-
     Args:
-        probabilities: of at least some hundred clips.
+        predictions: for at least some hundred clips, without a threshold.
         label_mix: `(12,)` shares that add up to 1; None: all the same.
+        num_steps: of the iteration.
+
+    Returns:
+        `Predictions` over the twelve labels.
 
     Raises:
-        ValueError: `label_mix` is no mix of the twelve.
+        ValueError: `label_mix` is no mix of the twelve, or a threshold also decides which clips are `unknown`.
 
     Source: iterative proportional fitting (Deming and Stephan 1940) of clips and labels.
     """
-    probabilities = np.asarray(probabilities, dtype=float)
-    num_labels = probabilities.shape[1]
-    label_mix = np.full(num_labels, 1 / num_labels) if label_mix is None else np.asarray(label_mix, dtype=float)
-    if label_mix.shape != (num_labels,) or (label_mix < 0).any() or not np.isclose(label_mix.sum(), 1):
-        raise ValueError(f"`label_mix` must be {num_labels} shares that add up to 1. Received: {label_mix}")
+    if predictions.rejection.threshold > -np.inf:
+        raise ValueError(
+            "`predictions` must have no threshold (`--threshold none`): the mix states how many clips are `unknown`. "
+            f"Received: threshold={predictions.rejection.threshold}"
+        )
+    num_labels = len(COMPETITION_LABELS)
+    mix = np.full(num_labels, 1 / num_labels) if label_mix is None else np.asarray(label_mix, dtype=float)
+    if mix.shape != (num_labels,) or (mix < 0).any() or not np.isclose(mix.sum(), 1):
+        raise ValueError(f"`label_mix` must be {num_labels} shares that add up to 1. Received: {mix}")
+    probabilities = predictions.competition().astype(float)
     for _ in range(num_steps):
-        probabilities = probabilities * (label_mix / np.maximum(probabilities.mean(axis=0), 1e-12))
+        probabilities = probabilities * (mix / np.maximum(probabilities.mean(axis=0), 1e-12))
         probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-    return probabilities.astype("float32")
+    settings = predictions.settings | {"label_mix": mix.round(6).tolist()}
+    return Predictions(predictions.names, probabilities.astype("float32"), COMPETITION_LABELS, settings)
 
 
-def pseudo_labels(names, opinions, *, min_probability=0.9, max_per_label=None):
-    """Labels for clips that have none, where all models agree and their mean is sure enough.
+def pseudo_labels(
+    members: Sequence[Predictions], *, min_probability: float = 0.9, max_per_label: int | None = None
+) -> pd.DataFrame:
+    """Labels for clips that have none, where all models agree and their mean is confident enough.
 
     Args:
-        names: `(clips,)`.
-        opinions: `(models, clips, 12)`.
+        members: predictions for the same clips.
         min_probability: of the label in the mean of the models, 0 to 1; 0 asks only that they agree.
-        max_per_label: the surest so many of each label; None: as many as the rarest of them has, so that all have the
-            same.
+        max_per_label: the most confident so many of each label; None: as many as the rarest of them has, so that all
+            have the same.
 
     Returns:
-        pandas DataFrame with the columns `fname, label, probability`, surest first.
+        pandas DataFrame with the columns `fname, label, probability`, most confident first.
 
     Raises:
-        ValueError: `min_probability` is no share.
+        ValueError: `min_probability` is no share, or members of other clips.
     """
     if not 0 <= min_probability <= 1:
         raise ValueError(f"`min_probability` must be from 0 to 1. Received: {min_probability}")
-    opinions = np.asarray(opinions)
-    mean, answers = opinions.mean(axis=0), opinions.argmax(axis=2)
-    agreed = (answers == answers[0]).all(axis=0) & (mean.max(axis=1) >= min_probability)
-    labels_df = pd.DataFrame({"fname": names, "label": most_probable(mean), "probability": mean.max(axis=1)})[agreed]
+    probabilities = _competition(members)
+    mean = probabilities.mean(axis=0)
+    label_indices = probabilities.argmax(axis=2)
+    is_agreed = (label_indices == label_indices[0]).all(axis=0) & (mean.max(axis=1) >= min_probability)
+    columns = {"fname": members[0].names, "label": most_probable(mean), "probability": mean.max(axis=1)}
+    labels_df = pd.DataFrame(columns)[is_agreed]
     if max_per_label is None:
         max_per_label = labels_df["label"].value_counts().min()
     labels_df = labels_df.sort_values("probability", ascending=False, kind="stable")

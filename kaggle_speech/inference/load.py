@@ -1,146 +1,222 @@
-"""Which model answers, and what runs it: onnxruntime where there is an exported file, else Keras."""
+"""Load a model by name, folder or file: onnxruntime where there is an exported file, else Keras."""
 
+import difflib
 import importlib.util
+import os
 import typing
+import zipfile
 from pathlib import Path
 
-from kaggle_speech.inference.answers import Rejection, read_rejection
-from kaggle_speech.inference.personal_words import PersonalAnswers, PersonalModel, read_words
-from kaggle_speech.inference.runtimes import OnnxModel
+from kaggle_speech.files import read_json, what_is_there
+from kaggle_speech.inference.answers import read_rejection
+from kaggle_speech.inference.recogniser import Recogniser, Transcriber
+from kaggle_speech.inference.runtimes import OnnxModel, set_tensorflow_threads
 from kaggle_speech.models import folder, pretrained
 from kaggle_speech.text import ngram
-from kaggle_speech.text.alphabet import ALPHABET, refuse_transcriber
+from kaggle_speech.text.alphabet import ALPHABET
 
+#: What can run a model.
 ENGINES = ("onnxruntime", "keras")
+ONNX_NAME = "model.onnx"
 
 
-class Engine(typing.NamedTuple):
-    """A model that is ready to answer.
-
-    Attributes:
-        model: what has `predict_on_batch`, waveform in, probabilities out.
-        vocabulary: labels in the order of its outputs.
-        settings: JSON-able; tells the model and the engine from others.
-        facts: what the model's folder or file says of its training, for the JSON beside a submission.
-        rejection: how its probabilities become answers: the `rejection.json` beside it, else nothing is rejected.
-        words: enrolled ones, the last of the vocabulary.
-    """
-
-    model: typing.Any
-    vocabulary: tuple
-    settings: dict
-    facts: dict
-    rejection: Rejection | PersonalAnswers = Rejection()
-    words: tuple = ()
-
-
-def load_engine(path=pretrained.PRETRAINED_DIR, engine=None, words_path=None):
-    """The model of a run or of an exported file.
+def load(
+    source: str | os.PathLike | None = None,
+    *,
+    engine: str | None = None,
+    num_threads: int | None = None,
+    words: str | os.PathLike | None = None,
+) -> Recogniser | Transcriber:
+    """Load a model that comes with the package, that was trained, or that was exported.
 
     Args:
-        path: folder of a finished run, maybe with a `model.onnx` beside its weights; or an `.onnx` file.
-        engine: `onnxruntime` (quicker, and imports no TensorFlow), `keras`, or None for the first that there is.
-        words_path: file of enrolled words (`enroll`), which only onnxruntime can hear.
+        source: name of a model of the package (see `list_models`), folder of a finished run, or an `.onnx` file; None
+            for the package's default model. A name wins over a folder of that name; write `./name` for the folder.
+        engine: `onnxruntime` (faster, imports no TensorFlow), `keras`, or None for the first that is there.
+        num_threads: processor threads for one call of the model, 0 for all; None for one by onnxruntime (many files are
+            recognised side by side, one a core), and for TensorFlow's own choice by Keras. TensorFlow keeps to a number
+            for the rest of the process.
+        words: file of enrolled words (`kaggle-speech enroll`), for a model that recognises words, by onnxruntime.
+
+    Returns:
+        `Recogniser`, or `Transcriber` for a model that makes transcripts: what the run or file states as its task.
 
     Raises:
-        FileNotFoundError: the folder holds no finished run, or no file for the engine.
-        ValueError: `engine` is none of these, or the exported file is not one of this package, or of another model than
-            the one beside it, or `rejection.json` is.
+        FileNotFoundError: there is no such model, or the folder holds none for the engine.
+        ValueError: a file is damaged, not of this package, or of another model than the one beside it.
+
+    Examples:
+        >>> load()
+        Recogniser(bc_resnet, 12 labels, onnxruntime)
+        >>> load("resnet_ctc")
+        Transcriber(resnet_ctc, onnxruntime)
     """
-    if words_path is not None and engine == "keras":
-        raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
-    # One thread: `inference` gives each core batches of its own.
-    found = Engine(*_load(path, engine, num_threads=1, embedding=words_path is not None))
-    refuse_transcriber(path, found.vocabulary)
-    found = found._replace(rejection=read_rejection(_onnx_path(path).parent, found.settings["model"]))
-    return found if words_path is None else _with_words(found, read_words(words_path))
-
-
-class Transcriber(typing.NamedTuple):
-    """A model that is ready to make transcripts.
-
-    Attributes:
-        model: what has `predict_on_batch`: a dict of `waveform` and `num_samples` in, log-probabilities of
-            `alphabet.ALPHABET` out.
-        output_step: samples from one output to the next.
-        settings, facts: as of an `Engine`.
-        num_val_speakers: speakers that its training held out, those with the highest ids; None where that is unknown.
-        language_model: the `ngram.NGram` beside it, None where there is none.
-    """
-
-    model: typing.Any
-    output_step: int
-    settings: dict
-    facts: dict
-    num_val_speakers: int | None = None
-    language_model: ngram.NGram | None = None
-
-
-def load_transcriber(path=pretrained.TRANSCRIBER_DIR, engine=None, num_threads=1):
-    """The model of a run or of an exported file that makes transcripts.
-
-    Args:
-        path, engine: as in `load_engine`.
-        num_threads: of the processor, for onnxruntime; None for as many as it has.
-
-    Raises:
-        FileNotFoundError: as `load_engine`.
-        ValueError: as `load_engine`; or the model makes no transcripts.
-    """
-    if not _onnx_path(path).exists() and folder.model_path(path) is None:
-        raise FileNotFoundError(
-            f"{path}: must hold a trained model that makes transcripts (model.onnx or weights). Received: none; "
-            f"train one with notebook 13_transcribe or `python -m kaggle_speech train-transcriber --out {path}`"
-        )
-    model, vocabulary, settings, facts = _load(path, engine, num_threads=num_threads)
-    if vocabulary != ALPHABET:
-        raise ValueError(
-            f"{path}: must answer with the characters of the alphabet; this model makes no transcripts. "
-            f"Received: labels {vocabulary}"
-        )
-    is_keras = settings["engine"] == "keras"
-    output_step = model.get_layer("output_mask").frame_step if is_keras else facts["output_step"]
-    ngram_path = _onnx_path(path).parent / ngram.FILE_NAME
-    language_model = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
-    num_val_speakers = facts.get("settings", facts).get("num_val_speakers")
-    return Transcriber(model, output_step, settings, facts, num_val_speakers, language_model)
-
-
-def _load(path, engine, *, num_threads, embedding=False):
-    """The model that answers, and its vocabulary, settings and facts. Args, Raises: as `load_engine`, `OnnxModel`."""
     if engine not in (None, *ENGINES):
         raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
-    path, onnx_path = Path(path), _onnx_path(path)
-    is_there = onnx_path.exists() and importlib.util.find_spec("onnxruntime") is not None
-    if engine == "onnxruntime" or path.suffix == ".onnx" or embedding or (engine is None and is_there):
-        model = OnnxModel(onnx_path, num_threads, embedding=embedding)
-        beside = folder.model_fingerprint(path) if path.is_dir() else None
-        if beside not in (None, model.metadata.get("model")):
-            raise ValueError(
-                f"{onnx_path}: must be exported from the model beside it, {beside}. Export again, or remove it. "
-                f"Received: one exported from {model.metadata.get('model')}"
-            )
-        settings = {name: model.metadata.get(name) for name in ("model", "precision")}
-        return model, model.vocabulary, settings | {"engine": "onnxruntime"}, model.metadata
-    from kaggle_speech import files
+    if words is not None and engine == "keras":
+        raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
+    path = model_location(source)
+    model, facts, settings = _load_model(path, engine, num_threads=num_threads, embedding=words is not None)
+    name = path.stem if path.suffix == ".onnx" and path.name != ONNX_NAME else _folder(path).resolve().name
+    if folder.task_of(facts) == "transcripts":
+        if words is not None:
+            raise ValueError(f"`words` must be left out for {path}, which makes transcripts. Received: words={words}")
+        return _transcriber(path, model, facts, settings, name)
+    rejection = read_rejection(_folder(path), settings["model"])
+    found = Recogniser(model, tuple(facts["vocabulary"]), settings, facts, rejection, name=name)
+    return found if words is None else found.with_words(words)
+
+
+def load_recogniser(source: str | os.PathLike | None = None, **options) -> Recogniser:
+    """Load a model that recognises words.
+
+    Args:
+        source: name, folder or `.onnx` file, as `load` takes it; None for the package's default model.
+        options: `engine`, `num_threads`, `words` of `load`.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: the model makes transcripts, or a file is damaged.
+    """
+    if task(source) == "transcripts":
+        raise ValueError(f"{source}: must recognise words. Received: a model that makes transcripts; use `transcribe`")
+    return typing.cast(Recogniser, load(source, **options))
+
+
+def load_transcriber(source: str | os.PathLike | None = None, **options) -> Transcriber:
+    """Load a model that makes transcripts.
+
+    Args:
+        source: name, folder or `.onnx` file, as `load` takes it; None for the package's transcriber.
+        options: `engine`, `num_threads` of `load`.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: the model recognises words, or a file is damaged.
+    """
+    source = pretrained.TRANSCRIBER_DIR if source is None else source
+    if task(source) == "words":
+        raise ValueError(f"{source}: must make transcripts. Received: a model that recognises words; use `predict`")
+    return typing.cast(Transcriber, load(source, **options))
+
+
+def task(source: str | os.PathLike | None = None) -> str:
+    """What a model does, `words` or `transcripts`. Nothing but its `run.json`, or its file, is read.
+
+    Args:
+        source: name, folder or `.onnx` file, as `load` takes it.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: the file is damaged, or not of this package.
+    """
+    path = model_location(source)
+    if (_folder(path) / folder.RUN_NAME).is_file() and path.suffix != ".onnx":
+        return folder.task_of(folder.read_run(path))
+    return folder.task_of(OnnxModel(_onnx_path(path)).metadata)
+
+
+def model_location(source: str | os.PathLike | None = None) -> Path:
+    """The folder or `.onnx` file that `load` reads for a source.
+
+    Args:
+        source: name of a model of the package, folder or `.onnx` file; None for the package's default model.
+
+    Raises:
+        FileNotFoundError: there is no such model; names those that there are.
+    """
+    if source is None:
+        return pretrained.PRETRAINED_DIR
+    names = pretrained.model_names()
+    if isinstance(source, str) and source in names:
+        return pretrained.PRETRAINED_DIR.parent / source
+    path = Path(source).expanduser()
+    if path.suffix == ".onnx" and path.is_file():
+        return path
+    if path.is_dir() and (_onnx_path(path).exists() or folder.model_path(path) is not None):
+        return path
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"{path}: must hold a trained model ({ONNX_NAME}, {folder.WEIGHTS_NAME} or {folder.KERAS_NAME}). "
+            f"Received: a folder {what_is_there(path)}"
+        )
+    close = difflib.get_close_matches(str(source), names, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise FileNotFoundError(
+        f"{source}: must be the name of a model ({', '.join(names)}), the folder of a finished run or an .onnx file. "
+        f"Received: {source}, {what_is_there(path)}{hint}"
+    )
+
+
+def load_embedder(source: str | os.PathLike | None = None) -> OnnxModel:
+    """The exported model of a run, with embeddings; for `personal_words.enroll`.
+
+    Args:
+        source: name, folder or `.onnx` file, as `load` takes it.
+
+    Raises:
+        FileNotFoundError: there is no such model, or the folder holds no exported one.
+        ValueError: the model makes transcripts, or its file is damaged.
+    """
+    path = model_location(source)
+    model = OnnxModel(_onnx_path(path), num_threads=1, embedding=True)
+    if folder.task_of(model.metadata) == "transcripts":
+        raise ValueError(f"{path}: must recognise words. Received: a model that makes transcripts; use `transcribe`")
+    return model
+
+
+def _load_model(path, engine, *, num_threads, embedding):
+    """The model, the facts of its folder or file, and the settings that tell it from others."""
+    is_exported = _onnx_path(path).exists() and importlib.util.find_spec("onnxruntime") is not None
+    if engine == "onnxruntime" or path.suffix == ".onnx" or embedding or (engine is None and is_exported):
+        return _load_onnx(path, num_threads, embedding)
+    run = folder.read_run(path)
+    keras_path = folder.model_path(path)
+    if keras_path is None:
+        raise FileNotFoundError(f"{path}: must hold weights for the engine keras. Received: {what_is_there(path)}")
+    if keras_path.name == folder.KERAS_NAME and not zipfile.is_zipfile(keras_path):
+        raise ValueError(f"{keras_path}: must be a file of Keras. Received: no zip archive")
+    fingerprint = folder.model_fingerprint(path)  # raises where the weights are damaged, before TensorFlow starts
     from kaggle_speech.models import runs
 
-    model, vocabulary = runs.load_run(path)
-    settings = {"model": runs.model_fingerprint(path), "precision": "float32", "engine": "keras"}
-    return model, vocabulary, settings, files.read_json(path / "metrics.json")
+    if num_threads:
+        set_tensorflow_threads(num_threads)
+    model, _ = runs.load_run(path)
+    metrics_path = path / "metrics.json"
+    facts = read_json(metrics_path) if metrics_path.exists() else {}
+    return model, run | facts, {"model": fingerprint, "precision": "float32", "engine": "keras"}
 
 
-def load_embedder(path=pretrained.PRETRAINED_DIR):
-    """The exported model of a run, giving embeddings, too; for `enroll.enroll`. Args, Raises: as `load_engine`."""
-    return OnnxModel(_onnx_path(path), num_threads=1, embedding=True)
+def _load_onnx(path, num_threads, embedding):
+    onnx_path = _onnx_path(path)
+    if not onnx_path.exists():
+        raise FileNotFoundError(f"{path}: must hold {ONNX_NAME} for onnxruntime. Received: {what_is_there(path)}")
+    model = OnnxModel(onnx_path, 1 if num_threads is None else num_threads, embedding=embedding)
+    exported_from = model.metadata.get("model")
+    beside = folder.model_fingerprint(path) if path.is_dir() else None
+    if beside not in (None, exported_from):
+        raise ValueError(
+            f"{onnx_path}: must be exported from the model beside it, {beside}. Export again, or remove it. "
+            f"Received: one exported from {exported_from}"
+        )
+    settings = {"model": exported_from, "precision": model.metadata.get("precision"), "engine": "onnxruntime"}
+    return model, model.metadata, settings
+
+
+def _transcriber(path, model, facts, settings, name):
+    if tuple(facts["vocabulary"]) != ALPHABET:
+        raise ValueError(f"{path}: must output the characters of the alphabet. Received: {facts['vocabulary']}")
+    is_keras = settings["engine"] == "keras"
+    output_step = model.get_layer("output_mask").frame_step if is_keras else facts["output_step"]
+    ngram_path = _folder(path) / ngram.FILE_NAME
+    language_model = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
+    num_val_speakers = facts.get("settings", facts).get("num_val_speakers")
+    return Transcriber(model, output_step, settings, facts, num_val_speakers, language_model, name)
 
 
 def _onnx_path(path):
-    return Path(path) if Path(path).suffix == ".onnx" else Path(path) / "model.onnx"
+    return path if path.suffix == ".onnx" else path / ONNX_NAME
 
 
-def _with_words(engine, words):
-    """The same that also answers with enrolled words."""
-    model = PersonalModel(engine.model, words)
-    answers = PersonalAnswers(words, engine.rejection)
-    return engine._replace(model=model, vocabulary=model.vocabulary, rejection=answers, words=words.words)
+def _folder(path):
+    return path.parent if path.suffix == ".onnx" else path

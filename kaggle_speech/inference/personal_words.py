@@ -112,36 +112,20 @@ def _check_model(words, model):
         )
 
 
-class PersonalAnswers:
-    """What a `rejection.Rejection` is to a model, to a `PersonalModel`.
+def split_words(probabilities: np.ndarray, num_words: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take the outputs of a `PersonalModel` apart: the model's own, as without the words, and those of the words.
 
-    An enrolled word with half of the probability or more is the answer, else what the model says without it.
+    Shape: `(clips, labels + num_words)` -> `(clips, labels)`, which add up to 1 again, and `(clips, num_words)`.
 
     Args:
-        words: `PersonalWords`.
-        rejection: of the model without them.
+        probabilities: outputs, also smoothed.
+        num_words: number of enrolled words, the last of the outputs.
     """
-
-    def __init__(self, words, rejection):
-        self.words, self.rejection = words, rejection
-
-    def with_threshold(self, threshold):
-        """The same with another threshold for the commands; None keeps it."""
-        return PersonalAnswers(self.words, self.rejection.with_threshold(threshold))
-
-    def apply(self, probabilities, vocabulary):
-        """Labels and confidences. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
-
-        Args:
-            probabilities: of a `PersonalModel`, also smoothed.
-            vocabulary: its labels; the enrolled words are the last.
-        """
-        num_labels = len(vocabulary) - len(self.words.words)
-        shares = probabilities[:, num_labels:]
-        rest = probabilities[:, :num_labels] / np.maximum(1 - shares.sum(axis=1, keepdims=True), 1e-12)
-        labels, confidences = self.rejection.apply(rest, vocabulary[:num_labels])
-        best, nearest = shares.max(axis=1), np.array(self.words.words)[shares.argmax(axis=1)]
-        return np.where(best >= 0.5, nearest, labels), np.where(best >= 0.5, best, confidences)
+    if not num_words:
+        return probabilities, probabilities[:, :0]
+    shares = probabilities[:, -num_words:]
+    rest = probabilities[:, :-num_words] / np.maximum(1 - shares.sum(axis=1, keepdims=True), 1e-12)
+    return rest, shares
 
 
 class PersonalModel:

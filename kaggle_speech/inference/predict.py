@@ -1,23 +1,26 @@
-"""A model over files: probabilities, one row a file, in their order. Needs no TensorFlow.
+"""Predict the clips of a frame: in memory, under several conditions, or into a file that resumes. No TensorFlow."""
 
-A model is whatever has `predict_on_batch`, waveforms in, probabilities out: a Keras
-model, or one of `runtimes`.
-"""
-
-import concurrent.futures
 import functools
 import json
-import os
 import re
 import shutil
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, read_clips
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError
 from kaggle_speech.files import differences, listing, replace_file
-from kaggle_speech.inference.predictions import ProbabilityFile, names_fingerprint, read_probabilities
+from kaggle_speech.inference.batches import Change, predict_files
+from kaggle_speech.inference.predictions import Predictions, names_fingerprint, read_predictions
+from kaggle_speech.inference.recogniser import Recogniser
+from kaggle_speech.inference.runtimes import Model
+from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.progress import progress_bar
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
 
 #: Clips whose probabilities are written at once, so that a killed pass loses no more. Shards begin at multiples of it.
 PART_CLIPS = 2048
@@ -29,113 +32,161 @@ class UnreadableClipsError(ValueError):
     """Clips that cannot be read. The message names them, and where the answers to the others are."""
 
 
-def parse_transform(text):
-    """A function of waveforms, `(batch, samples)` to the same, from `as_is`, `shift_ms=-93.75` (earlier) or `gain=1.2`.
+def predict(
+    model: Recogniser | Model,
+    clips_df: "pd.DataFrame",
+    vocabulary: Sequence[str] | None = None,
+    *,
+    transforms: Sequence[str] = ("as_is",),
+    batch_size: int = 32,
+    progress: bool = True,
+) -> Predictions:
+    """Predict every clip of a frame.
+
+    Args:
+        model: from `load`, or anything with `predict_on_batch`, such as a Keras model: waveforms in, probabilities out.
+        clips_df: frame with a `path` column, maybe `fname`; from `test_clips` or `read_clips_table`.
+        vocabulary: labels in the order of the model's outputs; None for those of a `Recogniser`, else for the package's
+            vocabulary of as many labels.
+        transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
+        batch_size: clips at a time; changes speed and memory, not the result.
+        progress: show a progress bar.
+
+    Returns:
+        `Predictions`, row by row; for `write_submission`.
+
+    Raises:
+        AudioError: a file cannot be read; names it.
+        ValueError: the frame is empty, a transform is none, or the vocabulary is not known.
+    """
+    recogniser = _recogniser(model, vocabulary)
+    conditions = transform_changes(transforms)
+    options = {"batch_size": batch_size, "progress": progress}
+    probabilities = predict_conditions(recogniser.model, clips_df, conditions, **options).mean(axis=0)
+    if not recogniser.vocabulary:
+        recogniser = _recogniser(recogniser.model, _usual_vocabulary(probabilities.shape[1]))
+    return Predictions(
+        _names(clips_df), probabilities, recogniser.vocabulary, recogniser.settings, rejection=recogniser.rejection
+    )
+
+
+def _recogniser(model, vocabulary):
+    if isinstance(model, Recogniser):
+        return model
+    return Recogniser(model, tuple(vocabulary or getattr(model, "vocabulary", ())))
+
+
+def _usual_vocabulary(num_classes):
+    if num_classes not in VOCABULARIES:
+        raise ValueError(
+            f"`vocabulary` must be given for a model whose number of outputs is none of {tuple(VOCABULARIES)}. "
+            f"Received: {num_classes} outputs"
+        )
+    return VOCABULARIES[num_classes]
+
+
+def _names(clips_df):
+    return clips_df["fname"] if "fname" in clips_df else [Path(path).name for path in clips_df["path"]]
+
+
+def parse_transform(text: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of waveforms, `(batch, samples)` to the same, from its name.
+
+    Args:
+        text: `as_is`, `shift_ms=-93.75` (earlier) or `gain=1.2`.
 
     Raises:
         ValueError: it is none of these.
     """
-    found = re.fullmatch(r"as_is|(shift_ms|gain)=(-?\d+(?:\.\d+)?)", text)
-    if not found:
+    match = re.fullmatch(r"as_is|(shift_ms|gain)=(-?\d+(?:\.\d+)?)", text)
+    if not match:
         raise ValueError(f"`transforms` must be among as_is, shift_ms=NUMBER, gain=NUMBER. Received: {text!r}")
     if text == "as_is":
         return lambda waveform: waveform
-    if found[1] == "gain":
-        return lambda waveform: waveform * np.float32(found[2])
-    num_samples = np.clip(round(float(found[2]) * SAMPLE_RATE / 1000), -CLIP_SAMPLES, CLIP_SAMPLES)
-    before, after = max(num_samples, 0), max(-num_samples, 0)
+    if match[1] == "gain":
+        return lambda waveform: waveform * np.float32(match[2])
+    num_samples = np.clip(round(float(match[2]) * SAMPLE_RATE / 1000), -CLIP_SAMPLES, CLIP_SAMPLES)
+    before = max(num_samples, 0)
+    after = max(-num_samples, 0)
     return lambda waveform: np.pad(waveform, ((0, 0), (before, after)))[:, after : after + waveform.shape[1]]
 
 
-def condition_changes(transforms):
-    """What `predict_conditions` does to a batch for each transform. Args: as for `parse_transform`."""
-    changes = [parse_transform(text) for text in transforms]
-    return [lambda waveform, _, change=change: change(waveform) for change in changes]
+def transform_changes(transforms: Sequence[str]) -> list[Change]:
+    """Conditions for `predict_conditions`, one a transform; they do the same to every clip.
 
+    Args:
+        transforms: texts for `parse_transform`: `as_is`, `shift_ms=-93.75`, `gain=1.2`.
 
-def num_cores():
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _predict(model, paths, *, changes, batch_size, errors, is_strict=False):
-    """Probabilities batch by batch, of what each change makes of it. Each core reads and answers its own batches.
-
-    Shape: yields `(changes, batch, classes)`. A change gets the waveforms and the slice of `paths` that they are.
-    Messages on files that cannot be read are added to `errors`. Strict: other sample rates are errors, and a batch that
-    is not full is filled up, since the last bits of an answer depend on the size of the batch.
+    Raises:
+        ValueError: a transform is none of these.
     """
-
-    def answer(rows):
-        batch = paths[rows]
-        waveform, batch_errors = read_clips(batch, resample=not is_strict)
-        if is_strict and len(batch) < batch_size:
-            waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
-        found = [np.asarray(model.predict_on_batch(change(waveform, rows)))[: len(batch)] for change in changes]
-        return np.array(found), batch_errors
-
-    batches = [slice(first, min(first + batch_size, len(paths))) for first in range(0, len(paths), batch_size)]
-    with concurrent.futures.ThreadPoolExecutor(num_cores()) as pool:
-        for probabilities, batch_errors in pool.map(answer, batches):
-            errors.extend(batch_errors)
-            yield probabilities
+    functions = [parse_transform(text) for text in transforms]
+    return [lambda waveform, _, function=function: function(waveform) for function in functions]
 
 
-def predict_conditions(model, clips_df, changes, batch_size=32, progress=True, description="predicting"):
-    """The probabilities of every clip of a frame under several conditions; each file is read once.
+def predict_conditions(
+    model: Model,
+    clips_df: "pd.DataFrame",
+    changes: Sequence[Change],
+    batch_size: int = 32,
+    progress: bool = True,
+    description: str = "predicting",
+) -> np.ndarray:
+    """Probabilities of every clip of a frame under several conditions; each file is read once.
 
     Shape: -> `(len(changes), len(clips_df), num_classes)` float32.
 
     Args:
-        model: waveform in, probabilities out.
+        model: waveforms in, probabilities out.
         clips_df: frame with a `path` column (labels are not looked at).
-        changes: functions of `(batch, samples)` waveforms and of the slice of rows that they are, to the waveforms that
-            the model is to hear.
+        changes: functions of `(batch, samples)` waveforms and of a slice, the rows of `clips_df` that they are, to the
+            waveforms that the model gets.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
         description: beside the bar.
 
     Raises:
-        AudioError: a file cannot be read; names it (`index.check_clips` finds them before).
+        AudioError: a file cannot be read; names it (`read_clips_table` finds such files).
         ValueError: the frame is empty.
     """
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
-    errors, found = [], []
+    probabilities = []
     with progress_bar(total=len(clips_df), desc=description, unit="clip", progress=progress) as bar:
-        for probabilities in _predict(
-            model, list(clips_df["path"]), changes=changes, batch_size=batch_size, errors=errors
-        ):
-            if errors:
-                raise AudioError("\n".join(errors))
-            found.append(probabilities)
-            bar.update(probabilities.shape[1])
-    return np.concatenate(found, axis=1)
+        for batch in predict_files(model, list(clips_df["path"]), changes, batch_size=batch_size):
+            if batch.errors:
+                raise AudioError("\n".join(batch.errors))
+            probabilities.append(batch.probabilities)
+            bar.update(batch.probabilities.shape[1])
+    return np.concatenate(probabilities, axis=1)
 
 
-def predict_probabilities(model, clips_df, batch_size=32, progress=True, transforms=("as_is",)):
-    """The probabilities of every clip of a frame.
+def predict_probabilities(
+    model: Model,
+    clips_df: "pd.DataFrame",
+    batch_size: int = 32,
+    progress: bool = True,
+    transforms: Sequence[str] = ("as_is",),
+) -> np.ndarray:
+    """Outputs of a model for every clip of a frame, whatever they mean: probabilities, or logits.
 
-    Shape: -> `(len(clips_df), num_classes)` float32, row by row.
+    Shape: -> `(len(clips_df), num_outputs)` float32, row by row.
 
     Args:
-        model, clips_df, batch_size, progress: as in `predict_conditions`.
+        model: waveforms in, outputs out.
+        clips_df: frame with a `path` column.
+        batch_size: clips at a time; changes speed and memory, not the result.
+        progress: show a progress bar.
         transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
 
     Raises:
-        AudioError: a file cannot be read; names it (`index.check_clips` finds them before).
+        AudioError: a file cannot be read; names it.
         ValueError: the frame is empty, or a transform is none.
     """
-    return predict_conditions(model, clips_df, condition_changes(transforms), batch_size, progress).mean(axis=0)
+    return predict_conditions(model, clips_df, transform_changes(transforms), batch_size, progress).mean(axis=0)
 
 
-def predict_waveforms(model, waveform, batch_size=64):
-    """The probabilities of clips in memory. Shape: `(clips, samples)` -> `(clips, num_classes)` float32."""
-    starts = range(0, len(waveform), batch_size)
-    return np.concatenate([np.asarray(model.predict_on_batch(waveform[at : at + batch_size])) for at in starts])
-
-
-def shard_slice(num_clips, number, num_shards):
+def shard_slice(num_clips: int, number: int, num_shards: int) -> slice:
     """The clips of one of several shards, whole parts each: a slice. Number 1 is the first."""
     if not 1 <= number <= num_shards:
         raise ValueError(f"`shard` must be from 1 of n to n of n. Received: {number} of {num_shards}")
@@ -145,84 +196,91 @@ def shard_slice(num_clips, number, num_shards):
 
 
 def predict_to_file(
-    model,
-    vocabulary,
-    clips_df,
-    out_path,
-    settings,
+    recogniser: Recogniser,
+    clips_df: "pd.DataFrame",
+    out_path: Path | str,
     *,
-    shard=None,
-    transforms=("as_is",),
-    overwrite=False,
-    batch_size=32,
-    progress=True,
-):
+    shard: tuple[int, int] | None = None,
+    transforms: Sequence[str] = ("as_is",),
+    overwrite: bool = False,
+    batch_size: int = 32,
+    progress: bool = True,
+) -> Predictions:
     """Write the probabilities of many clips to a file, in little memory; a killed call continues when called again.
 
     The file does not depend on whether and where a call was killed, and that of merged shards is that of one call.
 
     Args:
-        model: waveform in, probabilities out.
-        vocabulary: labels in the order of its outputs.
+        recogniser: from `load`; its `settings` tell it from others.
         clips_df: frame with the columns `path, fname`; all clips, also where this call is for one shard.
-        out_path: `.npz` to write (see `probability_file`); a finished one of the same settings is read. Until it is
+        out_path: `.npz` to write (see `Predictions`); a finished one of the same settings is read. Until it is
             complete, what is finished is in the folder `<out_path>.parts`.
-        settings: JSON-able; tells this model from others.
         shard: `(number, of how many)`, from 1; None for all clips.
+        transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
         overwrite: replace a file, or what a killed call left, of other settings.
-        transforms, batch_size, progress: as in `predict_probabilities`.
+        batch_size: clips at a time; changes speed and memory, not the result.
+        progress: show a progress bar.
 
     Returns:
-        `ProbabilityFile`.
+        `Predictions`, with the rejection of the recogniser.
 
     Raises:
         UnreadableClipsError: clips are missing, empty, truncated or not at 16 kHz; names them. The others are kept.
         ValueError: `out_path`, or what a killed call left there, is of another model, folder, shard or transforms.
         OSError: the disk is full, for instance. What was finished is kept.
     """
-    out_path, names, changes = Path(out_path), list(clips_df["fname"]), condition_changes(transforms)
-    settings = {**settings, "vocabulary": list(vocabulary), "transforms": list(transforms)}
+    out_path = Path(out_path)
+    names = list(clips_df["fname"])
+    settings = {**recogniser.settings, "vocabulary": list(recogniser.vocabulary), "transforms": list(transforms)}
     settings |= {"clips": names_fingerprint(names), "num_clips": len(names)}
     rows = slice(0, len(names))
     if shard is not None:
-        settings["shard"], rows = list(shard), shard_slice(len(names), *shard)
-    if out_path.exists() and (found := read_probabilities(out_path)).settings == settings:
-        return found
+        settings["shard"] = list(shard)
+        rows = shard_slice(len(names), *shard)
+    make = functools.partial(Predictions, rejection=recogniser.rejection)
+    stored = read_predictions(out_path) if out_path.exists() else None
+    if stored is not None and stored.settings == settings:
+        return make(stored.names, stored.probabilities, stored.vocabulary, settings)
     parts_dir = out_path.with_name(f"{out_path.name}.parts")
     settings_path = parts_dir / "settings.json"
     begun = json.loads(settings_path.read_text()) if settings_path.exists() else settings
     if not overwrite:
-        _check_settings(out_path, found.settings if out_path.exists() else settings, settings)
+        _check_settings(out_path, settings if stored is None else stored.settings, settings)
         _check_settings(parts_dir, begun, settings)
     elif begun != settings:
         shutil.rmtree(parts_dir)
     parts_dir.mkdir(parents=True, exist_ok=True)
     replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
-    predict = functools.partial(_predict, model, changes=changes, batch_size=batch_size, is_strict=True)
-    part_paths = _write_parts(predict, list(clips_df["path"]), rows, parts_dir, progress)
-    whole = np.concatenate([np.load(path) for path in part_paths])
-    file = ProbabilityFile(np.array(names[rows]), whole, tuple(vocabulary), settings)
-    file.write(out_path)
+    predict_part = functools.partial(
+        predict_files, recogniser.model, changes=transform_changes(transforms), batch_size=batch_size, is_strict=True
+    )
+    part_paths = _write_parts(predict_part, list(clips_df["path"]), rows, parts_dir, progress)
+    probabilities = np.concatenate([np.load(path) for path in part_paths])
+    predictions = make(names[rows], probabilities, tuple(recogniser.vocabulary), settings)
+    predictions.save(out_path)
     shutil.rmtree(parts_dir)
-    return file
+    return predictions
 
 
-def _write_parts(predict, paths, rows, parts_dir, progress):
+def _write_parts(predict_part, paths, rows, parts_dir, progress):
     """The files of all parts, those that are there already and those that are made now."""
     part_paths, errors = [], []
     with progress_bar(total=rows.stop - rows.start, desc="predicting", unit="clip", progress=progress) as bar:
         for first in range(rows.start, rows.stop, PART_CLIPS):
-            part_paths.append(parts_dir / f"{first:08d}.npy")
-            part, part_errors, found = paths[first : min(first + PART_CLIPS, rows.stop)], [], []
-            if part_paths[-1].exists():
+            part_path = parts_dir / f"{first:08d}.npy"
+            part_paths.append(part_path)
+            part = paths[first : min(first + PART_CLIPS, rows.stop)]
+            if part_path.exists():
                 bar.update(len(part))
                 continue
-            for probabilities in predict(part, errors=part_errors):
-                found.append(probabilities.mean(axis=0))
-                bar.update(len(found[-1]))
+            means, part_errors = [], []
+            for batch in predict_part(paths=part, first_row=first):
+                means.append(batch.probabilities.mean(axis=0))
+                part_errors += batch.errors
+                bar.update(len(means[-1]))
             errors += part_errors
             if not part_errors:
-                replace_file(part_paths[-1], lambda path, found=found: np.save(path, np.concatenate(found)))
+                replace_file(part_path, lambda path, means=means: np.save(path, np.concatenate(means)))
     if errors:
         raise UnreadableClipsError(
             f"{len(errors)} clips must be readable to have an answer; what is finished is in {parts_dir}, and the same "
@@ -231,8 +289,8 @@ def _write_parts(predict, paths, rows, parts_dir, progress):
     return part_paths
 
 
-def _check_settings(path, found, wanted):
-    there, here = differences(found, wanted)
+def _check_settings(path, stored, wanted):
+    there, here = differences(stored, wanted)
     if there:
         raise ValueError(
             f"{path}: must be of the same model, clips and transforms. Choose another file, or overwrite this one. "

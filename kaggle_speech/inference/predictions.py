@@ -1,46 +1,101 @@
-"""What a model thinks of a folder of clips, in one file: names, probabilities, and what they came from. NumPy only.
+"""Predictions: a model's probabilities for many clips, in memory and in a file; shards of them. NumPy only.
 
-An `.npz` with `names`, `probabilities`, `vocabulary` and, as JSON, `settings`. The same content gives the same bytes.
+The file is an `.npz` with `names`, `probabilities`, `vocabulary` and, as JSON, `settings`. The same content gives the
+same bytes.
 """
 
 import dataclasses
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from kaggle_speech.files import differences, fingerprint, replace_file
+from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection, competition_probabilities, temper
 
 KEYS = {"names", "probabilities", "vocabulary", "settings"}
 
 
-@dataclasses.dataclass(frozen=True)
-class ProbabilityFile:
-    """The content of a probability file.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities of a model for many clips.
 
     Args:
         names: `(clips,)` file names such as `clip_000044442.wav`, in order.
         probabilities: `(clips, len(vocabulary))` float32.
         vocabulary: labels in the order of the columns.
         settings: JSON-able; what the probabilities depend on. A shard has `shard: [number, of how many]`.
+        logits: as `probabilities`, before the softmax; None where they are not known. No file holds them.
+        rejection: of the model: which commands are `unknown` in the labels. No file holds it.
+
+    Raises:
+        ValueError: arrays of other shapes.
+
+    Examples:
+        >>> predictions = Predictions(["a.wav", "b.wav"], np.array([[0.9, 0.1], [0.2, 0.8]]), ("yes", "marvin"))
+        >>> predictions.labels()
+        array(['yes', 'unknown'], dtype='<U7')
     """
 
     names: np.ndarray
     probabilities: np.ndarray
-    vocabulary: tuple
-    settings: dict
+    vocabulary: tuple[str, ...]
+    settings: dict = dataclasses.field(default_factory=dict)
+    logits: np.ndarray | None = None
+    rejection: Rejection = NOTHING_REJECTED
 
     def __post_init__(self):
+        object.__setattr__(self, "names", np.asarray(self.names))
         shape = (len(self.names), len(self.vocabulary))
-        if self.probabilities.shape != shape:
-            raise ValueError(
-                "`probabilities` must have a row for each name and a column for each label, "
-                f"{shape}. Received: shape={self.probabilities.shape}"
-            )
+        for name, values in (("probabilities", self.probabilities), ("logits", self.logits)):
+            if values is not None and values.shape != shape:
+                raise ValueError(
+                    f"`{name}` must have a row for each name and a column for each label, {shape}. "
+                    f"Received: shape={values.shape}"
+                )
 
-    def write(self, path):
-        """Write the file, whole or not at all."""
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Predictions({len(self)} clips, {len(self.vocabulary)} labels)"
+
+    def labels(self) -> np.ndarray:
+        """The label of each clip, one of the competition's twelve. Shape: -> `(clips,)` array of str."""
+        return self.answers()[0]
+
+    def answers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and confidences, by the model's rejection. Shape: -> `(clips,)` str, `(clips,)` from 0 to 1."""
+        return self.rejection.apply(self.probabilities, self.vocabulary)
+
+    def with_threshold(self, threshold: float | None) -> "Predictions":
+        """The same with another threshold of the rejection; None keeps the one that it has."""
+        return dataclasses.replace(self, rejection=self.rejection.with_threshold(threshold))
+
+    def competition(self, temperature: float = 1.0) -> np.ndarray:
+        """Probabilities over the competition's twelve labels; words that are no command add up to `unknown`.
+
+        Shape: -> `(clips, 12)`.
+
+        Args:
+            temperature: above 0; above 1 makes the probabilities more alike, below 1 less.
+        """
+        return competition_probabilities(temper(self.probabilities, temperature), self.vocabulary)
+
+    def rows(self, rows: np.ndarray) -> "Predictions":
+        """The predictions for some of the clips.
+
+        Args:
+            rows: positions, or a bool for each clip.
+        """
+        rows = np.asarray(rows)
+        logits = None if self.logits is None else self.logits[rows]
+        return dataclasses.replace(self, names=self.names[rows], probabilities=self.probabilities[rows], logits=logits)
+
+    def save(self, path: Path | str) -> None:
+        """Write the file, whole or not at all; its folder is made."""
         arrays = {
             "names": np.array(self.names, dtype=np.str_),
             "probabilities": self.probabilities.astype("float32"),
@@ -49,41 +104,41 @@ class ProbabilityFile:
         }
         Path(path).parent.mkdir(parents=True, exist_ok=True)
 
-        def save(partial_path):
+        def write(partial_path):
             with partial_path.open("wb") as file:
                 np.savez(file, **arrays)
 
-        replace_file(path, save)
+        replace_file(path, write)
 
 
-def read_probabilities(path):
-    """The content of a probability file.
+def read_predictions(path: Path | str) -> Predictions:
+    """Read a file of `Predictions.save`.
 
     Raises:
-        ValueError: the file is none; names it.
+        ValueError: the file is of another kind, or damaged; names it.
         OSError: it cannot be read.
     """
     try:
-        with np.load(path) as arrays:
-            found = {key: arrays[key] for key in KEYS & {*arrays}}
+        with np.load(path) as file:
+            arrays = {key: file[key] for key in KEYS & {*file}}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: must be a probability file. Received: {error}") from error
-    if {*found} != KEYS:
-        raise ValueError(f"{path}: must hold {sorted(KEYS)}. Received: {sorted(found)}")
-    probabilities = found["probabilities"]
+    if {*arrays} != KEYS:
+        raise ValueError(f"{path}: must hold {sorted(KEYS)}. Received: {sorted(arrays)}")
+    probabilities = arrays["probabilities"]
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError(f"{path}: probabilities must be numbers from 0 up. Received: negative or not finite")
-    vocabulary = tuple(map(str, found["vocabulary"]))
-    return ProbabilityFile(found["names"], probabilities, vocabulary, json.loads(str(found["settings"])))
+    vocabulary = tuple(map(str, arrays["vocabulary"]))
+    return Predictions(arrays["names"], probabilities, vocabulary, json.loads(str(arrays["settings"])))
 
 
-def names_fingerprint(names):
+def names_fingerprint(names: Iterable[str]) -> str:
     """Sixteen hexadecimal digits that tell one list of file names from another."""
     return fingerprint("\n".join(names))
 
 
-def merge_shards(paths):
-    """One `ProbabilityFile` of all shards, as if one machine had made it.
+def merge_shards(paths: Iterable[Path | str]) -> Predictions:
+    """One `Predictions` of all shards, as if one machine had made it.
 
     Args:
         paths: probability files, in any order.
@@ -91,28 +146,33 @@ def merge_shards(paths):
     Raises:
         ValueError: a shard is missing or there twice, or of another model, folder or number of shards; names it.
     """
-    shards = {}
+    shards: dict[int, Predictions] = {}
+    first_path, first_origin = None, {}
     for path in map(Path, paths):
-        file = read_probabilities(path)
-        if "shard" not in file.settings:
+        shard = read_predictions(path)
+        if "shard" not in shard.settings:
             raise ValueError(f"{path}: must be a shard. Received: probabilities of a whole folder")
-        number, num_shards = file.settings["shard"]
-        origin = file.settings | {"shard": num_shards}
+        number, num_shards = shard.settings["shard"]
+        origin = shard.settings | {"shard": num_shards}
         if not shards:
-            first_path, first, first_origin = path, file, origin
+            first_path, first_origin = path, origin
         if origin != first_origin:
             wanted, other = differences(first_origin, origin)
             raise ValueError(f"{path}: must be a shard of the same whole as {first_path}, {wanted}. Received: {other}")
         if number in shards:
             raise ValueError(f"{path}: each shard must be there once. Received: {number} of {num_shards} twice")
-        shards[number] = file
-    missing = sorted({*range(1, num_shards + 1)} - {*shards})
+        shards[number] = shard
+    if not shards:
+        raise ValueError("`paths` must be probability files of shards. Received: none")
+    missing = sorted({*range(1, first_origin["shard"] + 1)} - {*shards})
     if missing:
-        raise ValueError(f"{first_path}: all {num_shards} shards must be there. Received: none of number {missing}")
+        raise ValueError(
+            f"{first_path}: all {first_origin['shard']} shards must be there. Received: none of number {missing}"
+        )
     ordered = [shards[number] for number in sorted(shards)]
-    return ProbabilityFile(
-        np.concatenate([file.names for file in ordered]),
-        np.concatenate([file.probabilities for file in ordered]),
-        first.vocabulary,
-        {name: value for name, value in first.settings.items() if name != "shard"},
+    return Predictions(
+        np.concatenate([shard.names for shard in ordered]),
+        np.concatenate([shard.probabilities for shard in ordered]),
+        ordered[0].vocabulary,
+        {name: value for name, value in first_origin.items() if name != "shard"},
     )

@@ -3,7 +3,9 @@
 `OnnxModel` needs NumPy and onnxruntime only.
 """
 
+import contextlib
 import json
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,13 @@ FORMATS = {
     "litert": (".tflite", ("float32", "float16")),
     "saved_model": ("_saved_model", ("float32",)),
 }
+
+
+class Model(typing.Protocol):
+    """Anything that answers a batch: a Keras model, or one of this file."""
+
+    def predict_on_batch(self, inputs, /):
+        """Shape: `(batch, samples)` float32, or a dict of inputs by name -> `(batch, ..., len(vocabulary))` float32."""
 
 
 class OnnxModel:
@@ -87,6 +96,14 @@ def _with_embedding(content):
     value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
     proto.graph.output.append(value)
     return proto.SerializeToString()
+
+
+def set_tensorflow_threads(num_threads: int) -> None:
+    """Let TensorFlow use so many threads for one operation. Does nothing once TensorFlow has computed anything."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
 
 
 class LiteRTModel:

@@ -1,14 +1,18 @@
 """Labels to a CSV that the competition accepts. Needs no TensorFlow."""
 
+import dataclasses
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kaggle_speech.files import replace_file
-from kaggle_speech.inference.ensemble import check_weights
+from kaggle_speech.files import listing, replace_file
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.progress import note
 
 COLUMNS = ("fname", "label")
 
@@ -17,13 +21,7 @@ class SubmissionError(ValueError):
     """A submission that the competition would not score. The message names the file and the rule it breaks."""
 
 
-def _names(values, limit=5):
-    """Some of many names, for a message."""
-    values = sorted(map(str, values))
-    return ", ".join(values[:limit]) + (f" and {len(values) - limit} more" if len(values) > limit else "")
-
-
-def read_submission(path):
+def read_submission(path: Path | str) -> pd.DataFrame:
     """A submission as a frame of strings with the columns `fname, label`.
 
     Raises:
@@ -39,7 +37,11 @@ def read_submission(path):
     return answers_df
 
 
-def check_submission(path, sample_path=None):
+def _some(names):
+    return listing(sorted({*names}), limit=5)
+
+
+def check_submission(path: Path | str, sample_path: Path | str | None = None) -> pd.DataFrame:
     """Make sure that a submission would be scored.
 
     Args:
@@ -55,24 +57,26 @@ def check_submission(path, sample_path=None):
     answers_df = read_submission(path)
     twice = answers_df.loc[answers_df["fname"].duplicated(), "fname"]
     if len(twice):
-        raise SubmissionError(f"{path}: each name must occur once. Received twice: {_names(set(twice))}")
+        raise SubmissionError(
+            f"{path}: each name must occur once. Received twice: {listing(sorted({*twice}), limit=5)}"
+        )
     strange = set(answers_df["label"]) - set(COMPETITION_LABELS)
     if strange:
         raise SubmissionError(
-            f"{path}: labels must be among {', '.join(COMPETITION_LABELS)}. Received: {_names(strange)}"
+            f"{path}: labels must be among {', '.join(COMPETITION_LABELS)}. Received: {_some(strange)}"
         )
     if sample_path is not None:
         wanted, given = set(read_submission(sample_path)["fname"]), set(answers_df["fname"])
         if wanted - given:
-            raise SubmissionError(f"{path}: must answer every name of {sample_path}. Missing: {_names(wanted - given)}")
+            raise SubmissionError(f"{path}: must answer every name of {sample_path}. Missing: {_some(wanted - given)}")
         if given - wanted:
             raise SubmissionError(
-                f"{path}: must answer only names of {sample_path}. Received also: {_names(given - wanted)}"
+                f"{path}: must answer only names of {sample_path}. Received also: {_some(given - wanted)}"
             )
     return answers_df
 
 
-def compare_submissions(path, other_path):
+def compare_submissions(path: Path | str, other_path: Path | str) -> pd.DataFrame:
     """How the answers of two submissions differ, label by label.
 
     Returns:
@@ -90,31 +94,47 @@ def compare_submissions(path, other_path):
     return pd.DataFrame(counts).reindex(COMPETITION_LABELS).fillna(0).astype(int)
 
 
-def blend_submissions(paths, weights=None):
-    """The weighted vote of submissions whose probabilities are not at hand; ties go to the first of the twelve labels.
+def write_submission(
+    predictions: Predictions,
+    path: Path | str,
+    data_dir: Path | str | None = None,
+    *,
+    settings: dict | None = None,
+) -> Path:
+    """Write a checked submission, and beside it, as JSON, how it was made.
 
     Args:
-        paths: CSVs on the same clips.
-        weights: one for each; None gives all the same.
+        predictions: from `predict`, for the test clips.
+        path: CSV to write; its folder is made.
+        data_dir: folder of the competition's data; its `sample_submission.csv`, where it is there, states the names.
+        settings: JSON-able; further facts for the JSON.
 
     Returns:
-        pandas DataFrame with the columns `fname, label`, in the order of the first.
+        `path`.
 
     Raises:
-        SubmissionError: a file is no submission, or they answer other clips.
-        ValueError: weights that are none.
+        SubmissionError: the check failed; names the partial file that stays.
     """
-    first_df = check_submission(paths[0])
-    votes = np.zeros((len(first_df), len(COMPETITION_LABELS)))
-    for path, weight in zip(paths, check_weights(weights, len(paths)), strict=True):
-        answers = check_submission(path, paths[0]).set_index("fname")["label"][first_df["fname"]]
-        columns = pd.Index(COMPETITION_LABELS).get_indexer(answers)
-        votes[np.arange(len(votes)), columns] += weight
-    return first_df.assign(label=np.array(COMPETITION_LABELS)[votes.argmax(axis=1)])
+    sample_path = None if data_dir is None else Path(data_dir) / "sample_submission.csv"
+    if sample_path is not None and not sample_path.exists():
+        note(f"{sample_path} is missing: the names of the clips could not be checked")
+        sample_path = None
+    rejection = dataclasses.asdict(predictions.rejection)
+    if rejection["threshold"] == -math.inf:
+        rejection["threshold"] = None  # JSON has no infinity
+    settings = (settings or {}) | {"probabilities": predictions.settings, "rejection": rejection}
+    write_answers(predictions.names, predictions.labels(), path, sample_path, settings)
+    return Path(path)
 
 
-def write_submission(file_names, answers, path, sample_path=None, settings=None):
-    """Write a checked submission. `path` appears complete and correct, or not at all.
+def write_answers(
+    file_names: Sequence[str] | np.ndarray,
+    answers: Sequence[str] | np.ndarray,
+    path: Path | str,
+    sample_path: Path | str | None = None,
+    settings: dict | None = None,
+) -> None:
+    """Write a checked submission of given labels. `path` appears complete and correct, or not at all.
 
     Where something is wrong the rows are kept as `<path>.partial`.
 
@@ -122,7 +142,7 @@ def write_submission(file_names, answers, path, sample_path=None, settings=None)
         file_names: `(clips,)` names such as `clip_000044442.wav`.
         answers: `(clips,)` labels.
         path: CSV to write; its folder is made.
-        sample_path: as in `check_submission`.
+        sample_path: the competition's `sample_submission.csv`, for the names; None checks all but the names.
         settings: JSON-able; written beside the CSV, with the extension .json.
 
     Raises:

@@ -137,7 +137,7 @@ def plot_fates(robustness_df, kind, ax=None):
 def plot_scores(scores, labels, ax=None, threshold=None, num_bins=30):
     """How surely commands and unknown words are taken for commands: a histogram of each, in percent of its clips.
 
-    Shape: `(clips,)` scores (`open_set.Opinion.score`), `(clips,)` labels of the twelve; silence is left out.
+    Shape: `(clips,)` scores (`calibration.command_scores`), `(clips,)` labels of the twelve; silence is left out.
     """
     ax = ax or plt.gca()
     scores, labels = np.asarray(scores), np.asarray(labels)

@@ -29,7 +29,7 @@ class Detection(typing.NamedTuple):
     Attributes:
         time_s: when it was reported, in seconds of the stream; the word ended a little before.
         label: which one.
-        confidence: its smoothed probability, 0 to 1, or what a rejection made of it.
+        confidence: its smoothed probability, 0 to 1.
     """
 
     time_s: float
@@ -51,15 +51,16 @@ class Trigger:
         min_gap_ms: between two detections.
         min_hops: 1 or more; the beginning of one word is often that of another.
         release: share of the threshold, 0 to 1.
-        rejection: None, or what has `apply`: from probabilities `(1, len(vocabulary))` and a vocabulary to labels
-            and confidences, `(1,)` each; a label that is no event, such as `unknown`, is not reported.
+        answers: None, or a function such as `Recogniser.answers`: from probabilities `(1, len(vocabulary))` to labels
+            and confidences, `(1,)` each; a label that is no event, such as `unknown`, is not reported. It gets the
+            probabilities of the last second as for a clip, not smoothed, where they name the label that leads.
 
     Raises:
         ValueError: the threshold is out of range, or a label to report is not in the vocabulary.
     """
 
     def __init__(
-        self, vocabulary, events=COMMANDS, *, threshold, min_gap_ms=500, min_hops=2, release=0.5, rejection=None
+        self, vocabulary, events=COMMANDS, *, threshold, min_gap_ms=500, min_hops=2, release=0.5, answers=None
     ):
         missing = [label for label in events if label not in vocabulary]
         if missing:
@@ -67,7 +68,7 @@ class Trigger:
                 f"`vocabulary` must hold the labels to report. Received: {list(vocabulary)} without {missing}"
             )
         self.vocabulary, self.events, self.threshold = tuple(vocabulary), frozenset(events), threshold
-        self.min_gap_s, self.min_hops, self.release, self.rejection = min_gap_ms / 1000, min_hops, release, rejection
+        self.min_gap_s, self.min_hops, self.release, self.answers = min_gap_ms / 1000, min_hops, release, answers
         self.reset()
 
     @property
@@ -87,8 +88,14 @@ class Trigger:
         """Forget what was reported."""
         self._reported, self._last_s, self._leader, self._num_hops = None, -np.inf, None, 0
 
-    def step(self, time_s, probabilities):
-        """Look at the next hop. Shape: float, `(len(vocabulary),)` -> `Detection` or None."""
+    def step(self, time_s, probabilities, latest=None):
+        """Look at the next hop. Shape: float, `(len(vocabulary),)`, the same -> `Detection` or None.
+
+        Args:
+            time_s: seconds of the stream.
+            probabilities: smoothed.
+            latest: of the last second alone; None where they are not known.
+        """
         if self._reported is not None and probabilities[self._reported] < self.release * self._threshold:
             self._reported = None
         index = int(np.argmax(probabilities))
@@ -100,13 +107,13 @@ class Trigger:
         is_early = self._num_hops < self.min_hops or time_s - self._last_s < self.min_gap_s - 1e-9
         if is_early or index == self._reported or self.vocabulary[index] not in self.events:
             return None
-        label, confidence = self.vocabulary[index], probabilities[index]
-        if self.rejection is not None:
-            (label,), (confidence,) = self.rejection.apply(probabilities[None], self.vocabulary)
+        if self.answers is not None:
+            is_led_by_it = latest is not None and np.argmax(latest) == index
+            (label,), _ = self.answers((latest if is_led_by_it else probabilities)[None])
             if label not in self.events:
                 return None
         self._reported, self._last_s = index, time_s
-        return Detection(time_s, str(label), float(confidence))
+        return Detection(time_s, self.vocabulary[index], float(probabilities[index]))
 
 
 class StreamingRecogniser:
@@ -119,7 +126,7 @@ class StreamingRecogniser:
         smoothing: weight of what was before in the smoothed probabilities, 0 (none) to below 1.
         threshold: that a smoothed probability must reach, 0.10 to 0.95; the attribute may be changed at any time.
         min_gap_ms: between two detections.
-        events, rejection: see `Trigger`.
+        events, answers: see `Trigger`.
         activity: `VoiceActivity`; None for the default, False to ask the model at every hop.
 
     Attributes:
@@ -142,7 +149,7 @@ class StreamingRecogniser:
         threshold=0.55,
         min_gap_ms=500,
         events=COMMANDS,
-        rejection=None,
+        answers=None,
         activity=None,
     ):
         if not 10 <= hop_ms <= 1000:
@@ -151,7 +158,7 @@ class StreamingRecogniser:
             raise ValueError(f"`smoothing` must be at least 0 and below 1. Received: smoothing={smoothing}")
         self.model, self.vocabulary, self.smoothing = model, tuple(vocabulary), smoothing
         self.hop_samples = round(hop_ms * SAMPLE_RATE / 1000)
-        self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, rejection=rejection)
+        self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, answers=answers)
         self.activity = VoiceActivity(hop_ms) if activity is None else activity or None
         self._quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
         self._ask(np.zeros(CLIP_SAMPLES, "float32"))
@@ -221,7 +228,7 @@ class StreamingRecogniser:
             self.num_asked += 1
             probabilities = self._ask(self._ring.latest(CLIP_SAMPLES))
         self.probabilities = self.smoothing * self.probabilities + (1 - self.smoothing) * probabilities
-        return self.trigger.step(self.time_s, self.probabilities)
+        return self.trigger.step(self.time_s, self.probabilities, probabilities)
 
     def _ask(self, waveform):
         try:

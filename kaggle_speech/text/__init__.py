@@ -1,1 +1,13 @@
-"""Text: characters, CTC decoders, n-grams, alignment. NumPy only, no model."""
+"""Text: characters, CTC decoders, n-grams and alignment; NumPy only, no model."""
+
+from kaggle_speech.lazy import lazy_names, with_names
+
+_NAMES = {
+    "alphabet": "ALPHABET, normalize_text, text_to_indices, indices_to_text",
+    "decoders": "GreedyDecoder, BeamDecoder, decode",
+    "ngram": "NGram, count_ngrams, read_ngram",
+    "alignment": "align",
+}
+
+__doc__ = with_names(__doc__, _NAMES)
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

@@ -89,9 +89,3 @@ def min_ctc_frames(text):
         6
     """
     return len(text) + sum(before == after for before, after in itertools.pairwise(text))
-
-
-def refuse_transcriber(path, vocabulary):
-    """Raise ValueError where a model, named by its path, answers with characters, not labels."""
-    if tuple(vocabulary) == ALPHABET:
-        raise ValueError(f"{path}: must answer with labels. Received: a model that makes transcripts")

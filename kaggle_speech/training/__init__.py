@@ -1,1 +1,13 @@
-"""Training: from a recipe to a run folder."""
+"""Training: from a recipe to the folder of a run (TensorFlow)."""
+
+from kaggle_speech.lazy import lazy_names, with_names
+
+_NAMES = {
+    "recipe": "Recipe, TranscriptRecipe, without_each",
+    "words": "train_run",
+    "transcripts": "train_transcriber",
+    "comparison": "compare, summarize_runs",
+}
+
+__doc__ = with_names(__doc__, _NAMES)
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

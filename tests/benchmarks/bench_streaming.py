@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--hop-ms", type=int, default=100)
     args = parser.parse_args()
-    engine = load.load_engine(args.run)
+    engine = load.load_recogniser(args.run)
     kinds = {"steady noise": (None, None), "a word every 3 s": (3, None), "the model at every hop": (3, False)}
     for name, (seconds_between_words, activity) in kinds.items():
         stream = make_stream(60 * args.minutes, seconds_between_words)

@@ -64,7 +64,7 @@ def run(args):
         return call
 
     begin = clock()
-    engine = timed("load", load.load_engine)(args.run, args.engine)
+    engine = timed("load", load.load_recogniser)(args.run, engine=args.engine)
     audio.read_clips = timed("read and decode", audio.read_clips)
     model = engine.model
     model.predict_on_batch = timed("features and network", model.predict_on_batch)
@@ -78,10 +78,10 @@ def run(args):
     test_df = timed("list", test_clips)(args.data)
     out_path = Path(args.data) / f"{args.engine}.npz"
     options = {"batch_size": args.batch_size, "progress": False}
-    file = predict.predict_to_file(model, engine.vocabulary, test_df, out_path, engine.settings, **options)
+    file = predict.predict_to_file(engine, test_df, out_path, **options)
     probabilities = competition_probabilities(file.probabilities, engine.vocabulary)
     answers = timed("labels", most_probable)(probabilities)
-    timed("CSV and check", submission.write_submission)(file.names, answers, out_path.with_suffix(".csv"))
+    timed("CSV and check", submission.write_answers)(file.names, answers, out_path.with_suffix(".csv"))
     seconds = clock() - begin
     done.set()
     resident = {percent: memory[(len(memory) - 1) * percent // 100] for percent in MEMORY_PERCENTAGES}

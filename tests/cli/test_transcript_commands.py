@@ -301,14 +301,14 @@ def test_options_that_do_not_go_together(run, arguments, message, capsys):
 
 def test_a_model_of_words_makes_no_transcripts(recordings, capsys):
     assert main(["transcribe", "--run", str(pretrained.PRETRAINED_DIR), str(recordings[0])]) == 1
-    assert "makes no transcripts" in capsys.readouterr().err
+    assert "must make transcripts. Received: a model that recognises words" in capsys.readouterr().err
 
 
 def test_a_transcriber_is_no_model_of_words(run, tmp_path, capsys):
     for command in (["publish", "--out", str(tmp_path / "mine")], ["export"], ["predict", "a.wav"]):
         assert main([command[0], "--run", str(run), *command[1:]]) == 1
     assert not (tmp_path / "mine").exists()
-    assert capsys.readouterr().err.count("must answer with labels. Received: a model that makes transcripts") >= 2
+    assert capsys.readouterr().err.count("must recognise words. Received: a model that makes transcripts") >= 2
 
 
 def test_no_speech_says_what_to_do(tmp_path, capsys):

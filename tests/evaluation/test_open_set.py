@@ -1,5 +1,6 @@
 """open_set.py and rejection.py against counting by hand, scikit-learn, and the whole way through the door."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -15,7 +16,6 @@ from kaggle_speech.audio import read_clip
 from kaggle_speech.cli.parser import main
 from kaggle_speech.data import clips, splits
 from kaggle_speech.evaluation import calibration, open_set, validation
-from kaggle_speech.evaluation.calibration import Opinion
 from kaggle_speech.export import publish
 from kaggle_speech.inference import load
 from kaggle_speech.inference.answers import (
@@ -28,21 +28,27 @@ from kaggle_speech.inference.answers import (
     temper,
     write_rejection,
 )
-from kaggle_speech.inference.predict import predict_waveforms
+from kaggle_speech.inference.batches import predict_waveforms
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE, UNKNOWN, VOCABULARIES
 from kaggle_speech.models import anatomy, pretrained, registry, runs
 
 NUM_CLIPS = 400
 
 
-def make_opinion(rng, labels, vocabulary=COMPETITION_LABELS, true_temperature=1.0):
+def make_predictions(logits, vocabulary):
+    names = [f"{row}.wav" for row in range(len(logits))]
+    return Predictions(names, softmax(logits, axis=1), vocabulary, logits=logits)
+
+
+def label_predictions(rng, labels, vocabulary=COMPETITION_LABELS, true_temperature=1.0):
     """Logits that favour the label where the vocabulary has it."""
     logits = rng.normal(size=(len(labels), len(vocabulary)))
     for row, label in enumerate(labels):
         if label in vocabulary:
             logits[row, vocabulary.index(label)] += 3
     logits *= true_temperature
-    return Opinion(softmax(logits, axis=1), vocabulary, logits)
+    return make_predictions(logits, vocabulary)
 
 
 @pytest.fixture
@@ -58,12 +64,12 @@ def clips_df(rng):
 
 @pytest.fixture
 def known_only(rng, clips_df):
-    return make_opinion(rng, clips_df["label"], VOCABULARIES[11])
+    return label_predictions(rng, clips_df["label"], VOCABULARIES[11])
 
 
 @pytest.fixture
 def with_unknown(rng, clips_df):
-    return make_opinion(rng, clips_df["label"])
+    return label_predictions(rng, clips_df["label"])
 
 
 def test_tempered_probabilities_are_those_of_divided_logits(rng):
@@ -77,7 +83,7 @@ def test_tempered_probabilities_are_those_of_divided_logits(rng):
 def test_scores_are_what_their_names_say(rng, num_classes):
     vocabulary = VOCABULARIES[num_classes]
     logits = rng.normal(size=(6, num_classes))
-    opinion = Opinion(softmax(logits, axis=1), vocabulary, logits)
+    predictions = make_predictions(logits, vocabulary)
     for row, values in enumerate(competition_probabilities(softmax(logits / 2, axis=1), vocabulary)):
         commands, others = list(values[:10]), list(values[10:])
         best = max(commands)
@@ -91,10 +97,10 @@ def test_scores_are_what_their_names_say(rng, num_classes):
             "logit": max(known_logits),
             "energy": 2 * logsumexp([value / 2 for value in known_logits]),
         }
-        for name in opinion.scores:
-            assert opinion.score(name, 2.0)[row] == pytest.approx(expected[name]), name
+        for name in calibration.score_names(predictions):
+            assert calibration.command_scores(predictions, name, 2.0)[row] == pytest.approx(expected[name]), name
     with pytest.raises(ValueError, match=r"`score` must be one of .*Received: score='energy'"):
-        Opinion(opinion.probabilities, vocabulary).score("energy")
+        calibration.command_scores(dataclasses.replace(predictions, logits=None), "energy")
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -167,15 +173,15 @@ def test_the_temperature_of_the_logits_is_found(rng):
     logits = 3 * rng.normal(size=(5000, 12))
     labels = [COMPETITION_LABELS[rng.choice(12, p=row)] for row in softmax(logits, axis=1)]
     for temperature in (0.5, 1, 2):
-        opinion = Opinion(softmax(temperature * logits, axis=1), COMPETITION_LABELS)
-        assert calibration.fit_temperature(opinion, labels) == pytest.approx(temperature, rel=0.06)
+        predictions = make_predictions(temperature * logits, COMPETITION_LABELS)
+        assert calibration.fit_temperature(predictions, labels) == pytest.approx(temperature, rel=0.06)
 
 
 def test_labels_that_a_model_does_not_know_fit_no_temperature(known_only, clips_df):
     is_known = clips_df["label"] != UNKNOWN
     labels = clips_df["label"]
     assert calibration.fit_temperature(known_only, labels) == pytest.approx(
-        calibration.fit_temperature(known_only.of_clips(is_known), labels[is_known])
+        calibration.fit_temperature(known_only.rows(is_known), labels[is_known])
     )
     with pytest.raises(ValueError, match=r"`labels` must hold labels of the model. Received: \['unknown'\]"):
         calibration.fit_temperature(known_only, np.full(NUM_CLIPS, UNKNOWN))
@@ -183,8 +189,8 @@ def test_labels_that_a_model_does_not_know_fit_no_temperature(known_only, clips_
 
 @pytest.mark.parametrize("score", ["probability", "margin", "energy"])
 def test_thresholds_against_trying_all(known_only, clips_df, score):
-    labels, scores = clips_df["label"].to_numpy(), known_only.score(score).round(2)  # ties
-    answers = most_probable(known_only.values())
+    labels, scores = clips_df["label"].to_numpy(), calibration.command_scores(known_only, score).round(2)  # ties
+    answers = most_probable(known_only.competition())
 
     def judge(threshold):
         rejected = np.where((scores < threshold) & np.isin(answers, COMMANDS), UNKNOWN, answers)
@@ -214,8 +220,8 @@ def test_where_nothing_is_unknown_nothing_is_rejected(rng):
 
 
 def test_curves_against_counting(known_only, clips_df):
-    labels, scores = clips_df["label"].to_numpy(), known_only.score("probability").round(2)
-    best = most_probable(known_only.values()[:, :10], COMMANDS)
+    labels, scores = clips_df["label"].to_numpy(), calibration.command_scores(known_only, "probability").round(2)
+    best = most_probable(known_only.competition()[:, :10], COMMANDS)
     curves = open_set.open_set_curves(scores, labels, best)
     is_known, is_unknown = np.isin(labels, COMMANDS), labels == UNKNOWN
     rows = is_known | is_unknown
@@ -275,7 +281,7 @@ def test_a_half_is_answered_with_what_the_other_half_chose(known_only, clips_df)
         labels, confidences = open_set.cross_fitted_answers(known_only, clips_df, **options)
         for number in (0, 1):
             here, there = half == number, half != number
-            chosen = calibration.choose_rejection(known_only.of_clips(there), clips_df[there], **options)
+            chosen = calibration.choose_rejection(known_only.rows(there), clips_df[there], **options)
             expected = chosen.apply(known_only.probabilities[here], VOCABULARIES[11])
             np.testing.assert_array_equal(labels[here], expected[0])
             np.testing.assert_allclose(confidences[here], expected[1])
@@ -288,7 +294,9 @@ def test_words_left_out_choose_nothing(known_only, clips_df):
     changed[is_cat] = np.eye(11)[0] * 0.89 + 0.01
     options = {"score": "probability", "left_out_words": ("cat",)}
     before, _ = open_set.cross_fitted_answers(known_only, clips_df, **options)
-    after, _ = open_set.cross_fitted_answers(Opinion(changed, VOCABULARIES[11]), clips_df, **options)
+    after, _ = open_set.cross_fitted_answers(
+        dataclasses.replace(known_only, probabilities=changed), clips_df, **options
+    )
     np.testing.assert_array_equal(before[~is_cat], after[~is_cat])
 
 
@@ -297,15 +305,15 @@ def test_the_table_counts_cross_fitted_answers(known_only, with_unknown, clips_d
     assert list(table_df["protocol"].value_counts()) == [6, 6, 1]
     labels, is_quoted = clips_df["label"], clips_df["is_quoted"]
     for row in table_df.itertuples():
-        opinion = known_only if row.protocol == "known words + threshold" else with_unknown
-        answers, _ = open_set.cross_fitted_answers(opinion, clips_df, row.score, left_out_words=("cat",))
+        predictions = known_only if row.protocol == "known words + threshold" else with_unknown
+        answers, _ = open_set.cross_fitted_answers(predictions, clips_df, row.score, left_out_words=("cat",))
         assert row.accuracy == pytest.approx((answers == labels)[is_quoted].mean())
         assert row.unknown_recall == pytest.approx((answers == UNKNOWN)[clips_df["word"] == "bed"].mean())
         assert row.left_out_recall == pytest.approx((answers == UNKNOWN)[clips_df["word"] == "cat"].mean())
         assert row.commands_lost == pytest.approx((answers == UNKNOWN)[clips_df["word"].isin(COMMANDS)].mean())
     plain = table_df.set_index("protocol").loc["trained unknown"]
     assert plain["score"] == "none"
-    assert plain["accuracy"] == (most_probable(with_unknown.values()) == labels)[is_quoted].mean()
+    assert plain["accuracy"] == (most_probable(with_unknown.competition()) == labels)[is_quoted].mean()
     without_df = open_set.score_table(known_only, clips_df)
     assert "left_out_recall" not in without_df and without_df["accuracy"][1:].max() > without_df["accuracy"][0]
 
@@ -338,18 +346,18 @@ def run_dir(tmp_path):
 def test_threshold_keeps_what_suits_the_validation_clips(run_dir, sample_dir, capsys):
     command = ["threshold", "--data", str(sample_dir), "--run", str(run_dir)]
     clips_df = clips.open_set_clips(clips.check_clips(clips.index_clips(sample_dir))[0])
-    opinion = validation.open_set_opinion(run_dir, clips_df)
+    predictions = validation.predict_with_logits(run_dir, clips_df)
     for options in ({"score": "margin", "false_accept_rate": 0.1}, {}):
         written = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         assert main([*command, *written]) == 0
         printed = capsys.readouterr().out
         assert all(score in printed for score in SCORES) and str(run_dir / "rejection.json") in printed
-        found = load.load_engine(run_dir).rejection
-        expected = calibration.choose_rejection(opinion, clips_df, **options)
+        found = load.load_recogniser(run_dir).rejection
+        expected = calibration.choose_rejection(predictions, clips_df, **options)
         assert found.score == expected.score == options.get("score", "probability")
         assert found.temperature == pytest.approx(expected.temperature, rel=1e-3)
         assert found.threshold == pytest.approx(expected.threshold, rel=1e-3)
-        answers, _ = found.apply(opinion.probabilities, opinion.vocabulary)
+        answers, _ = found.apply(predictions.probabilities, predictions.vocabulary)
         if options:
             assert np.isin(answers, COMMANDS)[clips_df["label"] == UNKNOWN].mean() <= 0.1
     assert main([*command, "--false-accept-rate", "7"]) == 1
@@ -363,7 +371,7 @@ def predict(capsys, *arguments):
 
 
 def test_predict_rejects_what_the_run_or_the_user_says(run_dir, sample_dir, capsys):
-    engine = load.load_engine(run_dir)
+    engine = load.load_recogniser(run_dir)
     files = sorted((sample_dir / "test" / "audio").glob("*.wav"))[:30]
     probabilities = predict_waveforms(engine.model, np.array([read_clip(path) for path in files]))
     plain, sure = Rejection().apply(probabilities, engine.vocabulary)
@@ -390,12 +398,13 @@ def test_submit_rejects_what_the_run_or_the_user_says(run_dir, sample_dir, tmp_p
     out_path = tmp_path / "answers.csv"
     submit = ["submit", "--data", str(sample_dir), "--out", str(out_path)]
     of_run = [*submit, "--run", str(run_dir)]
-    write_rejection(Rejection("margin", 1.0, 2.0), run_dir, load.load_engine(run_dir).settings["model"])
+    write_rejection(Rejection("margin", 1.0, 2.0), run_dir, load.load_recogniser(run_dir).settings["model"])
     assert main(of_run) == 0
     assert set(pd.read_csv(out_path)["label"]) <= {UNKNOWN, SILENCE}
-    assert "score='margin'" in json.loads(out_path.with_suffix(".json").read_text())["rejection"]
+    rejection = json.loads(out_path.with_suffix(".json").read_text())["rejection"]
+    assert rejection == {"score": "margin", "temperature": 1.0, "threshold": 2.0}
     assert main([*of_run, "--match-label-mix"]) == 1
-    assert "must come with `--threshold none`" in capsys.readouterr().err
+    assert "must have no threshold (`--threshold none`)" in capsys.readouterr().err
     assert main([*of_run, "--match-label-mix", "--threshold", "none"]) == 0
     assert set(COMMANDS) <= set(pd.read_csv(out_path)["label"])
     of_file = [*submit, "--probabilities", str(out_path.with_suffix(".npz"))]
@@ -408,10 +417,10 @@ def test_a_published_model_keeps_its_rejection_and_no_other_takes_it(run_dir, tm
     chosen = Rejection("entropy", 0.9, -1.0)
     write_rejection(chosen, run_dir, runs.model_fingerprint(run_dir))
     publish.publish_run(run_dir, tmp_path / "public")
-    assert load.load_engine(tmp_path / "public", "keras").rejection == chosen
+    assert load.load_recogniser(tmp_path / "public", engine="keras").rejection == chosen
     shutil.copy(tmp_path / "public" / "rejection.json", run_dir)
     with pytest.raises(ValueError, match=r"rejection.json: must be chosen for the model beside it"):
-        load.load_engine(run_dir)
+        load.load_recogniser(run_dir)
 
 
 def test_known_words_only_leave_other_words_out_of_the_training(sample_dir):

@@ -16,7 +16,7 @@ from kaggle_speech.audio import read_clip
 from kaggle_speech.data import clips
 from kaggle_speech.data.splits import which_set
 from kaggle_speech.evaluation import assess, html_page, report
-from kaggle_speech.inference.load import Engine
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -36,7 +36,7 @@ class Guess:
 
 def engine(offset=0.0):
     settings = {"model": f"guess {offset}", "precision": "float32", "engine": "numpy"}
-    return Engine(Guess(offset), COMPETITION_LABELS, settings, {})
+    return Recogniser(Guess(offset), COMPETITION_LABELS, settings, {})
 
 
 class Parser(html.parser.HTMLParser):
@@ -139,7 +139,7 @@ def test_the_folder_holds_what_scikit_learn_would_say(written):
 
 def test_another_call_leaves_nothing_of_the_former(clips_df, written):
     _, path = written
-    right = Engine(Guess(), COMPETITION_LABELS, engine().settings, {})
+    right = Recogniser(Guess(), COMPETITION_LABELS, engine().settings, {})
     silent_df = clips_df[clips_df["split"] != "noise"]
     found = assess.assess(right, silent_df, num_resamples=50, progress=False)
     path = report.write_report(found, path.parent, "again", progress=False)

@@ -8,7 +8,7 @@ from kaggle_speech import audio
 from kaggle_speech.audio import AudioError, write_wav
 from kaggle_speech.data import noise
 from kaggle_speech.evaluation import robustness
-from kaggle_speech.inference import predict
+from kaggle_speech.inference import batches, predict
 from kaggle_speech.labels import COMPETITION_LABELS
 
 TIME_S = np.arange(16_000) / 16_000
@@ -122,7 +122,7 @@ def test_nothing_to_ask_gives_an_empty_table(clips_df):
 
 def test_conditions_get_their_rows_and_files_are_read_once(clips_df, monkeypatch):
     read, num_read = audio.read_clips, []
-    monkeypatch.setattr(predict, "read_clips", lambda *args, **options: num_read.append(args) or read(*args, **options))
+    monkeypatch.setattr(batches, "read_clips", lambda *args, **options: num_read.append(args) or read(*args, **options))
 
     class Sums:
         def predict_on_batch(self, waveform):

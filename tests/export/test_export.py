@@ -16,7 +16,7 @@ from kaggle_speech.export import check, onnx_graph, other_formats, report
 from kaggle_speech.export.onnx import export_onnx, keras_to_onnx, metadata_of
 from kaggle_speech.features.filters import FeatureSpec
 from kaggle_speech.features.layers import LogMelSpectrogram
-from kaggle_speech.inference import load, predict, runtimes
+from kaggle_speech.inference import batches, load, predict, runtimes
 from kaggle_speech.inference.runtimes import LiteRTModel, OnnxModel
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import anatomy, pretrained, runs
@@ -31,7 +31,7 @@ ARCHITECTURES = [
 def onnx_bytes(model, path, speech, precision="float32"):
     """An exported file of a model, checked."""
     facts = metadata_of(model, COMPETITION_LABELS, {"accuracy": 0.5})
-    expected = predict.predict_waveforms(model, speech)
+    expected = batches.predict_waveforms(model, speech)
     export_onnx(model, path, facts, speech, expected, precision=precision, calibration=speech)
     return path.stat().st_size
 
@@ -55,7 +55,7 @@ def clips(sample_dir):
 def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech):
     keras.utils.set_random_seed(0)
     model = build_model(name, 12)
-    expected = predict.predict_waveforms(model, speech)
+    expected = batches.predict_waveforms(model, speech)
     onnx_bytes(model, tmp_path / "model.onnx", speech)
     loaded = OnnxModel(tmp_path / "model.onnx")
     for batch in (speech, speech[:1]):
@@ -67,7 +67,7 @@ def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech)
 
 
 def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
-    expected = predict.predict_waveforms(trained, clips)
+    expected = batches.predict_waveforms(trained, clips)
     for _ in range(2):
         other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
         onnx_bytes(trained, tmp_path / "model.onnx", clips)
@@ -75,7 +75,7 @@ def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
 
 
 def test_a_failing_export_leaves_the_good_one(trained, clips, tmp_path):
-    expected = predict.predict_waveforms(trained, clips)
+    expected = batches.predict_waveforms(trained, clips)
     other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
     with pytest.raises(check.ExportError):
         other_formats.export_saved_model(trained, tmp_path / "saved", clips, 1 - expected)
@@ -84,7 +84,7 @@ def test_a_failing_export_leaves_the_good_one(trained, clips, tmp_path):
 
 
 def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
-    expected = predict.predict_waveforms(trained, clips)
+    expected = batches.predict_waveforms(trained, clips)
     size, found = {}, {}
     for precision in ("float32", "float16", "int8"):
         path = tmp_path / f"{precision}.onnx"
@@ -107,10 +107,10 @@ def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
     val_df = validation_clips(clips_df)
     waveform, _ = read_clips(list(val_df["path"]))
     model, _ = runs.load_run(pretrained.PRETRAINED_DIR.parent / name)
-    expected = predict.predict_waveforms(model, waveform)
+    expected = batches.predict_waveforms(model, waveform)
     facts, path = metadata_of(model, COMPETITION_LABELS), tmp_path / "int8.onnx"
     export_onnx(model, path, facts, waveform, expected, precision="int8", calibration=calibration)
-    found = predict.predict_waveforms(OnnxModel(path), waveform)
+    found = batches.predict_waveforms(OnnxModel(path), waveform)
     truth = [COMPETITION_LABELS.index(label) for label in val_df["label"]]
     exact, quantized = ((answers.argmax(axis=1) == truth).mean() for answers in (expected, found))
     assert exact > 0.94 and quantized > exact - 0.005
@@ -148,7 +148,7 @@ def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
 
 def test_a_file_that_answers_otherwise_is_not_kept(trained, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
-    wrong = np.roll(predict.predict_waveforms(trained, clips), 1, axis=1)
+    wrong = np.roll(batches.predict_waveforms(trained, clips), 1, axis=1)
     facts = metadata_of(trained, COMPETITION_LABELS)
     with pytest.raises(check.ExportError, match=r"model.onnx: in float32, probabilities must be within"):
         export_onnx(trained, path, facts, clips, wrong)
@@ -171,7 +171,7 @@ def test_the_file_says_what_it_is(trained, clips, tmp_path):
     assert loaded.metadata["features"]["num_mel_bins"] == anatomy.frontend(trained).spec.num_mel_bins
     assert loaded.metadata["precision"] == "float32" and loaded.metadata["accuracy"] == 0.5
     assert "CC BY 4.0" in loaded.metadata["licence"]
-    engine = load.load_engine(tmp_path / "model.onnx")
+    engine = load.load_recogniser(tmp_path / "model.onnx")
     assert engine.settings["engine"] == "onnxruntime" and engine.vocabulary == COMPETITION_LABELS
 
 
@@ -179,25 +179,25 @@ def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path)
     run_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
     for name in ("model.weights.h5", "run.json", "metrics.json"):
         shutil.copy(run_dir / name, tmp_path)
-    assert load.load_engine(tmp_path).settings["engine"] == "keras"
+    assert load.load_recogniser(tmp_path).settings["engine"] == "keras"
     facts = metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
-    expected = predict.predict_waveforms(trained, clips)
+    expected = batches.predict_waveforms(trained, clips)
     export_onnx(trained, tmp_path / "model.onnx", facts, clips, expected)
-    quick, slow = load.load_engine(tmp_path), load.load_engine(tmp_path, "keras")
+    quick, slow = load.load_recogniser(tmp_path), load.load_recogniser(tmp_path, engine="keras")
     assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
     assert quick.settings["model"] == slow.settings["model"]
-    answers = [predict.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
+    answers = [batches.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
     np.testing.assert_allclose(*answers, atol=1e-5)
     export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
     with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
-        load.load_engine(tmp_path)
+        load.load_recogniser(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
 def test_the_packages_models_have_their_exported_files(name, clips):
     run_dir = pretrained.PRETRAINED_DIR.parent / name
-    loaded = [load.load_engine(run_dir, engine).model for engine in load.ENGINES]
-    answers = [predict.predict_waveforms(model, clips) for model in loaded]
+    loaded = [load.load_recogniser(run_dir, engine=engine).model for engine in load.ENGINES]
+    answers = [batches.predict_waveforms(model, clips) for model in loaded]
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 
@@ -208,11 +208,11 @@ def test_files_that_are_no_model(tmp_path):
     with pytest.raises(ValueError, match=r"bad.onnx: must be an ONNX model"):
         OnnxModel(tmp_path / "bad.onnx")
     with pytest.raises(ValueError, match="`engine` must be one of"):
-        load.load_engine(tmp_path, "torch")
+        load.load_recogniser(tmp_path, engine="torch")
     with pytest.raises(FileNotFoundError, match="must hold a trained model"):
-        load.load_engine(tmp_path)
+        load.load_recogniser(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"model.onnx: must be an ONNX file"):
-        load.load_engine(tmp_path, "onnxruntime")
+        load.load_recogniser(tmp_path, engine="onnxruntime")
 
 
 def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp_path):
@@ -222,7 +222,7 @@ def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp
     code += f"assert main(['predict', '--onnx', {str(tmp_path / 'model.onnx')!r}, {str(tmp_path / 'a.wav')!r}]) == 0\n"
     code += "assert not {'tensorflow', 'keras', 'pandas', 'sklearn', 'librosa'} & {*sys.modules}, sys.modules.keys()\n"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    expected = predict.predict_waveforms(trained, np.array([read_clip(tmp_path / "a.wav")]))
+    expected = batches.predict_waveforms(trained, np.array([read_clip(tmp_path / "a.wav")]))
     assert shown.split("\t")[1] == COMPETITION_LABELS[expected.argmax()]
 
 

@@ -1,4 +1,4 @@
-"""transcript_export.py, and engines.py where it loads transcribers: files of any length read as the model does."""
+"""export/transcripts.py, and inference/load.py where it loads transcribers: files of any length read as the model does."""
 
 import dataclasses
 import shutil
@@ -140,7 +140,7 @@ def test_precisions_that_there_are_not(trained, batches, tmp_path):
 
 
 def test_a_transcriber_is_a_run_or_a_file(trained, batches, run_dir, tmp_path):
-    quick, slow = load.load_transcriber(run_dir), load.load_transcriber(run_dir, "keras")
+    quick, slow = load.load_transcriber(run_dir), load.load_transcriber(run_dir, engine="keras")
     assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
     assert quick.settings["model"] == slow.settings["model"] == runs.model_fingerprint(run_dir)
     assert quick.output_step == slow.output_step == OUTPUT_STEP
@@ -162,13 +162,16 @@ def test_a_language_model_lies_beside_it(run_dir, tmp_path):
 def test_runs_and_files_that_make_no_transcripts(run_dir, tmp_path):
     words_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
     for path, engine in ((words_dir, None), (words_dir, "keras"), (words_dir / "model.onnx", None)):
-        with pytest.raises(ValueError, match=r"tc_resnet.*this model makes no transcripts\. Received: labels \('yes'"):
-            load.load_transcriber(path, engine)
+        with pytest.raises(
+            ValueError,
+            match=r"tc_resnet.*must make transcripts. Received: .* words; use `predict`",
+        ):
+            load.load_transcriber(path, engine=engine)
     for path, engine in ((run_dir, None), (run_dir, "keras"), (run_dir / "model.onnx", None)):
-        with pytest.raises(ValueError, match=r"must answer with labels\. Received: a model that makes transcripts"):
-            load.load_engine(path, engine)
+        with pytest.raises(ValueError, match=r"must recognise words. Received: .* transcripts; use `transcribe`"):
+            load.load_recogniser(path, engine=engine)
     with pytest.raises(ValueError, match="`engine` must be one of"):
-        load.load_transcriber(run_dir, "torch")
+        load.load_transcriber(run_dir, engine="torch")
     with pytest.raises(FileNotFoundError, match="must hold a trained model"):
         load.load_transcriber(tmp_path)
     for name in ("model.onnx", "run.json", "metrics.json"):
@@ -182,8 +185,8 @@ def test_an_exported_transcriber_needs_no_tensorflow(run_dir):
     code = f"""
 import sys
 import numpy as np
-from kaggle_speech import engines
-model = engines.load_transcriber({str(run_dir)!r}).model
+from kaggle_speech.inference import load
+model = load.load_transcriber({str(run_dir)!r}).model
 inputs = {{"waveform": np.zeros((1, 16_000), "float32"), "num_samples": np.array([16_000], "int32")}}
 assert model.predict_on_batch(inputs).shape == (1, 41, 29)
 assert not {{"tensorflow", "keras", "pandas", "sklearn", "librosa", "onnx"}} & {{*sys.modules}}, sys.modules.keys()

@@ -10,8 +10,9 @@ from kaggle_speech.audio import write_wav
 from kaggle_speech.cli.parser import main
 from kaggle_speech.inference import personal_words
 from kaggle_speech.inference.answers import Rejection
-from kaggle_speech.inference.personal_words import PersonalAnswers, PersonalModel, PersonalWords, read_words
-from kaggle_speech.inference.predict import predict_waveforms
+from kaggle_speech.inference.batches import predict_waveforms
+from kaggle_speech.inference.personal_words import PersonalModel, PersonalWords, read_words
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained
@@ -81,13 +82,13 @@ def test_real_and_sample_speech_is_told_apart(speech):
 
 
 def test_answers_are_the_word_or_what_the_model_says_without_it(words, speech):
-    answers = PersonalAnswers(words, Rejection(threshold=0.6))
-    vocabulary = ("yes", "no", "sesame")
+    model = PersonalModel(Directions(), words)
+    recogniser = Recogniser(model, model.vocabulary, rejection=Rejection(threshold=0.6), words=words.words)
     probabilities = np.array([[0.2, 0.1, 0.7], [0.5, 0.1, 0.4], [0.3, 0.3, 0.4]])
-    labels, confidences = answers.apply(probabilities, vocabulary)
+    labels, confidences = recogniser.answers(probabilities)
     assert list(labels) == ["sesame", "yes", "unknown"]
     np.testing.assert_allclose(confidences, [0.7, 0.5 / 0.6, 0.5])
-    assert list(answers.with_threshold(-np.inf).apply(probabilities, vocabulary)[0]) == ["sesame", "yes", "yes"]
+    assert list(recogniser.with_threshold(-np.inf).answers(probabilities)[0]) == ["sesame", "yes", "yes"]
 
 
 def test_through_the_door(speech, tmp_path, capsys):

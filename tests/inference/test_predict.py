@@ -15,15 +15,16 @@ import pytest
 from kaggle_speech.audio import AudioError, read_clip, wav_header, write_wav
 from kaggle_speech.inference import predict as predict_module
 from kaggle_speech.inference import timing
+from kaggle_speech.inference.batches import predict_waveforms
 from kaggle_speech.inference.predict import (
     UnreadableClipsError,
     parse_transform,
     predict_probabilities,
     predict_to_file,
-    predict_waveforms,
     shard_slice,
 )
-from kaggle_speech.inference.predictions import merge_shards, read_probabilities
+from kaggle_speech.inference.predictions import merge_shards, read_predictions
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.models.registry import build_model
 
 VOCABULARY = ("low", "middle", "high")
@@ -56,7 +57,8 @@ def clips_df(tmp_path, speech):
 
 
 def predict(clips_df, out_path, **options):
-    return predict_to_file(Bands(), VOCABULARY, clips_df, out_path, {"model": "bands"}, progress=False, **options)
+    recogniser = Recogniser(Bands(), VOCABULARY, {"model": "bands"})
+    return predict_to_file(recogniser, clips_df, out_path, progress=False, **options)
 
 
 def test_rows_are_the_clips_whatever_the_batch_size(clips_df):
@@ -73,7 +75,7 @@ def test_the_file_holds_what_the_model_answers(clips_df, tmp_path):
     file = predict(clips_df, tmp_path / "whole.npz")
     waveform = np.array([read_clip(path) for path in clips_df["path"]])
     np.testing.assert_allclose(file.probabilities, Bands().predict_on_batch(waveform), rtol=1e-5)
-    assert list(read_probabilities(tmp_path / "whole.npz").names) == list(clips_df["fname"])
+    assert list(read_predictions(tmp_path / "whole.npz").names) == list(clips_df["fname"])
     assert not (tmp_path / "whole.npz.parts").exists()
 
 
@@ -99,7 +101,7 @@ def test_shards_merge_to_the_bytes_of_one_call(clips_df, tmp_path):
     paths = [tmp_path / f"{number}.npz" for number in (1, 2, 3)]
     for number, path in enumerate(paths, start=1):
         predict(clips_df, path, shard=(number, 3))
-    merge_shards(paths).write(tmp_path / "merged.npz")
+    merge_shards(paths).save(tmp_path / "merged.npz")
     assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert shard_slice(30, 1, 4) == slice(0, 8) and shard_slice(30, 4, 4) == slice(24, 30)
     with pytest.raises(ValueError, match="`shard` must be from 1 of n"):
@@ -109,9 +111,9 @@ def test_shards_merge_to_the_bytes_of_one_call(clips_df, tmp_path):
 SLOW = """
 import sys, time
 sys.path.insert(0, {tests!r})
-from test_predict import Bands, inference, predict
+from test_predict import Bands, predict, predict_module
 import pandas as pd
-inference.PART_CLIPS = 8
+predict_module.PART_CLIPS = 8
 answer = Bands.predict_on_batch
 Bands.predict_on_batch = lambda self, waveform: time.sleep(0.02) or answer(self, waveform)
 predict(pd.read_csv({clips!r}), {out!r}, batch_size=4)

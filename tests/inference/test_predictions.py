@@ -1,22 +1,22 @@
-"""probability_file.py: round trips, the same bytes for the same content, and shards that make a whole or an error."""
+"""predictions.py: round trips, the same bytes for the same content, and shards that make a whole or an error."""
 
 import numpy as np
 import pytest
 
-from kaggle_speech.inference.predictions import ProbabilityFile, merge_shards, read_probabilities
+from kaggle_speech.inference.predictions import Predictions, merge_shards, read_predictions
 
 
 def make_file(names=("a.wav", "b.wav"), num_labels=3, **settings):
     probabilities = np.random.default_rng(len(names)).random((len(names), num_labels)).astype("float32")
-    return ProbabilityFile(np.array(names), probabilities, tuple("xyz"[:num_labels]), {"model": "m", **settings})
+    return Predictions(np.array(names), probabilities, tuple("xyz"[:num_labels]), {"model": "m", **settings})
 
 
 def test_round_trip_and_the_same_bytes(tmp_path):
     file = make_file()
     for name in ("1.npz", "2.npz"):
-        file.write(tmp_path / name)
+        file.save(tmp_path / name)
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
-    found = read_probabilities(tmp_path / "1.npz")
+    found = read_predictions(tmp_path / "1.npz")
     np.testing.assert_array_equal(found.probabilities, file.probabilities)
     assert list(found.names) == list(file.names)
     assert (found.vocabulary, found.settings) == (file.vocabulary, file.settings)
@@ -34,25 +34,25 @@ def test_round_trip_and_the_same_bytes(tmp_path):
 def test_files_that_are_none(tmp_path, write, message):
     write(tmp_path / "bad.npz")
     with pytest.raises(ValueError, match=f"bad.npz: {message}"):
-        read_probabilities(tmp_path / "bad.npz")
+        read_predictions(tmp_path / "bad.npz")
 
 
 def test_a_truncated_file_is_named(tmp_path):
-    make_file().write(tmp_path / "bad.npz")
+    make_file().save(tmp_path / "bad.npz")
     content = (tmp_path / "bad.npz").read_bytes()
     (tmp_path / "bad.npz").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"bad.npz: must be a probability file"):
-        read_probabilities(tmp_path / "bad.npz")
+        read_predictions(tmp_path / "bad.npz")
 
 
 def test_values_that_are_no_probabilities(tmp_path):
     file = make_file()
     file.probabilities[0, 0] = np.nan
-    file.write(tmp_path / "bad.npz")
+    file.save(tmp_path / "bad.npz")
     with pytest.raises(ValueError, match=r"bad.npz: probabilities must be numbers from 0 up"):
-        read_probabilities(tmp_path / "bad.npz")
+        read_predictions(tmp_path / "bad.npz")
     with pytest.raises(ValueError, match=r"`probabilities` must have a row for each name"):
-        ProbabilityFile(np.array(["a"]), np.zeros((2, 3)), tuple("xyz"), {})
+        Predictions(np.array(["a"]), np.zeros((2, 3)), tuple("xyz"), {})
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def shard_paths(tmp_path):
     """Three shards of the same whole."""
     paths = [tmp_path / f"{number}.npz" for number in (1, 2, 3)]
     for number, path in enumerate(paths, start=1):
-        make_file([f"{number}_{row}.wav" for row in range(number)], shard=[number, 3]).write(path)
+        make_file([f"{number}_{row}.wav" for row in range(number)], shard=[number, 3]).save(path)
     return paths
 
 
@@ -68,7 +68,7 @@ def test_shards_merge_in_any_order(shard_paths, tmp_path):
     whole = merge_shards(shard_paths[::-1])
     assert list(whole.names) == ["1_0.wav", "2_0.wav", "2_1.wav", "3_0.wav", "3_1.wav", "3_2.wav"]
     assert whole.settings == {"model": "m"}
-    np.testing.assert_array_equal(whole.probabilities[1:3], read_probabilities(shard_paths[1]).probabilities)
+    np.testing.assert_array_equal(whole.probabilities[1:3], read_predictions(shard_paths[1]).probabilities)
 
 
 def test_shards_that_make_no_whole(shard_paths, tmp_path):
@@ -78,9 +78,9 @@ def test_shards_that_make_no_whole(shard_paths, tmp_path):
         merge_shards([*shard_paths, shard_paths[0]])
     other = {"model.npz": {"shard": [2, 3], "model": "n"}, "count.npz": {"shard": [2, 4]}}
     for name, settings in other.items():
-        make_file(**settings).write(tmp_path / name)
+        make_file(**settings).save(tmp_path / name)
         with pytest.raises(ValueError, match=f"{name}: must be a shard of the same whole"):
             merge_shards([shard_paths[0], tmp_path / name])
-    make_file().write(tmp_path / "whole.npz")
+    make_file().save(tmp_path / "whole.npz")
     with pytest.raises(ValueError, match=r"whole.npz: must be a shard. Received"):
         merge_shards([tmp_path / "whole.npz"])

@@ -2,15 +2,17 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.inference.submission import (
     SubmissionError,
-    blend_submissions,
     check_submission,
     compare_submissions,
     read_submission,
+    write_answers,
     write_submission,
 )
 
@@ -27,7 +29,7 @@ def sample_path(tmp_path):
 
 def test_round_trip(tmp_path, sample_path):
     out_path = tmp_path / "new" / "01_model.csv"
-    write_submission(NAMES, ANSWERS, out_path, sample_path, settings={"seed": 1})
+    write_answers(NAMES, ANSWERS, out_path, sample_path, settings={"seed": 1})
     assert out_path.read_text() == "fname,label\nclip_a.wav,yes\nclip_b.wav,silence\nclip_c.wav,unknown\n"
     answers_df = check_submission(out_path, sample_path)
     assert dict(zip(answers_df["fname"], answers_df["label"], strict=True)) == dict(zip(NAMES, ANSWERS, strict=True))
@@ -47,23 +49,23 @@ def test_round_trip(tmp_path, sample_path):
 def test_wrong_submissions_stay_partial(tmp_path, sample_path, names, answers, message):
     out_path = tmp_path / "01_model.csv"
     with pytest.raises(SubmissionError, match=message):
-        write_submission(names, answers, out_path, sample_path)
+        write_answers(names, answers, out_path, sample_path)
     assert not out_path.exists()
     assert len(read_submission(tmp_path / "01_model.csv.partial")) == len(names)
 
 
 def test_an_older_submission_is_not_lost(tmp_path, sample_path):
     out_path = tmp_path / "01_model.csv"
-    write_submission(NAMES, ANSWERS, out_path, sample_path)
+    write_answers(NAMES, ANSWERS, out_path, sample_path)
     with pytest.raises(SubmissionError):
-        write_submission(NAMES, ["yes", "yes", "nonsense"], out_path, sample_path)
+        write_answers(NAMES, ["yes", "yes", "nonsense"], out_path, sample_path)
     assert list(check_submission(out_path, sample_path)["label"]) == ANSWERS
 
 
 def test_differences_are_counted_label_by_label(tmp_path):
     names = [f"{number}.wav" for number in range(5)]
-    write_submission(names, ["yes", "yes", "no", "up", "up"], tmp_path / "a.csv")
-    write_submission(names[::-1], ["up", "no", "no", "yes", "no"], tmp_path / "b.csv")  # the other way round
+    write_answers(names, ["yes", "yes", "no", "up", "up"], tmp_path / "a.csv")
+    write_answers(names[::-1], ["up", "no", "no", "yes", "no"], tmp_path / "b.csv")  # the other way round
     changes_df = compare_submissions(tmp_path / "a.csv", tmp_path / "b.csv")
     by_hand = {"yes": (2, 1, 1, 0), "no": (1, 3, 0, 2), "up": (2, 1, 1, 0), "down": (0, 0, 0, 0)}
     for label, counts in by_hand.items():
@@ -78,20 +80,23 @@ def test_files_that_are_no_submission(tmp_path, content):
 
 
 def test_names_like_nan_are_names(tmp_path):
-    write_submission(["nan", "NA"], ["yes", "no"], tmp_path / "a.csv")
+    write_answers(["nan", "NA"], ["yes", "no"], tmp_path / "a.csv")
     assert list(check_submission(tmp_path / "a.csv")["fname"]) == ["nan", "NA"]
     assert isinstance(read_submission(tmp_path / "a.csv"), pd.DataFrame)
 
 
-def test_votes_are_counted_and_other_clips_refused(tmp_path):
-    for name, answers in {"a": ["yes", "no", "up"], "b": ["no", "no", "up"], "c": ["no", "yes", "go"]}.items():
-        write_submission(NAMES[:3], answers, tmp_path / f"{name}.csv")
-    paths = [tmp_path / f"{name}.csv" for name in "abc"]
-    assert list(blend_submissions(paths)["label"]) == ["no", "no", "up"]
-    assert list(blend_submissions(paths, [1, 1, 3])["label"]) == ["no", "yes", "go"]
-    write_submission(["other.wav"], ["yes"], tmp_path / "d.csv")
-    with pytest.raises(SubmissionError, match=r"d.csv: must answer every name"):
-        blend_submissions([*paths, tmp_path / "d.csv"])
-    for weights in ([1, 1], [1, 1, -1], [0, 0, 0]):
-        with pytest.raises(ValueError, match="`weights` must be 3 numbers from 0 up, one for each file, and not all 0"):
-            blend_submissions(paths, weights)
+def test_predictions_are_written_with_how_they_were_made(tmp_path, sample_path, capsys):
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    predictions = Predictions(NAMES, probabilities, ("yes", "marvin"), {"model": "m"})
+    write_submission(predictions, tmp_path / "a.csv", tmp_path)
+    assert list(check_submission(tmp_path / "a.csv", sample_path)["label"]) == ["yes", "yes", "unknown"]
+    how = json.loads((tmp_path / "a.json").read_text())
+    rejection = {"score": "probability", "temperature": 1.0, "threshold": None}
+    assert how == {"probabilities": {"model": "m"}, "rejection": rejection}
+    write_submission(predictions.with_threshold(0.7), tmp_path / "b.csv", tmp_path / "no_data", settings={"seed": 1})
+    assert list(check_submission(tmp_path / "b.csv")["label"]) == ["yes", "unknown", "unknown"]
+    how = json.loads((tmp_path / "b.json").read_text())
+    assert how == {"seed": 1, "probabilities": {"model": "m"}, "rejection": rejection | {"threshold": 0.7}}
+    assert "sample_submission.csv is missing: the names" in capsys.readouterr().err
+    with pytest.raises(SubmissionError, match=r"must answer every name of .*Missing: clip_c.wav"):
+        write_submission(predictions.rows([True, True, False]), tmp_path / "c.csv", tmp_path)

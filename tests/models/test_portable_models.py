@@ -30,7 +30,7 @@ def test_no_depthwise_convolution_has_unequal_strides(name):
 def test_keras_and_the_exported_file_give_the_same_probabilities(name, speech):
     pytest.importorskip("onnxruntime")
     folder = pretrained.PRETRAINED_DIR.parent / name
-    loaded, exported = (load.load_engine(folder, engine) for engine in ("keras", "onnxruntime"))
+    loaded, exported = (load.load_recogniser(folder, engine=engine) for engine in ("keras", "onnxruntime"))
     assert loaded.settings["model"] == exported.settings["model"] == files.read_json(folder / "run.json")["model"]
     np.testing.assert_allclose(
         loaded.model.predict_on_batch(speech), exported.model.predict_on_batch(speech), rtol=0, atol=1e-5

@@ -1,0 +1,100 @@
+"""Batches through a model: of waveforms, or of files that several threads read. NumPy only."""
+
+import concurrent.futures
+import os
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_speech.audio import read_clips
+from kaggle_speech.inference.runtimes import Model
+
+#: A function of waveforms, `(batch, samples)`, and of the slice of all clips that they are, to waveforms.
+Change = Callable[[np.ndarray, slice], np.ndarray]
+
+Item = typing.TypeVar("Item")
+Result = typing.TypeVar("Result")
+
+
+class Batch(typing.NamedTuple):
+    """Probabilities of some of many clips.
+
+    Attributes:
+        rows: which of all clips they are.
+        probabilities: `(changes, batch, num_classes)`; rows of zeros went in for files that cannot be read.
+        errors: a message for each file that cannot be read.
+    """
+
+    rows: slice
+    probabilities: np.ndarray
+    errors: list[str]
+
+
+def num_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a function for each item, in order, as many at a time as there are cores.
+
+    What has not begun when the iterator is closed never begins.
+
+    Args:
+        function: called in threads.
+        items: its arguments.
+    """
+    pool = concurrent.futures.ThreadPoolExecutor(num_cores())
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def predict_waveforms(model: Model, waveform: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """Probabilities of clips in memory.
+
+    Shape: `(clips, samples)` -> `(clips, num_classes)` float32.
+
+    Args:
+        model: waveforms in, probabilities out.
+        waveform: at 16 kHz.
+        batch_size: clips at a time.
+    """
+    starts = range(0, len(waveform), batch_size)
+    return np.concatenate([np.asarray(model.predict_on_batch(waveform[row : row + batch_size])) for row in starts])
+
+
+def predict_files(
+    model: Model,
+    paths: Sequence[Path | str],
+    changes: Sequence[Change],
+    *,
+    batch_size: int = 32,
+    first_row: int = 0,
+    is_strict: bool = False,
+) -> Iterator[Batch]:
+    """Probabilities of the first second of many files, batch by batch; each file is read once.
+
+    Args:
+        model: waveforms in, probabilities out; called from several threads.
+        paths: audio files.
+        changes: what happens to the waveforms under each condition.
+        batch_size: files at a time.
+        first_row: which of all clips the first path is; added to the rows that `changes` get.
+        is_strict: whether sample rates other than 16 kHz are errors, and a last batch is filled up, so that the last
+            bits of a probability do not depend on the number of files.
+    """
+
+    def predict(first):
+        batch = paths[first : first + batch_size]
+        rows = slice(first_row + first, first_row + first + len(batch))
+        waveform, errors = read_clips(batch, resample=not is_strict)
+        if is_strict:
+            waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
+        outputs = [np.asarray(model.predict_on_batch(change(waveform, rows)))[: len(batch)] for change in changes]
+        return Batch(rows, np.array(outputs), errors)
+
+    return parallel_map(predict, range(0, len(paths), batch_size))

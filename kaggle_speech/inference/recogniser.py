@@ -1,0 +1,458 @@
+"""Recogniser and Transcriber: a loaded model with everything that turns its outputs into answers; no TensorFlow."""
+
+import dataclasses
+import os
+import typing
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioError
+from kaggle_speech.files import listing
+from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
+from kaggle_speech.inference.batches import parallel_map, predict_waveforms
+from kaggle_speech.inference.personal_words import PersonalModel, read_words, split_words
+from kaggle_speech.inference.runtimes import Model
+from kaggle_speech.inference.windows import LONG_S, audio_paths, check_window, read_windows, select_windows
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
+from kaggle_speech.progress import progress_bar
+from kaggle_speech.streaming import sources, transcripts
+from kaggle_speech.streaming.words import Detection, StreamingRecogniser
+from kaggle_speech.text.ngram import NGram
+
+#: Files that a thread reads and recognises at a time.
+BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Label of a clip, with its confidence.
+
+    Attributes:
+        label: one of the twelve labels of the competition, or an enrolled word.
+        confidence: 0 to 1; the label's probability, or, of a command that was rejected, 1 minus the command's.
+        probabilities: label -> probability, over the twelve labels and the enrolled words; they add up to 1.
+    """
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float] = dataclasses.field(repr=False)
+
+
+class SpokenWord(typing.NamedTuple):
+    """Word of a transcript, with its times in seconds of the recording."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcript:
+    """Text of a recording.
+
+    Attributes:
+        text: small letters, apostrophes and single spaces.
+        words: each word with its times.
+        duration_s: length of the recording in seconds.
+    """
+
+    text: str
+    words: tuple[SpokenWord, ...] = dataclasses.field(repr=False)
+    duration_s: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recogniser:
+    """A model that recognises words, with everything that turns its outputs into answers. `load` makes one.
+
+    Args:
+        model: anything with `predict_on_batch`, waveforms in, probabilities out.
+        vocabulary: labels in the order of its outputs; the enrolled words are the last.
+        settings: JSON-able; tells the model and the engine from others.
+        facts: what the model's folder or file states of its training.
+        rejection: which doubtful commands become `unknown`.
+        words: enrolled words.
+        name: of the model, for messages.
+    """
+
+    model: Model
+    vocabulary: tuple[str, ...]
+    settings: dict = dataclasses.field(default_factory=dict)
+    facts: dict = dataclasses.field(default_factory=dict)
+    rejection: Rejection = NOTHING_REJECTED
+    words: tuple[str, ...] = ()
+    name: str = "model"
+
+    task: typing.ClassVar[str] = "words"
+
+    def __repr__(self) -> str:
+        engine = self.settings.get("engine", type(self.model).__name__)
+        return f"Recogniser({self.name}, {len(self.vocabulary)} labels, {engine})"
+
+    def with_threshold(self, threshold: float | None) -> "Recogniser":
+        """The same with another threshold of its rejection; None keeps the one that it has."""
+        return dataclasses.replace(self, rejection=self.rejection.with_threshold(threshold))
+
+    def with_words(self, path: Path | str) -> "Recogniser":
+        """The same that also recognises enrolled words.
+
+        Args:
+            path: file of `enroll`.
+
+        Raises:
+            ValueError: the file holds no words, or those of another model; or this one has no embeddings.
+            OSError: the file cannot be read.
+        """
+        words = read_words(path)
+        model = PersonalModel(self.model, words)
+        return dataclasses.replace(self, model=model, vocabulary=model.vocabulary, words=words.words)
+
+    def answers(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and confidences: the only place where outputs of the model become answers.
+
+        An enrolled word with half of the probability or more is the answer; else the most probable of the twelve
+        labels, `unknown` for a command that the rejection doubts.
+
+        Shape: `(clips, len(vocabulary))` -> labels `(clips,)` str, confidences `(clips,)`, 0 to 1.
+        """
+        rest, shares = split_words(probabilities, len(self.words))
+        labels, confidences = self.rejection.apply(rest, self.vocabulary[: rest.shape[1]])
+        if not self.words:
+            return labels, confidences
+        best = shares.max(axis=1)
+        nearest = np.array(self.words)[shares.argmax(axis=1)]
+        return np.where(best >= 0.5, nearest, labels), np.where(best >= 0.5, best, confidences)
+
+    def predict(
+        self,
+        source,
+        sample_rate: int | None = None,
+        *,
+        window: str = "first",
+        progress: bool = False,
+    ) -> "Answer | list[Answer]":
+        """Recognise the word in a recording, or in each of many.
+
+        Args:
+            source: path of an audio file; many paths; a folder (its audio files, sorted); or an array, `(samples,)` or
+                `(clips, samples)`, float in [-1, 1] or int16.
+            sample_rate: of an array, in Hz.
+            window: the second of a longer recording that the model gets: `first`; `loudest`, the one around the
+                loudest sound; or `all`, the most confident command of any second.
+            progress: show a progress bar.
+
+        Returns:
+            `Answer` for one path or `(samples,)`, else a list of them.
+
+        Raises:
+            AudioError: files cannot be read; names them (`predict_files` goes on with the others).
+            ValueError: an array without a sample rate or of another shape, or a `window` that there is not.
+        """
+        check_window(window)
+        if isinstance(source, np.ndarray):
+            waveforms = _mono_clips(source, sample_rate)
+            found = [self._answer(select_windows(waveform, window)) for waveform in waveforms]
+            return found[0] if source.ndim == 1 else found
+        if isinstance(source, str | os.PathLike) and not Path(source).is_dir():
+            found, duration_s = self._answer_file(source, window)
+            if isinstance(found, Exception):
+                raise found
+            _warn_of_long_files([(source, duration_s)], window)
+            return found
+        paths = audio_paths(source) if isinstance(source, str | os.PathLike) else list(source)
+        outcomes = [outcome for _, outcome in self.predict_files(paths, window=window, progress=progress)]
+        errors = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
+        if errors:
+            raise AudioError(listing(errors))
+        return outcomes
+
+    def predict_files(
+        self, paths: Iterable[Path | str], *, window: str = "first", progress: bool = False
+    ) -> "Iterator[tuple[Path | str, Answer | AudioError]]":
+        """Recognise the word in each of many files, several at a time; a file that cannot be read stops nothing.
+
+        Args:
+            paths: audio files.
+            window: as in `predict`: `first`, `loudest` or `all`.
+            progress: show a progress bar.
+
+        Returns:
+            iterator of each path, in order, with its `Answer`, or the `AudioError` that says why it has none.
+
+        Raises:
+            ValueError: a `window` that there is not.
+        """
+        check_window(window)
+        paths = list(paths)
+        batches = [paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE)]
+        return self._predict_batches(batches, len(paths), window, progress)
+
+    def _predict_batches(self, batches, num_files, window, progress):
+        lengths = []
+        with progress_bar(total=num_files, desc="predicting", unit="file", progress=progress) as bar:
+            for batch, outcomes in zip(
+                batches, parallel_map(lambda batch: self._answer_files(batch, window), batches), strict=True
+            ):
+                bar.update(len(batch))
+                for path, (outcome, duration_s) in zip(batch, outcomes, strict=True):
+                    lengths.append((path, duration_s))
+                    yield path, outcome
+        _warn_of_long_files(lengths, window)
+
+    def _answer_files(self, paths, window):
+        """`(Answer or AudioError, seconds)` of each file; the windows of all go through the model together."""
+        outcomes, windows = [], []
+        for path in paths:
+            try:
+                file_windows, duration_s = read_windows(path, window)
+            except AudioError as error:
+                outcomes.append((error, 0.0))
+            else:
+                windows.append(file_windows)
+                outcomes.append((None, duration_s))
+        if not windows:
+            return outcomes
+        answers = iter(self._answers_of_windows(windows))
+        return [(next(answers) if error is None else error, duration_s) for error, duration_s in outcomes]
+
+    def _answer_file(self, path, window):
+        return self._answer_files([path], window)[0]
+
+    def _answer(self, windows):
+        return self._answers_of_windows([windows])[0]
+
+    def _answers_of_windows(self, windows):
+        """An `Answer` for each `(windows, samples)`."""
+        if all(len(part) == 1 for part in windows):
+            probabilities = [row[None] for row in predict_waveforms(self.model, np.concatenate(windows))]
+        else:
+            probabilities = [predict_waveforms(self.model, part) for part in windows]
+        return [self._best_answer(part) for part in probabilities]
+
+    def _best_answer(self, probabilities):
+        """The `Answer` of the window with the most confident command; without a command, of the likeliest one."""
+        labels, confidences = self.answers(probabilities)
+        values = self._label_probabilities(probabilities)
+        names = (*COMPETITION_LABELS, *self.words)
+        is_command = np.isin(names, (*COMMANDS, *self.words))
+        is_answered = np.isin(labels, (*COMMANDS, *self.words))
+        best = np.argmax(np.where(is_answered, 1 + confidences, values[:, is_command].max(axis=1)))
+        by_label = dict(zip(names, map(float, values[best]), strict=True))
+        return Answer(str(labels[best]), float(confidences[best]), by_label)
+
+    def _label_probabilities(self, probabilities):
+        """Shape: `(clips, len(vocabulary))` -> `(clips, 12 + words)`."""
+        rest, shares = split_words(probabilities, len(self.words))
+        values = self.rejection.values(rest, self.vocabulary[: rest.shape[1]])
+        return np.concatenate([values * (1 - shares.sum(axis=1, keepdims=True)), shares], axis=1)
+
+    def stream(self, *, threshold: float | None = None, **options) -> StreamingRecogniser:
+        """A `StreamingRecogniser` with this model and its answers, for sound that comes in chunks.
+
+        Args:
+            threshold: that a smoothed probability must reach, 0.10 to 0.95; None for the recogniser's own.
+            options: of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
+
+        Raises:
+            ValueError: an option is out of range.
+        """
+        if threshold is not None:
+            options["threshold"] = threshold
+        events = (*COMMANDS, *self.words)
+        return StreamingRecogniser(self.model, self.vocabulary, events=events, answers=self.answers, **options)
+
+    def listen(
+        self, source, sample_rate: int | None = None, *, threshold: float | None = None, **options
+    ) -> Iterator[Detection]:
+        """Report the commands in sound of any length, as they are spoken.
+
+        Args:
+            source: `Microphone()` or another of `kaggle_speech.streaming`'s sources; path of an audio file; or an
+                array `(samples,)`, float in [-1, 1] or int16.
+            sample_rate: of an array, in Hz.
+            threshold, options: as in `stream`: 0.10 to 0.95, and options of `StreamingRecogniser`.
+
+        Returns:
+            iterator of `Detection(time_s, label, confidence)`; that of a microphone does not end.
+
+        Raises:
+            ValueError: an option is out of range, or an array without a sample rate.
+            AudioError, OSError: the source cannot be opened or read.
+        """
+        return _process(self.stream(threshold=threshold, **options), _open_source(source, sample_rate))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Transcriber:
+    """A model that makes transcripts of speech. `load` makes one.
+
+    Args:
+        model: anything with `predict_on_batch`: a dict of `waveform` and `num_samples` in, log-probabilities of
+            `alphabet.ALPHABET` out.
+        output_step: samples from one output to the next.
+        settings: JSON-able; tells the model and the engine from others.
+        facts: what the model's folder or file states of its training.
+        num_val_speakers: speakers that its training held out, those with the highest ids; None where that is unknown.
+        language_model: the `NGram` beside it, None where there is none.
+        name: of the model, for messages.
+    """
+
+    model: Model
+    output_step: int
+    settings: dict = dataclasses.field(default_factory=dict)
+    facts: dict = dataclasses.field(default_factory=dict)
+    num_val_speakers: int | None = None
+    language_model: NGram | None = None
+    name: str = "model"
+
+    task: typing.ClassVar[str] = "transcripts"
+
+    def __repr__(self) -> str:
+        engine = self.settings.get("engine", type(self.model).__name__)
+        return f"Transcriber({self.name}, {engine})"
+
+    def transcribe(
+        self,
+        source,
+        sample_rate: int | None = None,
+        *,
+        beam_width: int = 16,
+        lm_weight: float | None = None,
+        progress: bool = False,
+    ) -> "Transcript | list[Transcript]":
+        """Write down what is said in a recording of any length, or in each of many; memory stays flat.
+
+        Args:
+            source: path of an audio file; many paths; a folder (its audio files, sorted); or an array `(samples,)` or
+                `(recordings, samples)`, float in [-1, 1] or int16.
+            sample_rate: of an array, in Hz.
+            beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
+            lm_weight: of the language model beside the model; None for the decoder's own.
+            progress: show a progress bar, in seconds of sound.
+
+        Returns:
+            `Transcript` for one path or `(samples,)`, else a list of them.
+
+        Raises:
+            AudioError, OSError: a file cannot be read; names it.
+            ValueError: an option that the decoder refuses, or an array without a sample rate.
+        """
+        stream = self.stream(beam_width=beam_width, lm_weight=lm_weight)
+        if isinstance(source, np.ndarray):
+            found = [_transcribe(stream, _open_source(part, sample_rate), progress) for part in np.atleast_2d(source)]
+            return found[0] if source.ndim == 1 else found
+        if isinstance(source, str | os.PathLike) and not Path(source).is_dir():
+            return _transcribe(stream, sources.AudioFile(source, chunk_ms=1000), progress)
+        paths = audio_paths(source) if isinstance(source, str | os.PathLike) else source
+        return [_transcribe(stream, sources.AudioFile(path, chunk_ms=1000), progress) for path in paths]
+
+    def stream(
+        self,
+        *,
+        beam_width: int = 16,
+        lm_weight: float | None = None,
+        windows: transcripts.Windows = transcripts.FILE_WINDOWS,
+    ) -> transcripts.StreamingTranscriber:
+        """A `StreamingTranscriber` with this model, for sound that comes in chunks.
+
+        Args:
+            beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
+            lm_weight: of the language model beside the model; None for the decoder's own.
+            windows: how sound is cut; `LIVE_WINDOWS` for a microphone.
+
+        Raises:
+            ValueError: a weight without a language model or a beam, or options that the decoder refuses.
+        """
+        return transcripts.make_stream(self, beam_width, lm_weight, windows)
+
+    def listen(self, source, sample_rate: int | None = None, *, beam_width: int = 16, lm_weight: float | None = None):
+        """Write down what is said while it is said.
+
+        Args:
+            source: `Microphone()` or another of `kaggle_speech.streaming`'s sources; path of an audio file; or an
+                array `(samples,)`, float in [-1, 1] or int16.
+            sample_rate: of an array, in Hz.
+            beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
+            lm_weight: of the language model beside the model; None for the decoder's own.
+
+        Returns:
+            iterator of partial transcripts: the text that is final and the text that may still change.
+
+        Raises:
+            ValueError: an option that the decoder refuses, or an array without a sample rate.
+            AudioError, OSError: the source cannot be opened or read.
+        """
+        stream = self.stream(beam_width=beam_width, lm_weight=lm_weight, windows=transcripts.LIVE_WINDOWS)
+        return _process(stream, _open_source(source, sample_rate))
+
+
+def _process(stream, source):
+    """Everything that a stream reports of a source."""
+    for chunk in source.chunks():
+        yield from stream.process(chunk)
+    yield from stream.finish()
+
+
+def _transcribe(stream, source, progress):
+    duration_s = getattr(source, "duration_s", None)
+    stream.reset()
+    with progress_bar(total=duration_s and round(duration_s), desc=source.name, unit="s", progress=progress) as bar:
+        for chunk in source.chunks():
+            stream.process(chunk)
+            bar.update(1)
+    stream.finish()
+    words = tuple(SpokenWord(word, start_s, end_s) for start_s, end_s, word in stream.words)
+    return Transcript(" ".join(stream.decoder.text.split()), words, stream.time_s)
+
+
+def _check_sample_rate(sample_rate):
+    if sample_rate is None:
+        raise ValueError("`sample_rate` must be given with an array, in Hz. Received: sample_rate=None")
+
+
+def _open_source(source, sample_rate):
+    """A source of `streaming.sources` for a source, a path or an array."""
+    if hasattr(source, "chunks"):
+        return source
+    if isinstance(source, np.ndarray):
+        _check_sample_rate(sample_rate)
+        return sources.Samples(source, sample_rate)
+    return sources.AudioFile(source)
+
+
+def _mono_clips(waveform, sample_rate):
+    """Clips at 16 kHz. Shape: `(samples,)` or `(clips, samples)` -> `(clips, samples)` float32."""
+    _check_sample_rate(sample_rate)
+    if waveform.ndim not in (1, 2) or 0 in waveform.shape:
+        raise ValueError(
+            f"an array must be (samples,) or (clips, samples), not empty. Received: shape={waveform.shape}"
+        )
+    if waveform.dtype != np.int16 and not np.issubdtype(waveform.dtype, np.floating):
+        raise ValueError(f"an array must be float in [-1, 1] or int16. Received: dtype={waveform.dtype}")
+    clips = np.atleast_2d(waveform).astype("float32")
+    if waveform.dtype == np.int16:
+        clips /= INT16_SCALE
+    if not np.isfinite(clips).all():
+        raise ValueError("an array must be finite. Received: NaN or infinity")
+    if sample_rate != SAMPLE_RATE:
+        import soxr
+
+        clips = np.stack([soxr.resample(clip, sample_rate, SAMPLE_RATE) for clip in clips])
+    return clips
+
+
+def _warn_of_long_files(lengths, window):
+    """Say once which files have more than the second that was looked at. Args: `(path, seconds)` of each; `predict`."""
+    long_files = [(path, duration_s) for path, duration_s in lengths if duration_s > LONG_S]
+    if window == "first" and long_files:
+        path, duration_s = max(long_files, key=lambda file: file[1])
+        which = f"{path} lasts" if len(long_files) == 1 else f"{len(long_files)} files are longer, {path} lasts"
+        warnings.warn(
+            f'only the first second was looked at, and {which} {duration_s:.1f} s; `window="loudest"` finds a word '
+            "anywhere",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,89 @@
+"""The face of the package: what `import kaggle_speech as ks` offers, and what it costs."""
+
+import ast
+import importlib
+import inspect
+import pydoc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kaggle_speech as ks
+
+ROOMS = (
+    *("text", "features", "models", "data", "plots", "inference", "streaming", "evaluation", "training", "export"),
+    "cli",
+)
+NAMES = [name for name in dir(ks) if not name.startswith("_") and name not in ROOMS]
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_it_imports_nothing_else():
+    code = "import sys; before = {*sys.modules}; import kaggle_speech; print(*{*sys.modules} - before)"
+    packages = {name.split(".")[0] for name in run_python(code).split()}
+    assert packages - {*sys.stdlib_module_names} == {"kaggle_speech"}
+    assert "kaggle_speech.inference" not in run_python(code).split()
+
+
+def test_recognising_imports_neither_tensorflow_nor_pandas():
+    code = """
+import sys, kaggle_speech as ks, numpy as np
+answer = ks.load().predict(np.zeros(16_000), 16_000)
+ks.load("resnet_ctc").transcribe(np.zeros(16_000), 16_000)
+ks.list_models()
+print(answer.label, *{"tensorflow", "keras", "pandas", "scipy", "matplotlib", "sounddevice"} & {*sys.modules})
+"""
+    assert run_python(code).split() == ["silence"]
+
+
+def test_completion_offers_names_and_rooms():
+    assert {*ROOMS} <= {*dir(ks)}
+    readme_names = "load Microphone prepare_data read_clips_table make_datasets Augmentation build_model fit"
+    assert {*readme_names.split(), "write_submission", "predict", "test_clips", "list_models"} <= {*NAMES}
+    assert all(name.startswith("__") for name in {*dir(ks)} - {*NAMES} - {*ROOMS})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_has_a_docstring(name):
+    value = getattr(ks, name)
+    if callable(value):
+        assert inspect.getdoc(value).splitlines()[0].endswith((".", ":"))
+        assert value.__module__.startswith("kaggle_speech.")
+
+
+def test_editors_know_the_same_names():
+    tree = ast.parse(Path(ks.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imported = {f"{node.module}.{alias.name}" for node in block.body for alias in node.names}
+    places = {name: module for module, names in ks._NAMES.items() for name in names.split(", ")}
+    assert imported == {f"kaggle_speech.{module}.{name}" for name, module in places.items()}
+
+
+@pytest.mark.parametrize("room", ROOMS[:-1])
+def test_rooms_list_what_is_in_them(room):
+    module = importlib.import_module(f"kaggle_speech.{room}")
+    names = [name for name in dir(module) if not name.startswith("_")]
+    for name in names:
+        assert callable(getattr(module, name)) or name.isupper()
+        assert name in module.__doc__
+    text = pydoc.plain(pydoc.render_doc(module))
+    assert module.__doc__.splitlines()[0] in text and len(text.splitlines()) < 60
+    files = {path.stem for path in Path(module.__file__).parent.glob("*")}
+    assert not files & {*names}  # `import kaggle_speech.room.name` would put the module in the name's place
+
+
+def test_rooms_and_their_files_are_reached_by_a_dot():
+    code = "import kaggle_speech as ks; print(ks.data.splits.which_set('a'), ks.audio.SAMPLE_RATE, ks.inference.load)"
+    assert run_python(code).startswith("train 16000 <module 'kaggle_speech.inference.load'")
+
+
+def test_other_names_are_no_attributes():
+    with pytest.raises(AttributeError, match=r"module 'kaggle_speech' has no attribute 'recognize'"):
+        ks.recognize  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'kaggle_speech.data' has no attribute 'clipz'"):
+        ks.data.clipz  # noqa: B018
