@@ -1,4 +1,4 @@
-"""export/transcripts.py, and inference/load.py where it loads transcribers: files of any length read as the model does."""
+"""export/transcripts.py, and transcribers from inference/load.py: files of any length read as the model does."""
 
 import dataclasses
 import shutil
