@@ -1,4 +1,4 @@
-"""When is each character of a known text said: the most probable of all CTC paths. NumPy only."""
+"""Forced alignment: the frame of each character of a known text, on the most probable CTC path. NumPy only."""
 
 import numpy as np
 
@@ -6,14 +6,18 @@ from kaggle_speech.text.alphabet import BLANK_INDEX, min_ctc_frames, text_to_ind
 from kaggle_speech.text.decoders import check_log_probabilities
 
 
-def align(log_probabilities, text):
-    """When each character of a known text is said: the first frame of each, on the most probable way to say it.
+def align(log_probabilities: np.ndarray, text: str) -> np.ndarray:
+    """First frame of each character of a known text, on the most probable CTC path.
 
     Shape: `(frames, len(ALPHABET))`, natural log -> `(len(text),)` int, rising.
 
+    Args:
+        log_probabilities: of each output of the alphabet in each frame.
+        text: the transcript, in characters of the alphabet.
+
     Raises:
-        ValueError: the text has more characters than fit into the frames, or others than the alphabet's; another shape,
-            NaN, numbers above 0; or the network holds the text for impossible.
+        ValueError: the text needs more frames, has characters that the alphabet lacks, or has probability 0;
+            `log_probabilities` has another shape, NaN, or numbers above 0.
 
     Examples:
         >>> decided = np.where(np.eye(29)[[9, 17, BLANK_INDEX, 17]], 0.0, -9.0)
@@ -23,7 +27,8 @@ def align(log_probabilities, text):
     Source: the Viterbi algorithm over the states of Graves et al., Connectionist Temporal Classification, 2006: a
         blank, then each character with a blank after it.
     """
-    log_probabilities, indices = check_log_probabilities(log_probabilities), text_to_indices(text)
+    log_probabilities = check_log_probabilities(log_probabilities)
+    indices = text_to_indices(text)
     if len(log_probabilities) < min_ctc_frames(text):
         raise ValueError(
             f"`text` must fit into the frames; this one needs {min_ctc_frames(text)}. "
@@ -34,8 +39,8 @@ def align(log_probabilities, text):
     states = np.full(2 * len(text) + 1, BLANK_INDEX)
     states[1::2] = indices
     may_skip = np.append([False, False], (states[2:] != BLANK_INDEX) & (states[2:] != states[:-2]))
-    scores = np.append(0.0, np.full(len(states) - 1, -np.inf))  # before the first frame: as if after a blank
-    steps = np.zeros((len(log_probabilities), len(states)), "int8")  # how many states back the way came from
+    scores = np.append(0.0, np.full(len(states) - 1, -np.inf))  # before the first frame, as after a blank
+    steps = np.zeros((len(log_probabilities), len(states)), "int8")  # number of states back to the previous one
     rows = np.arange(len(states))
     for frame, log_probability in enumerate(log_probabilities):
         skipped = np.where(may_skip, np.append([-np.inf, -np.inf], scores[:-2]), -np.inf)

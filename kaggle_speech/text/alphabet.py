@@ -1,17 +1,18 @@
-"""The characters of transcripts, their place in a model's outputs, and how text becomes them. Standard library only."""
+"""Characters of transcripts, their index in the outputs of a model, and normalisation. Standard library only."""
 
 import itertools
 import re
 import string
 import unicodedata
+from collections.abc import Iterable
 
-#: What CTC puts between characters: the first of a model's outputs.
+#: The CTC blank, first of the outputs of a model.
 BLANK = ""
 BLANK_INDEX = 0
-#: What a model answers with, in the order of its outputs: the blank and 28 characters.
+#: Outputs of a transcriber, in their order: the blank and 28 characters.
 ALPHABET = (BLANK, " ", "'", *string.ascii_lowercase)
-#: Letters that have no decomposition into one of the alphabet and a mark, and what is typed for an apostrophe: the
-#: curly ones, the letter, and the accents (one of which would decompose into a space and a mark).
+#: Spelling of letters that do not decompose into one of the alphabet and a mark, and of the characters that are typed
+#: for an apostrophe: curly quotation marks, the letter apostrophe, and accents.
 _SPELLED = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"} | dict.fromkeys(
     "\u2018\u2019\u02bc`\u00b4", "'"
 )
@@ -19,12 +20,12 @@ _SPELLED = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", 
 _SPOKEN = "&%+@=§"
 
 
-def normalize_text(text):
+def normalize_text(text: str) -> str:
     r"""Text in the characters of the alphabet: small letters without marks, apostrophes, single spaces.
 
-    Any other punctuation is taken for a space, as are two apostrophes in a row. One beside a letter stays, be it the
-    first or the last of its word, but for those around a single word: they are quotation marks. Around several words
-    they stay, too, since nothing tells them from those of "'tis the boys'".
+    Any other punctuation becomes a space, as do two apostrophes in a row. A single apostrophe beside a letter stays,
+    also at the beginning or end of a word; only apostrophes around a single word are quotation marks and go. Around
+    several words they stay, because they look like those of "'tis the boys'".
 
     Raises:
         ValueError: digits, signs that are read aloud, or letters of another script; lists them.
@@ -39,7 +40,7 @@ def normalize_text(text):
             category = unicodedata.category(part)
             if part in ALPHABET:
                 kept.append(part)
-            elif category[0] == "M" or category == "Cf":  # marks, and what only says how to set a line
+            elif category[0] == "M" or category == "Cf":  # marks and formatting characters
                 continue
             elif category[0] in "LN" or category == "Sc" or part in _SPOKEN:
                 strange.append(character)
@@ -55,8 +56,8 @@ def normalize_text(text):
     return " ".join(word for word in words if word)
 
 
-def text_to_indices(text):
-    """Places of the characters in the alphabet. Shape: -> list of `len(text)` int.
+def text_to_indices(text: str) -> list[int]:
+    """Index of each character in the alphabet.
 
     Raises:
         ValueError: a character is not in the alphabet; see `normalize_text`.
@@ -71,8 +72,8 @@ def text_to_indices(text):
     return [ALPHABET.index(character) for character in text]
 
 
-def indices_to_text(indices):
-    """The inverse of `text_to_indices`; blanks give nothing.
+def indices_to_text(indices: Iterable[int]) -> str:
+    """Text of indices, the inverse of `text_to_indices`; blanks are dropped.
 
     Examples:
         >>> indices_to_text([9, 0, 17])
@@ -81,8 +82,8 @@ def indices_to_text(indices):
     return "".join(ALPHABET[index] for index in indices)
 
 
-def min_ctc_frames(text):
-    """Frames that CTC needs for a text: one a character, and a blank between two that are the same.
+def min_ctc_frames(text: str) -> int:
+    """Number of frames that CTC needs for a text: one a character, and a blank between two that are the same.
 
     Examples:
         >>> min_ctc_frames("hello")

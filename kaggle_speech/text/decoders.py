@@ -1,7 +1,7 @@
-"""What a CTC network heard, frame by frame, becomes text: the best path, or a beam search. NumPy only.
+"""CTC decoders: the output of a network, frame by frame, to text, by best path or beam search. NumPy only.
 
-The decoders are made for sound that does not end: frames in pieces of any size, in flat memory, and at any time text
-that is settled and text that may still change.
+The decoders work on streams: frames come in pieces of any size, memory stays flat, and at any time there is text that
+is settled and text that may still change.
 
 >>> decided = np.where(np.eye(29)[[9, 17, BLANK_INDEX, 17]], 0.0, -9.0)
 >>> decode(decided), decode(decided, beam_width=8)
@@ -9,18 +9,30 @@ that is settled and text that may still change.
 """
 
 import copy
+import itertools
 import math
-import typing
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
+from kaggle_speech.text.ngram import BOUNDARY
 
 _INDEX = {character: index for index, character in enumerate(ALPHABET)}
 
 
-class Word(typing.NamedTuple):
-    """A word and the frames at which its first and its last character were heard."""
+class LanguageModel(Protocol):
+    """A model of characters, such as `ngram.NGram`; `order` is the number of characters that it looks at."""
+
+    order: int
+
+    def log_probability(self, context: str, character: str) -> float:
+        """Natural log of the probability that `character` follows `context`."""
+
+
+class Word(NamedTuple):
+    """A word, and the frames of its first and its last character."""
 
     text: str
     first_frame: int
@@ -28,66 +40,78 @@ class Word(typing.NamedTuple):
 
 
 class Decoder:
-    """What all decoders have.
+    """Base class of the decoders.
 
     Attributes:
         settled: text that will not change any more.
-        num_frames: how many were heard.
+        num_frames: number of frames that were processed.
     """
 
-    def __init__(self):
-        self.settled, self.num_frames, self._settled_frames = "", 0, []
+    def __init__(self) -> None:
+        self.settled = ""
+        self.num_frames = 0
+        self._settled_frames: list[int] = []
 
     @property
-    def text(self):
-        """The best reading of all frames so far: what is settled, and what may still change."""
+    def text(self) -> str:
+        """Best text of all frames so far: the settled part, then the part that may still change."""
         return self.settled + self._best()[0]
 
     @property
-    def frames(self):
-        """Index of the frame at which each character of `text` was heard, a list."""
+    def frames(self) -> list[int]:
+        """Index of the frame of each character of `text`."""
         return [*self._settled_frames, *self._best()[1]]
 
     @property
-    def words(self):
-        """The words of `text`, a list of `Word`; a network sees some of the sound around a frame, so give or take."""
-        text, frames, found, start = self.text, self.frames, [], 0
-        for word in text.split(" "):
-            end = start + len(word)
-            found += [Word(word, frames[start], frames[end - 1])] if word else []
+    def words(self) -> list[Word]:
+        """Words of `text`; their frames are approximate, because a network sees the sound around each frame."""
+        frames = self.frames
+        words = []
+        start = 0
+        for text in self.text.split(" "):
+            end = start + len(text)
+            if text:
+                words.append(Word(text, frames[start], frames[end - 1]))
             start = end + 1
-        return found
+        return words
 
-    def process(self, log_probabilities):
-        """Hear more frames; how they are cut changes nothing.
+    def process(self, log_probabilities: np.ndarray) -> str:
+        """Decode more frames, and return the text that they settle; how the frames are cut changes nothing.
 
-        Shape: `(frames, len(ALPHABET))`, natural log -> str, what was settled by them.
+        Shape: `(frames, len(ALPHABET))`, natural log -> str.
 
         Raises:
             ValueError: another shape, NaN, or numbers above 0.
         """
         num_settled = len(self.settled)
         for frame in check_log_probabilities(log_probabilities).tolist():
-            self._hear(frame)
+            self._process_frame(frame)
             self.num_frames += 1
         return self.settled[num_settled:]
 
-    def peek(self, log_probabilities):
-        """What `text` would be after more frames, without hearing them. Shape, Raises: as in `process`; -> str."""
+    def peek(self, log_probabilities: np.ndarray) -> str:
+        """Value of `text` after more frames, without a change of the decoder.
+
+        Shape: `(frames, len(ALPHABET))`, natural log -> str.
+
+        Raises:
+            ValueError: another shape, NaN, or numbers above 0.
+        """
         other = copy.copy(self)
-        other.settled, other._settled_frames = "", []
+        other.settled = ""
+        other._settled_frames = []
         other.process(log_probabilities)
         return self.settled + other.text
 
-    def finish(self):
-        """Settle all of `text`, as at a long pause; what is heard later follows it. Shape: -> str, newly settled."""
+    def finish(self) -> str:
+        """Settle all of `text`, as at a long pause, and return what is newly settled; later text follows it."""
         return ""
 
     def _settle(self, text, frames):
         self.settled += text
         self._settled_frames += frames
 
-    def _hear(self, frame):
+    def _process_frame(self, frame):
         raise NotImplementedError
 
     def _best(self):
@@ -96,51 +120,51 @@ class Decoder:
 
 
 class GreedyDecoder(Decoder):
-    """The most probable output of each frame; repetitions are one, blanks are none. All is settled at once."""
+    """Best path: the most probable output of each frame, without repetitions and blanks. All is settled at once."""
 
-    _last = BLANK_INDEX
+    _last_index = BLANK_INDEX
 
-    def _hear(self, frame):
+    def _process_frame(self, frame):
         index = max(range(len(frame)), key=frame.__getitem__)
-        if index not in (BLANK_INDEX, self._last):
+        if index not in (BLANK_INDEX, self._last_index):
             self._settle(ALPHABET[index], [self.num_frames])
-        self._last = index
+        self._last_index = index
 
 
-class Hypothesis(typing.NamedTuple):
-    """A text that the beam search holds for possible.
+class Hypothesis(NamedTuple):
+    """Scores of a text in the beam.
 
     Attributes:
-        log_blank: log-probability of all ways to it that end with a blank.
-        log_character: of all that end with its last character.
-        frames: at which the characters that are not settled were heard, on the most probable of the ways.
+        log_blank: log-probability of all paths to the text that end with a blank.
+        log_character: log-probability of all paths to it that end with its last character.
+        frames: frames of the characters that are not settled, on the most probable path.
     """
 
     log_blank: float
     log_character: float
-    frames: tuple
+    frames: tuple[int, ...]
 
     @property
-    def log_probability(self):
-        """Of all ways, with what the language model says."""
+    def log_probability(self) -> float:
+        """Log-probability of all paths to the text, the language model included."""
         return _log_add(self.log_blank, self.log_character)
 
 
 class BeamDecoder(Decoder):
-    """The most probable text, summed over all the ways to say it; optionally of texts that a language model likes.
+    """Beam search: the most probable text, summed over all its paths, with an optional language model.
 
-    What all hypotheses begin with is settled.
+    The common beginning of all hypotheses is settled.
 
     Args:
-        beam_width: hypotheses that are kept, 1 or more.
-        language_model: None, or what has `order` and `log_probability(context, character)`, such as `ngram.NGram`.
-        lm_weight: of its log-probabilities; those of the network have 1.
-        insertion_bonus: added to its log-probability of each character, or every further one would make a text less
-            probable; 2.0 is about what an average one costs.
-        min_character_logp: characters below it are not tried in a frame.
-        max_gap: hypotheses are dropped whose log-probability is this much below the best one's.
-        max_wait_frames: after that many frames a character is settled even if not all hypotheses have it; 40 are 1 s at
-            25 ms a frame, more than the six characters that a language model looks at.
+        beam_width: number of hypotheses that are kept, >= 1.
+        language_model: `LanguageModel`, such as `ngram.NGram`, or None.
+        lm_weight: weight of its log-probabilities, >= 0; those of the network have 1.
+        insertion_bonus: added to its log-probability of each character, so that longer texts are not less probable by
+            their length; 2.0 is about the cost of an average character.
+        min_character_logp: log-probability below which a character is not tried in a frame.
+        max_gap: difference of log-probabilities to the best hypothesis above which one is dropped, > 0.
+        max_wait_frames: number of frames after which a character is settled even if hypotheses differ, >= 1; 40 are
+            1 s at 25 ms a frame, more than the six characters that a language model looks at.
 
     Raises:
         ValueError: an option is out of range.
@@ -150,14 +174,14 @@ class BeamDecoder(Decoder):
 
     def __init__(
         self,
-        beam_width=16,
-        language_model=None,
+        beam_width: int = 16,
+        language_model: LanguageModel | None = None,
         *,
-        lm_weight=0.5,
-        insertion_bonus=2.0,
-        min_character_logp=-7.0,
-        max_gap=15.0,
-        max_wait_frames=40,
+        lm_weight: float = 0.5,
+        insertion_bonus: float = 2.0,
+        min_character_logp: float = -7.0,
+        max_gap: float = 15.0,
+        max_wait_frames: int = 40,
     ):
         for name, value, low in (("beam_width", beam_width, 1), ("max_wait_frames", max_wait_frames, 1)):
             if value < low:
@@ -167,15 +191,19 @@ class BeamDecoder(Decoder):
                 f"`max_gap` must be above 0, `lm_weight` not below. Received: max_gap={max_gap}, lm_weight={lm_weight}"
             )
         super().__init__()
-        self.beam_width, self.language_model, self.lm_weight = beam_width, language_model, lm_weight
-        self.insertion_bonus, self.min_character_logp = insertion_bonus, min_character_logp
-        self.max_gap, self.max_wait_frames = max_gap, max_wait_frames
+        self.beam_width = beam_width
+        self.language_model = language_model
+        self.lm_weight = lm_weight
+        self.insertion_bonus = insertion_bonus
+        self.min_character_logp = min_character_logp
+        self.max_gap = max_gap
+        self.max_wait_frames = max_wait_frames
         self._num_context = max(language_model.order - 1, 1) if language_model else 1
-        self._num_known = 0  # settled characters with which every text of the beam begins, for what comes next
+        self._num_known = 0  # settled characters at the beginning of every text of the beam: context of the next ones
         self._beam = {"": Hypothesis(0.0, -math.inf, ())}  # best first
 
-    def finish(self):
-        """As `Decoder.finish`; a language model judges the end, too."""
+    def finish(self) -> str:
+        """Settle all of `text`, as at a long pause, and return what is newly settled; the end of a word counts, too."""
         best = max(self._beam, key=lambda text: self._beam[text].log_probability + self._end_bonus(text))
         self._beam = {best: self._beam[best]}
         num_settled = len(self.settled)
@@ -192,11 +220,11 @@ class BeamDecoder(Decoder):
         return self.lm_weight * (self.language_model.log_probability(text, character) + self.insertion_bonus)
 
     def _end_bonus(self, text):
-        if not self.language_model or text[-1:] in ("", " "):
+        if not self.language_model or not text or text.endswith(BOUNDARY):
             return 0.0
-        return self.lm_weight * self.language_model.log_probability(text, " ")
+        return self.lm_weight * self.language_model.log_probability(text, BOUNDARY)
 
-    def _hear(self, frame):
+    def _process_frame(self, frame):
         beam = self._grown(frame)
         scores = {text: hypothesis.log_probability for text, hypothesis in beam.items()}
         kept = sorted(scores, key=scores.get, reverse=True)[: self.beam_width]
@@ -206,39 +234,44 @@ class BeamDecoder(Decoder):
         self._settle_common()
 
     def _grown(self, frame):
-        """The hypotheses after a frame, as they are and each with one more character."""
-        log_blank = frame[BLANK_INDEX]
-        grown = {
-            text: Hypothesis(old.log_probability + log_blank, old.log_character + frame[_INDEX[text[-1:]]], old.frames)
-            for text, old in self._beam.items()
-        }
+        """The hypotheses after a frame: each text as it is, and each with one more character."""
+        grown = {text: self._repeated(text, old, frame) for text, old in self._beam.items()}
         likely = [index for index, logp in enumerate(frame) if logp > self.min_character_logp and index != BLANK_INDEX]
         for text, old in self._beam.items() if likely else ():
             log_probability = old.log_probability
+            frames = (*old.frames, self.num_frames)
             for index in likely:
                 character = ALPHABET[index]
-                before = old.log_blank if text[-1:] == character else log_probability
-                reached = before + frame[index] + self._bonus(text, character)
-                frames = (*old.frames, self.num_frames)
-                longer, stayed = text + character, grown.get(text + character)
-                if stayed is None:
-                    grown[longer] = Hypothesis(-math.inf, reached, frames)
+                # Twice the same character needs a blank between.
+                log_before = old.log_blank if text.endswith(character) else log_probability
+                log_reached = log_before + frame[index] + self._bonus(text, character)
+                same = grown.get(text + character)  # the same text by a path through a text of the beam
+                if same is None:
+                    grown[text + character] = Hypothesis(-math.inf, log_reached, frames)
                 else:
-                    frames = frames if reached > stayed.log_probability else stayed.frames
-                    grown[longer] = Hypothesis(stayed.log_blank, _log_add(stayed.log_character, reached), frames)
+                    log_character = _log_add(same.log_character, log_reached)
+                    best_frames = frames if log_reached > same.log_probability else same.frames
+                    grown[text + character] = Hypothesis(same.log_blank, log_character, best_frames)
         return grown
 
+    @staticmethod
+    def _repeated(text, old, frame):
+        """A hypothesis after a frame of a blank or of its last character once more."""
+        log_last = frame[_INDEX[text[-1]]] if text else -math.inf
+        return Hypothesis(old.log_probability + frame[BLANK_INDEX], old.log_character + log_last, old.frames)
+
     def _settle_late(self):
-        """Where a character waits too long, the best hypothesis decides: the others must agree or go."""
-        heard = min((hypothesis.frames[0] for hypothesis in self._beam.values() if hypothesis.frames), default=math.inf)
-        if self.num_frames - heard >= self.max_wait_frames:
-            decided = next(iter(self._beam))[: self._num_known + 1]
-            self._beam = {text: kept for text, kept in self._beam.items() if text[: self._num_known + 1] == decided}
+        """Drop the hypotheses whose next character differs from that of the best one, if a character waits too long."""
+        first_frames = (hypothesis.frames[0] for hypothesis in self._beam.values() if hypothesis.frames)
+        if self.num_frames - min(first_frames, default=math.inf) >= self.max_wait_frames:
+            beginning = next(iter(self._beam))[: self._num_known + 1]
+            self._beam = {text: kept for text, kept in self._beam.items() if text[: self._num_known + 1] == beginning}
 
     def _settle_common(self):
-        """Settle what all hypotheses begin with."""
+        """Settle the common beginning of all hypotheses."""
         first, last = min(self._beam), max(self._beam)  # in the order of a dictionary: the others are between
-        common = first[: next((at for at in range(len(first)) if not last.startswith(first[: at + 1])), len(first))]
+        equal_pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+        common = first[: sum(1 for _ in equal_pairs)]
         num_settled = len(common) - self._num_known
         if num_settled == 0:
             return
@@ -250,29 +283,39 @@ class BeamDecoder(Decoder):
         }
 
 
-def decode(log_probabilities, beam_width=None, language_model=None, **options):
-    """The text of one utterance.
+def decode(
+    log_probabilities: np.ndarray,
+    beam_width: int | None = None,
+    language_model: LanguageModel | None = None,
+    **options: float,
+) -> str:
+    """Decode one utterance to text.
 
     Shape: `(frames, len(ALPHABET))`, natural log -> str.
 
     Args:
         log_probabilities: of each output of the alphabet in each frame.
-        beam_width: None for the best path, else as in `BeamDecoder`.
-        language_model, options: of `BeamDecoder`; they need a `beam_width`.
+        beam_width: number of hypotheses of a beam search; None for the best path.
+        language_model: for the beam search, such as `ngram.NGram`.
+        options: further arguments of `BeamDecoder`.
 
     Raises:
         ValueError: another shape, NaN, numbers above 0, or options without a beam.
     """
     if beam_width is None and (language_model or options):
         raise ValueError(f"`beam_width` must be given with a language model or {[*options]}. Received: None")
-    decoder = GreedyDecoder() if beam_width is None else BeamDecoder(beam_width, language_model, **options)
+    decoder: Decoder = GreedyDecoder()
+    if beam_width is not None:
+        decoder = BeamDecoder(beam_width, language_model, **options)  # type: ignore[arg-type]
     decoder.process(log_probabilities)
     decoder.finish()
     return decoder.text
 
 
-def check_log_probabilities(log_probabilities):
-    """What a network says, as an array. Shape: `(frames, len(ALPHABET))`, natural log -> the same.
+def check_log_probabilities(log_probabilities: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
+    """The output of a network as an array, after a check.
+
+    Shape: `(frames, len(ALPHABET))`, natural log -> the same.
 
     Raises:
         ValueError: another shape, NaN, or numbers above 0.

@@ -1,18 +1,19 @@
-"""How probable is a character after others: n-grams counted in sentences. Standard library only."""
+"""Character n-grams: the probability of a character after others, counted in sentences. Standard library only."""
 
 import collections
 import functools
 import json
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kaggle_speech.files import replace_file
 from kaggle_speech.text.alphabet import ALPHABET, text_to_indices
 
-#: The file beside a model.
+#: The file in the folder of a transcriber.
 FILE_NAME = "ngram.json"
-#: Before the first character of a sentence, and after its last one. Sentences have no two spaces in a row, so several
-#: of them tell that one begins; and where sound does not end, a sentence ends as words do.
+#: Character before the beginning of a sentence and after its end. Sentences have no two spaces in a row, so several
+#: spaces mark a beginning; in a stream a sentence ends as words do.
 BOUNDARY = " "
 CHARACTERS = ALPHABET[1:]
 #: Contexts whose probabilities are kept, so that a search does not compute them again: some 50 MB at most.
@@ -20,11 +21,11 @@ CACHE_SIZE = 1 << 14
 
 
 class NGram:
-    """Characters after up to `order - 1` others, with Kneser-Ney smoothing: what is rare leans on shorter contexts.
+    """Character n-gram model with interpolated Kneser-Ney smoothing: rare contexts fall back on shorter ones.
 
     Args:
         order: length of the n-grams, 1 or more.
-        counts: dict of how often each n-gram of `order` characters occurs; see `count_ngrams`.
+        counts: number of occurrences of each n-gram of `order` characters; see `count_ngrams`.
 
     Raises:
         ValueError: the order is below 1, or an n-gram has another length or characters.
@@ -33,7 +34,7 @@ class NGram:
         interpolated, a discount for each length, down to the same probability for every character.
     """
 
-    def __init__(self, order, counts):
+    def __init__(self, order: int, counts: Mapping[str, int]):
         if order < 1:
             raise ValueError(f"`order` must be >= 1. Received: order={order}")
         strange = [ngram for ngram in counts if len(ngram) != order or not {*ngram} <= {*CHARACTERS}]
@@ -41,18 +42,20 @@ class NGram:
             raise ValueError(
                 f"`counts` must be of n-grams of {order} characters of the alphabet. Received: {strange[0]!r}"
             )
-        self.order, self.counts = order, dict(counts)
-        self._followers = collections.defaultdict(collections.Counter)  # context -> how often each character follows
-        self._discounts = {}  # length of the context -> what of each count goes to shorter contexts
-        counts = self.counts
+        self.order = order
+        self.counts = dict(counts)
+        #: context -> number of times that each character follows
+        self._followers: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        #: length of the context -> part of each count that goes to shorter contexts
+        self._discounts: dict[int, float] = {}
         for length in reversed(range(order)):
             for ngram, count in counts.items():
                 self._followers[ngram[:-1]][ngram[-1]] += count
             self._discounts[length] = _discount(counts.values())
-            counts = collections.Counter(ngram[1:] for ngram in counts)  # after how many others each shorter one is
+            counts = collections.Counter(ngram[1:] for ngram in counts)  # number of characters before each shorter one
         self._after = functools.lru_cache(CACHE_SIZE)(self._probabilities)
 
-    def log_probability(self, context, character):
+    def log_probability(self, context: str, character: str) -> float:
         """Natural log of the probability that a character follows.
 
         Args:
@@ -67,8 +70,11 @@ class NGram:
         except KeyError:
             raise ValueError(f"`character` must be one of {CHARACTERS}. Received: {character!r}") from None
 
-    def perplexity(self, sentences):
-        """Between how many characters it wavers, on average, at each one of the sentences and at their ends.
+    def perplexity(self, sentences: Iterable[str]) -> float:
+        """Perplexity per character, sentence ends included.
+
+        Args:
+            sentences: text in characters of the alphabet.
 
         Raises:
             ValueError: there is no sentence, or one has characters that are not in the alphabet.
@@ -78,8 +84,8 @@ class NGram:
             raise ValueError("`sentences` must hold at least one. Received: none")
         return math.exp(-sum(self.log_probability(*step) for step in steps) / len(steps))
 
-    def write(self, path):
-        """Write it to a JSON file, for `read_ngram`."""
+    def write(self, path: Path | str) -> None:
+        """Write the model to a JSON file that `read_ngram` reads."""
         content = json.dumps({"order": self.order, "counts": self.counts}, separators=(",", ":"))
         replace_file(path, lambda partial_path: partial_path.write_text(content, encoding="utf-8"))
 
@@ -99,15 +105,12 @@ class NGram:
         return {character: math.log(probability) for character, probability in probabilities.items()}
 
 
-def count_ngrams(sentences, order=6):
-    """A model of the characters of sentences.
+def count_ngrams(sentences: Iterable[str], order: int = 6) -> NGram:
+    """Character n-gram model of sentences.
 
     Args:
-        sentences: iterable of str, as `alphabet.normalize_text` gives them.
-        order: length of the n-grams.
-
-    Returns:
-        `NGram`.
+        sentences: text, normalised by `alphabet.normalize_text`.
+        order: length of the n-grams, >= 1.
 
     Raises:
         ValueError: a sentence has characters that are not in the alphabet, or the order is below 1.
@@ -124,11 +127,12 @@ def count_ngrams(sentences, order=6):
     return NGram(order, counts)
 
 
-def read_ngram(path):
-    """Read what `NGram.write` wrote.
+def read_ngram(path: Path | str) -> NGram:
+    """Read a model that `NGram.write` wrote.
 
     Raises:
         ValueError: the file holds something else.
+        OSError: the file is missing or cannot be read.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -138,12 +142,12 @@ def read_ngram(path):
 
 
 def _steps(sentence):
-    """Each character of a sentence, and the boundary at its end, after what is before it."""
+    """`(context, character)` for each character of a sentence and for the boundary at its end."""
     text_to_indices(sentence)  # refuses strange characters
     return ((sentence[:index], character) for index, character in enumerate(sentence + BOUNDARY))
 
 
 def _discount(counts):
-    """The estimate of Ney, Essen and Kneser, 1994, from how many n-grams occur once and twice; never none or all."""
+    """Discount from the numbers of n-grams that occur once and twice, 0.1 to 0.9. Source: Ney, Essen, Kneser, 1994."""
     num_once, num_twice = (sum(count == times for count in counts) for times in (1, 2))
     return min(max(num_once / max(num_once + 2 * num_twice, 1), 0.1), 0.9)
