@@ -359,3 +359,28 @@ def make_datasets(
         seed=seed,
     )
     return train_ds, make_dataset(tune_df, vocabulary, TUNE_BATCH_SIZE)
+
+
+def blend_targets(
+    batches_ds: tf.data.Dataset, predict: Callable[[np.ndarray], np.ndarray], share: float
+) -> tf.data.Dataset:
+    """Batches whose targets are blended with the predictions of a function for their waveforms.
+
+    The function is called outside the graph, in which only Keras on TensorFlow could call a model.
+
+    Shape: of an element: unchanged.
+
+    Args:
+        batches_ds: batches of waveforms and targets.
+        predict: function of `(batch, samples)` to `(batch, num_classes)`, NumPy arrays of float32.
+        share: weight of its result in the new target, 0 to 1; that of the old target is the rest.
+
+    Returns:
+        The batches with blended targets.
+    """
+
+    def blend(waveform, target):
+        predicted = tf.ensure_shape(tf.numpy_function(predict, [waveform], tf.float32), target.shape)
+        return waveform, (1 - share) * target + share * predicted
+
+    return batches_ds.map(blend).prefetch(2)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import threading
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,29 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> I
         pool.shutdown(cancel_futures=True)
 
 
+def shared_predict(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+    """`model.predict_on_batch` as a function that several threads may call at a time.
+
+    Keras on JAX donates the weights of a model to each call and takes them back from its result: calls that overlap
+    find "Buffer has been deleted or donated". They wait for each other; XLA uses all cores for one call.
+
+    Args:
+        model: waveforms in, probabilities out.
+
+    Returns:
+        The function. Threads that share the model must share it, too.
+    """
+    if not hasattr(model, "jax_state_sync"):
+        return model.predict_on_batch
+    lock = threading.Lock()
+
+    def predict(waveform):
+        with lock:
+            return model.predict_on_batch(waveform)
+
+    return predict
+
+
 def predict_waveforms(model: Model, waveform: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Probabilities of clips in memory.
 
@@ -87,6 +111,7 @@ def predict_files(
         is_strict: whether sample rates other than 16 kHz are errors, and a last batch is filled up, so that the last
             bits of a probability do not depend on the number of files.
     """
+    predict_batch = shared_predict(model)
 
     def predict(first):
         batch = paths[first : first + batch_size]
@@ -94,7 +119,7 @@ def predict_files(
         waveform, errors = read_clips(batch, resample=not is_strict)
         if is_strict:
             waveform = np.pad(waveform, ((0, batch_size - len(batch)), (0, 0)))
-        outputs = [np.asarray(model.predict_on_batch(change(waveform, rows)))[: len(batch)] for change in changes]
+        outputs = [np.asarray(predict_batch(change(waveform, rows)))[: len(batch)] for change in changes]
         return Batch(rows, np.array(outputs), errors)
 
     return parallel_map(predict, range(0, len(paths), batch_size))

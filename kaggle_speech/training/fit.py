@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from kaggle_speech.data.clip_batches import blend_targets
+from kaggle_speech.inference.batches import shared_predict
 from kaggle_speech.training.callbacks import KeepBest, ProgressBar, SeedEpoch, read_history
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -18,7 +21,7 @@ def set_seed(seed):
 
 
 def soften_targets(train_ds, teachers, teacher_share=0.9):
-    """Batches whose targets are mostly what an ensemble thinks of the very waveforms that the student hears.
+    """Batches whose targets are mostly the mean probabilities of an ensemble for the same waveforms.
 
     Shape: of an element: unchanged.
 
@@ -29,12 +32,12 @@ def soften_targets(train_ds, teachers, teacher_share=0.9):
 
     Source: arXiv 1503.02531, with temperature 1.
     """
+    predictors = [shared_predict(teacher) for teacher in teachers]
 
-    def soften(waveform, target):
-        taught = sum(teacher(waveform, training=False) for teacher in teachers) / len(teachers)
-        return waveform, (1 - teacher_share) * target + teacher_share * taught
+    def mean_probability(waveform):
+        return np.mean([np.asarray(predict(waveform)) for predict in predictors], axis=0)
 
-    return train_ds.map(soften).prefetch(2)
+    return blend_targets(train_ds, mean_probability, teacher_share)
 
 
 def _check_same_fit(run_dir, fit):

@@ -12,7 +12,7 @@ import pytest
 
 from kaggle_speech.data import clip_batches, clips
 from kaggle_speech.evaluation import validation
-from kaggle_speech.models import registry, runs
+from kaggle_speech.models import runs, tc_resnet
 from kaggle_speech.training import comparison, fit
 from kaggle_speech.training import words as words_module
 from kaggle_speech.training.recipe import Recipe
@@ -170,13 +170,13 @@ def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_p
     other = dataclasses.replace(recipe, label_smoothing=0.2)
     with pytest.raises(ValueError, match=r"begun with {'label_smoothing': 0.1}. Received: {'label_smoothing': 0.2}"):
         train_run(other, clips_df, run_dir)
-    monkeypatch.setattr(registry.tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
+    monkeypatch.setattr(tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
     with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {'architecture': "):
         train_run(recipe, clips_df, run_dir)
     with pytest.raises(TypeError, match="NoneType"):  # it comes to train
         train_run(recipe, clips_df, run_dir, overwrite=True)
     (old_dir,) = tmp_path.glob("run.old-*")
-    assert metrics == json.loads((old_dir / "metrics.json").read_text()) and (old_dir / "model.keras").exists()
+    assert metrics == json.loads((old_dir / "metrics.json").read_text()) and (old_dir / "model.weights.h5").exists()
 
 
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
