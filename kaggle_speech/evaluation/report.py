@@ -84,7 +84,7 @@ FIGURES = {
     ),
     "fates_snr": (
         (7, 4),
-        lambda found, ax: scores.plot_fates(found.robustness_df, "snr_db", ax),
+        lambda found, ax: scores.plot_error_kinds(found.robustness_df, "snr_db", ax),
         "What becomes of the commands that are not answered right. Being missed (above) is mostly harmless: one says "
         "it again. Being taken for another command (below) is not.",
     ),

@@ -1,17 +1,29 @@
 """Figures of scores: confusion, ROC, precision-recall, robustness, open set, reliability."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
+#: Name of a curve -> its columns, as the functions of `metrics` and `open_set` make them.
+Curves = Mapping[str, Mapping[str, Any]]
 
-def plot_confusion(confusion_df, ax=None, *, counts=False):
-    """A confusion matrix in percent of what was said, or in clips; empty cells are zero.
 
-    Args: `evaluation.confusion_matrix`; the colours are percent in both.
+def plot_confusion(confusion_df: pd.DataFrame, ax: Axes | None = None, *, counts: bool = False) -> Axes:
+    """Plot a confusion matrix; empty cells are zero.
+
+    Args:
+        confusion_df: from `metrics.confusion_matrix`.
+        ax: axes to draw on; None for the current ones.
+        counts: write the numbers of clips, not the percentages of the clips of each label; colours are percentages.
     """
     ax = ax or plt.gca()
     percent_df = 100 * confusion_df.div(confusion_df.sum(axis=1).clip(lower=1), axis=0)
@@ -22,8 +34,13 @@ def plot_confusion(confusion_df, ax=None, *, counts=False):
     return ax
 
 
-def plot_roc(curves, ax=None):
-    """ROC curves, false alarms on a logarithmic scale; zoomed in where they are high. Args: `one_vs_rest_roc`'s."""
+def plot_roc(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Plot ROC curves, false alarms on a logarithmic scale, zoomed in where all curves are high.
+
+    Args:
+        curves: from `metrics.one_vs_rest_roc`.
+        ax: axes to draw on; None for the current ones.
+    """
     ax = ax or plt.gca()
     worst_first = sorted(curves.items(), key=lambda item: item[1]["auc"])
     for style, (label, curve) in zip(line_styles(len(curves)), worst_first, strict=True):
@@ -36,8 +53,26 @@ def plot_roc(curves, ax=None):
     return ax
 
 
-def plot_precision_recall(curves, ax=None):
-    """Precision over recall; zoomed in where they are high. Args: `one_vs_rest_precision_recall`'s."""
+def plot_confusion_and_roc(confusion_df: pd.DataFrame, curves: Curves) -> Figure:
+    """Plot a confusion matrix beside ROC curves.
+
+    Args:
+        confusion_df: from `metrics.confusion_matrix`.
+        curves: from `metrics.one_vs_rest_roc`.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(15, 7), layout="constrained")
+    plot_confusion(confusion_df, axes[0])
+    plot_roc(curves, axes[1])
+    return figure
+
+
+def plot_precision_recall(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Plot precision over recall, zoomed in where all curves are high.
+
+    Args:
+        curves: from `metrics.one_vs_rest_precision_recall`.
+        ax: axes to draw on; None for the current ones.
+    """
     ax = ax or plt.gca()
     worst_first = sorted(curves.items(), key=lambda item: item[1]["average_precision"])
     for style, (label, curve) in zip(line_styles(len(curves)), worst_first, strict=True):
@@ -51,24 +86,27 @@ def plot_precision_recall(curves, ax=None):
     return ax
 
 
-def _lowest_shown(areas):
-    """Where an axis of rates begins: nearer to 1 where nothing happens below."""
+def _lowest_shown(areas: Iterable[float]) -> float:
+    """Lower limit of an axis of rates: nearer to 1 where all areas are large."""
     return 0.6 if min(areas, default=0) > 0.95 else 0.0
 
 
-def line_styles(num_lines):
-    """Lines that can be told apart, also by those who see few colours: a list; after eighteen they repeat."""
-    colors, lines = sns.color_palette("colorblind", 6), ("-", "--", ":")
+def line_styles(num_lines: int) -> list[dict[str, Any]]:
+    """Keyword arguments of lines that differ in colour and dashes, also for colour-blind readers; 18 differ."""
+    colors = sns.color_palette("colorblind", 6)
+    dashes = ("-", "--", ":")
     return [
-        {"color": colors[number % 6], "linestyle": lines[number // 6 % 3], "linewidth": 1.2}
-        for number in range(num_lines)
+        {"color": colors[index % 6], "linestyle": dashes[index // 6 % 3], "linewidth": 1.2}
+        for index in range(num_lines)
     ]
 
 
-def plot_intervals(accuracy_df, ax=None):
-    """A dot and a bar a row, in percent: accuracy and its 95 % interval, with the number of clips.
+def plot_intervals(accuracy_df: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Plot accuracy in percent as a dot and its 95 % interval as a bar, in a row for each label or speaker.
 
-    Args: `evaluation.label_intervals` or `evaluation.speaker_accuracy`.
+    Args:
+        accuracy_df: from `intervals.label_intervals` or `intervals.speaker_accuracy`.
+        ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
     percent_df = 100 * accuracy_df[["accuracy", "low", "high"]]
@@ -78,28 +116,30 @@ def plot_intervals(accuracy_df, ax=None):
     ax.set_yticks(rows, [f"{name} ({count})" for name, count in accuracy_df["num_clips"].items()])
     ax.invert_yaxis()
     ax.grid(axis="x", alpha=0.4)
-    ax.set(xlabel="right answers, %, and 95 % interval", ylabel=f"{accuracy_df.index.name} (clips)")
+    ax.set(xlabel="accuracy, %, and 95 % interval", ylabel=f"{accuracy_df.index.name} (clips)")
     return ax
 
 
-#: What is drawn over which kind of condition: the axis, and whether it is turned.
+#: Kind of condition -> label of its axis, and whether the axis is inverted.
 _CONDITIONS = {
     "snr_db": ("speech over noise, dB (noisier to the right)", True),
     "shift_ms": ("shift, ms (later to the right)", False),
 }
 
 
-def plot_robustness(robustness_df, kind, ax=None, reference=None):
-    """Accuracy over the conditions of a kind, with its 95 % band; for noise, each recording as a thin line, too.
+def plot_robustness(
+    robustness_df: pd.DataFrame, kind: str, ax: Axes | None = None, reference: float | None = None
+) -> Axes:
+    """Plot accuracy over noise or shift with its 95 % band; for noise, each recording as a thin line, too.
 
     Args:
         robustness_df: from `robustness.robustness`.
         kind: `snr_db` or `shift_ms`.
-        ax: to draw on.
+        ax: axes to draw on; None for the current ones.
         reference: accuracy without noise or shift, in [0, 1]; a dotted line.
     """
     ax = ax or plt.gca()
-    xlabel, is_turned = _CONDITIONS[kind]
+    xlabel, is_inverted = _CONDITIONS[kind]
     kind_df = robustness_df[robustness_df["kind"] == kind]
     by_noise = kind_df[~kind_df["noise"].isin(["", "all"])].groupby("noise")
     for style, (noise, noise_df) in zip(line_styles(len(by_noise)), by_noise, strict=True):
@@ -109,7 +149,7 @@ def plot_robustness(robustness_df, kind, ax=None, reference=None):
     ax.fill_between(all_df["value"], 100 * all_df["low"], 100 * all_df["high"], color="black", alpha=0.15, linewidth=0)
     if reference is not None:
         ax.axhline(100 * reference, color="black", linestyle=":", label="as recorded")
-    if is_turned:
+    if is_inverted:
         ax.invert_xaxis()
     ax.grid(alpha=0.4)
     ax.set(xlabel=xlabel, ylabel="right answers, %", xticks=all_df["value"])
@@ -117,15 +157,21 @@ def plot_robustness(robustness_df, kind, ax=None, reference=None):
     return ax
 
 
-def plot_fates(robustness_df, kind, ax=None):
-    """What becomes of the commands that are not answered right. Args: as in `plot_robustness`."""
+def plot_error_kinds(robustness_df: pd.DataFrame, kind: str, ax: Axes | None = None) -> Axes:
+    """Plot the wrong predictions of commands by kind, in percent, over noise or shift.
+
+    Args:
+        robustness_df: from `robustness.robustness`.
+        kind: `snr_db` or `shift_ms`.
+        ax: axes to draw on; None for the current ones.
+    """
     ax = ax or plt.gca()
-    xlabel, is_turned = _CONDITIONS[kind]
+    xlabel, is_inverted = _CONDITIONS[kind]
     all_df = robustness_df[(robustness_df["kind"] == kind) & robustness_df["noise"].isin(["", "all"])]
     parts = {"taken for another command": all_df["confused"], "taken for silence or unknown": all_df["missed"]}
     colors = [sns.color_palette("colorblind")[index] for index in (3, 0)]
     ax.stackplot(all_df["value"], *(100 * part for part in parts.values()), labels=list(parts), colors=colors)
-    if is_turned:
+    if is_inverted:
         ax.invert_xaxis()
     ax.margins(x=0)
     ax.grid(alpha=0.4)
@@ -134,13 +180,25 @@ def plot_fates(robustness_df, kind, ax=None):
     return ax
 
 
-def plot_scores(scores, labels, ax=None, threshold=None, num_bins=30):
-    """How surely commands and unknown words are taken for commands: a histogram of each, in percent of its clips.
+def plot_scores(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    ax: Axes | None = None,
+    threshold: float | None = None,
+    num_bins: int = 30,
+) -> Axes:
+    """Plot histograms of the scores of commands and of unknown words, each in percent of its clips.
 
-    Shape: `(clips,)` scores (`calibration.command_scores`), `(clips,)` labels of the twelve; silence is left out.
+    Args:
+        scores: `(clips,)`, from `calibration.command_scores`.
+        labels: `(clips,)`, true labels of the twelve; silence is left out.
+        ax: axes to draw on; None for the current ones.
+        threshold: score below which a clip is `unknown`; a dashed line.
+        num_bins: bars of each histogram.
     """
     ax = ax or plt.gca()
-    scores, labels = np.asarray(scores), np.asarray(labels)
+    scores = np.asarray(scores)
+    labels = np.asarray(labels)
     kinds = {"commands": ~np.isin(labels, (SILENCE, UNKNOWN)), "unknown words": labels == UNKNOWN}
     edges = np.linspace(scores.min(), scores.max(), num_bins + 1)
     for color, (name, rows) in zip(sns.color_palette("colorblind"), kinds.items(), strict=False):
@@ -154,8 +212,13 @@ def plot_scores(scores, labels, ax=None, threshold=None, num_bins=30):
     return ax
 
 
-def plot_oscr(curves, ax=None):
-    """Commands that are accepted and right against unknown words that are accepted. Args: dict of `oscr` curves."""
+def plot_oscr(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Plot open-set classification rates: correct accepted commands against accepted unknown words.
+
+    Args:
+        curves: name -> curve of `open_set.oscr`.
+        ax: axes to draw on; None for the current ones.
+    """
     ax = ax or plt.gca()
     for style, (name, curve) in zip(line_styles(len(curves)), curves.items(), strict=True):
         rates = np.maximum(curve["false_positive_rate"], 1e-4), curve["correct_rate"]
@@ -165,17 +228,22 @@ def plot_oscr(curves, ax=None):
     return ax
 
 
-def plot_det(curves, ax=None):
-    """Commands lost against unknown words accepted, on normal deviates: two bell curves are a straight line.
+def plot_det(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Plot detection error trade-off: lost commands against accepted unknown words, on normal deviates.
 
-    Args: dict of `det` curves.
+    Args:
+        curves: name -> curve of `open_set.det`.
+        ax: axes to draw on; None for the current ones.
+
+    Source: A. Martin et al., The DET curve in assessment of detection task performance, Eurospeech 1997.
     """
     ax = ax or plt.gca()
     ticks = np.array([0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])
     for style, (name, curve) in zip(line_styles(len(curves)), curves.items(), strict=True):
-        rates = (curve[rate] for rate in ("false_positive_rate", "false_negative_rate"))
-        rates = (norm.ppf(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in rates)
-        ax.step(*rates, where="post", label=name, **style)
+        false_positive, false_negative = (
+            norm.ppf(np.clip(curve[rate], 1e-4, 1 - 1e-4)) for rate in ("false_positive_rate", "false_negative_rate")
+        )
+        ax.step(false_positive, false_negative, where="post", label=name, **style)
     limits = norm.ppf([0.003, 0.97])
     ax.set(xlim=limits, ylim=limits, xlabel="unknown words accepted, %", ylabel="commands lost, %")
     for axis in (ax.xaxis, ax.yaxis):
@@ -184,12 +252,12 @@ def plot_det(curves, ax=None):
     return ax
 
 
-def plot_reliability(bins, ax=None):
-    """How often answers of some confidence are right; on the diagonal as often as they say.
+def plot_reliability(bins: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+    """Plot accuracy over confidence; a calibrated model is on the diagonal. Larger dots have more clips.
 
-    The larger a dot, the more clips.
-
-    Args: dict of `open_set.reliability_bins`.
+    Args:
+        bins: name -> frame of `calibration.reliability_bins`.
+        ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
     ax.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
@@ -197,6 +265,6 @@ def plot_reliability(bins, ax=None):
         ax.plot(bins_df["confidence"], bins_df["accuracy"], label=name, **style)
         sizes = 200 * bins_df["num_clips"] / bins_df["num_clips"].sum()
         ax.scatter(bins_df["confidence"], bins_df["accuracy"], 8 + sizes, color=style["color"])
-    ax.set(xlabel="confidence of the answer", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.03))
+    ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
     ax.legend()
     return ax

@@ -1,41 +1,60 @@
 """Figures of streams: detections, threshold curve, posteriors and characters."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 
-#: What stands for the characters that cannot be seen.
+#: Names of the characters that cannot be seen.
 _SHOWN = {"": "blank", " ": "space"}
+_IMAGE_OPTIONS = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
 
 
-def plot_posteriors(log_probabilities, duration_s, ax=None, min_probability=0.05):
-    """How probable each character is in each frame, a row each below that of the blank.
+class LabelAtTime(Protocol):
+    """A label at a time of a stream, such as `streaming.words.Detection`."""
+
+    label: str
+    time_s: float
+
+
+def plot_posteriors(
+    log_probabilities: np.ndarray, duration_s: float, ax: Axes | None = None, min_probability: float = 0.05
+) -> Axes:
+    """Plot the probability of each character in each frame: a row for each, that of the blank on top.
 
     Shape: `(frames, len(ALPHABET))`, natural log.
 
     Args:
-        duration_s: of all frames.
-        min_probability: that a character must have in some frame, else it is left out.
+        log_probabilities: of each output of the alphabet in each frame.
+        duration_s: of all frames, in seconds.
+        ax: axes to draw on; None for the current ones.
+        min_probability: characters that stay below it in all frames are left out, 0 to 1.
     """
     ax = ax or plt.gca()
     probabilities = np.exp(log_probabilities)
     is_shown = probabilities.max(axis=0, initial=0) >= min_probability
     is_shown[BLANK_INDEX] = True
     rows = np.flatnonzero(is_shown)
-    options = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
-    ax.imshow(probabilities[:, rows].T, extent=(0, duration_s, len(rows), 0), **options)
+    ax.imshow(probabilities[:, rows].T, extent=(0, duration_s, len(rows), 0), **_IMAGE_OPTIONS)
     ax.axhline(1, color="white", linewidth=0.5)
     labels = [_SHOWN.get(ALPHABET[index], ALPHABET[index]) for index in rows]
     ax.set(yticks=np.arange(len(rows)) + 0.5, yticklabels=labels, xlabel="s")
     return ax
 
 
-def plot_characters(text, times_s, ax=None):
-    """Characters at the top of a picture over time, each where it is said, with a line down.
+def plot_characters(text: str, times_s: Sequence[float] | np.ndarray, ax: Axes | None = None) -> Axes:
+    """Plot characters above a figure over time, each at its time, with a vertical line.
 
-    Shape: of `times_s`: `(len(text),)`, seconds.
+    Args:
+        text: the characters.
+        times_s: `(len(text),)`, seconds.
+        ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
     for character, time_s in zip(text, times_s, strict=True):
@@ -45,14 +64,22 @@ def plot_characters(text, times_s, ax=None):
     return ax
 
 
-def plot_stream_curve(curve_df, ax=None, *, min_hit_rate=None, max_alarms_per_hour=None):
-    """Hit rate against false alarms per hour, over thresholds; a dot at the default one, and limits where given.
+def plot_stream_curve(
+    curve_df: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    min_hit_rate: float | None = None,
+    max_alarms_per_hour: float | None = None,
+) -> Axes:
+    """Plot hit rate against false alarms per hour, over thresholds, with a dot at the default threshold.
 
-    Where there were no alarms, half of one in the time that was counted is drawn.
+    No alarms are drawn as half an alarm in the time that was counted.
 
     Args:
-        curve_df: from `stream_evaluation.stream_evaluate`.
-        min_hit_rate, max_alarms_per_hour: drawn as dashed lines, those of MLPerf Tiny.
+        curve_df: from `streaming.scores`.
+        ax: axes to draw on; None for the current ones.
+        min_hit_rate: limit, 0 to 1, such as that of MLPerf Tiny; a dashed line.
+        max_alarms_per_hour: limit; a dashed line.
     """
     ax = ax or plt.gca()
     colors = sns.color_palette("colorblind")
@@ -60,38 +87,45 @@ def plot_stream_curve(curve_df, ax=None, *, min_hit_rate=None, max_alarms_per_ho
         "unknown_alarms_per_hour": ("other words", "-", "hours"),
         "noise_alarms_per_hour": ("noise", ":", "noise_hours"),
     }
-    for color, (snr_db, of_ratio_df) in zip(colors, curve_df.groupby("snr_db", sort=False), strict=False):
+    for color, (snr_db, ratio_df) in zip(colors, curve_df.groupby("snr_db", sort=False), strict=False):
         for column, (name, style, hours) in kinds.items():
-            alarms = of_ratio_df[column].clip(lower=0.5 / of_ratio_df[hours])
-            ax.plot(
-                alarms, 100 * of_ratio_df["hit_rate"], style, color=color, label=f"{snr_db:g} dB, alarms from {name}"
-            )
-            chosen = of_ratio_df["is_default"]
-            ax.plot(alarms[chosen], 100 * of_ratio_df["hit_rate"][chosen], "o", color=color)
+            alarms = ratio_df[column].clip(lower=0.5 / ratio_df[hours])
+            hit_rate = 100 * ratio_df["hit_rate"]
+            ax.plot(alarms, hit_rate, style, color=color, label=f"{snr_db:g} dB, alarms from {name}")
+            is_default = ratio_df["is_default"]
+            ax.plot(alarms[is_default], hit_rate[is_default], "o", color=color)
     if min_hit_rate is not None:
         ax.axhline(100 * min_hit_rate, color="gray", linewidth=0.8, linestyle="--")
     if max_alarms_per_hour is not None:
         ax.axvline(max_alarms_per_hour, color="gray", linewidth=0.8, linestyle="--", label="limits of MLPerf Tiny")
-    ax.set(xscale="log", xlabel="false alarms per hour", ylabel="commands that are heard, %", ylim=(40, 100))
+    ax.set(xscale="log", xlabel="false alarms per hour", ylabel="commands that are detected, %", ylim=(40, 100))
     ax.legend(fontsize="small", loc="lower right")
     return ax
 
 
-def plot_detections(probabilities, vocabulary, detections, duration_s, ax=None):
-    """Probabilities over time, a row a label, and a triangle where a label was detected.
+def plot_detections(
+    probabilities: np.ndarray,
+    vocabulary: Sequence[str],
+    detections: Sequence[LabelAtTime],
+    duration_s: float,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot probabilities over time, a row for each label, with a triangle at each detection.
 
     Shape: `(hops, len(vocabulary))`.
 
     Args:
+        probabilities: of each label at each hop.
         vocabulary: labels, in the order of the probabilities.
-        detections: list of `streaming.Detection`.
-        duration_s: of all hops.
+        detections: labels and their times.
+        duration_s: of all hops, in seconds.
+        ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
     rows = {label: number + 0.5 for number, label in enumerate(vocabulary)}
-    options = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
-    ax.imshow(np.asarray(probabilities).T, extent=(0, duration_s, len(rows), 0), **options)
-    times_s, heights = [found.time_s for found in detections], [rows[found.label] for found in detections]
+    ax.imshow(np.asarray(probabilities).T, extent=(0, duration_s, len(rows), 0), **_IMAGE_OPTIONS)
+    times_s = [detection.time_s for detection in detections]
+    heights = [rows[detection.label] for detection in detections]
     ax.plot(times_s, heights, "<", color="white", markeredgecolor="black", markersize=9, linestyle="")
     ax.set(yticks=list(rows.values()), yticklabels=list(rows), xlabel="s", xlim=(0, duration_s))
     return ax

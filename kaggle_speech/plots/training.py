@@ -1,10 +1,18 @@
 """Figures of trainings: history and error rates."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
 
 
-def plot_history(history_df, ax=None, metric="accuracy"):
-    """A metric on training clips and, with averaged weights, on tune speakers; a dot at the epoch that was chosen."""
+def plot_history(history_df: pd.DataFrame, ax: Axes | None = None, metric: str = "accuracy") -> Axes:
+    """Plot a metric of training clips and, with averaged weights, of tune speakers, with a dot at the chosen epoch.
+
+    Args:
+        history_df: from `callbacks.read_history`.
+        ax: axes to draw on; None for the current ones.
+        metric: column of the history, whose `val_` twin is of the tune speakers.
+    """
     ax = ax or plt.gca()
     epochs = history_df["epoch"] + 1
     ax.plot(epochs, history_df[metric], label="train (augmented)")
@@ -16,11 +24,12 @@ def plot_history(history_df, ax=None, metric="accuracy"):
     return ax
 
 
-def plot_error_rates(history_df, ax=None):
-    """Character error rates over epochs, of averaged weights: of some training utterances and of other speakers.
+def plot_error_rates(history_df: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Plot character error rates over epochs, with averaged weights: some training utterances, and other speakers.
 
     Args:
-        history_df: `epoch, train_cer, val_cer`, as `training.read_history` reads it.
+        history_df: frame with the columns `epoch, train_cer, val_cer`, from `callbacks.read_history`.
+        ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
     for column, label in (("train_cer", "training speakers"), ("val_cer", "held-out speakers")):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from kaggle_speech import audio
 from kaggle_speech.evaluation import metrics, open_set
 from kaggle_speech.plots import clips, scores, streams, training
 from kaggle_speech.streaming.words import Detection
@@ -76,6 +77,35 @@ def test_confusion_in_clips(ax):
     assert [text.get_text() for text in ax.texts] == ["3", "1", "", ""]
 
 
+def test_confusion_and_roc_are_side_by_side(rng):
+    labels = np.repeat(["yes", "no"], 20)
+    curves = metrics.one_vs_rest_roc(labels, rng.dirichlet([1, 1], 40), ("yes", "no"))
+    confusion_df = pd.DataFrame([[15, 5], [2, 18]], index=["yes", "no"], columns=["yes", "no"])
+    left, right = scores.plot_confusion_and_roc(confusion_df, curves).axes
+    assert [text.get_text() for text in left.texts] == ["75", "25", "10", "90"]
+    assert len(right.lines) == 2
+
+
+def test_worst_clips_are_titled_said_and_predicted(rng):
+    worst_df = pd.DataFrame({"word": ["bed"] * 6, "answer": ["up"] * 6, "confidence": [0.9] * 6})
+    figure = clips.plot_worst(worst_df, rng.standard_normal((6, 98, 40)))
+    assert [ax.get_title() for ax in figure.axes] == ["bed -> up (90%)"] * 6 + [""] * 4
+    assert sum(len(ax.images) for ax in figure.axes) == 6
+
+
+def test_worst_clips_have_players(tmp_path, monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *parts: shown.append(parts))
+    audio.write_wav(tmp_path / "a.wav", np.zeros(8_000))
+    row = {"path": str(tmp_path / "a.wav"), "word": "bed", "label": "unknown", "answer": "up", "confidence": 0.9}
+    clips.show_worst(pd.DataFrame([row]))
+    ((text, player),) = shown
+    assert text.data == "**unknown** (bed), predicted *up* with 90%"
+    assert player.mimetype == "audio/wav"
+
+
 @pytest.mark.parametrize(("boost", "lowest"), [(0.0, 0.0), (2.0, 0.6)])
 def test_curves_are_zoomed_in_where_they_are_high(ax, rng, boost, lowest):
     said = rng.choice(["yes", "no"], 40)
@@ -131,7 +161,7 @@ def test_shifts_go_from_early_to_late(ax, robustness_df):
 
 
 def test_errors_are_stacked(ax, robustness_df):
-    scores.plot_fates(robustness_df, "snr_db", ax)
+    scores.plot_error_kinds(robustness_df, "snr_db", ax)
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
     np.testing.assert_allclose(tops, [20, 50])
 
