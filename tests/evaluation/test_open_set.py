@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.integrate import trapezoid
 from scipy.special import logsumexp, softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
@@ -233,7 +234,7 @@ def test_curves_against_counting(known_only, clips_df):
     at_95 = next(share for share, kept_share in zip(accepted, kept, strict=True) if kept_share >= 0.95)
     assert curves["fpr_at_95_tpr"] == pytest.approx(at_95)
     oscr = curves["oscr"]
-    assert oscr["area"] == pytest.approx(np.trapezoid([0, *right], [0, *accepted]))
+    assert oscr["area"] == pytest.approx(trapezoid([0, *right], [0, *accepted]))
     for share, kept_share, right_share in zip(accepted, kept, right, strict=True):
         on_curve = np.isclose(oscr["false_positive_rate"], share) & np.isclose(oscr["correct_rate"], right_share)
         assert on_curve.any()
@@ -418,7 +419,7 @@ def test_a_published_model_keeps_its_rejection_and_no_other_takes_it(run_dir, tm
     write_rejection(chosen, run_dir, runs.model_fingerprint(run_dir))
     publish.publish_run(run_dir, tmp_path / "public")
     assert load.load_recogniser(tmp_path / "public", engine="keras").rejection == chosen
-    shutil.copy(tmp_path / "public" / "rejection.json", run_dir)
+    write_rejection(chosen, run_dir, "0" * 16)
     with pytest.raises(ValueError, match=r"rejection.json: must be chosen for the model beside it"):
         load.load_recogniser(run_dir)
 
