@@ -100,12 +100,15 @@ def architecture_fingerprint(model):
     def describe(tensor):
         """Fingerprint of all that a tensor is computed by."""
         operation, node_index, tensor_index = tensor._keras_history
+        node = operation._inbound_nodes[node_index]
+        if type(operation).__name__ == "Cast":  # of a precision; some versions of Keras hide it in the layer after it
+            return describe(node.input_tensors[0])
         key = (id(operation), node_index)
         if key not in known:
-            node = operation._inbound_nodes[node_index]
             facts = [_layer_facts(operation), [describe(before) for before in node.input_tensors]]
             if not isinstance(operation, layers.Layer):
                 constants = [value for value in node.arguments.args if not isinstance(value, keras.KerasTensor)]
+                constants = [tuple(value) if isinstance(value, list) else value for value in constants]  # of old files
                 facts.append(repr(constants))
             known[key] = fingerprint(json.dumps(facts, sort_keys=True))
         return [known[key], tensor_index, list(tensor.shape)]
