@@ -19,7 +19,7 @@ class ModelFacts(typing.NamedTuple):
         name: for `load`.
         task: `words` or `transcripts`.
         labels: number of outputs.
-        parameters: number of weights; None where its `run.json` does not state it.
+        parameters: number of trainable weights; None where its `run.json` does not state it.
         accuracy: share of the validation clips labelled right; of a transcriber the word accuracy (1 minus the word
             error rate) on speakers that were held out.
         bytes: size of the ONNX file.
