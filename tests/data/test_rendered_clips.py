@@ -228,7 +228,7 @@ def test_seed_has_a_range(tmp_path, seed):
 
 
 def test_espeak_repeats_itself_and_obeys_rate_and_pitch():
-    slow = espeak.Utterance("en-us+f2", "seven", 100, 40, 50)  # f2 is one of the voices with chance in them
+    slow = espeak.VoicePlan("en-us+f2", "seven", 100, 40, 50)  # f2 is one of the voices with chance in them
     utterances = [slow, slow._replace(words_per_minute=250), slow._replace(pitch=80), slow._replace(voice="en+m3")]
     first, again = ([waveform.tobytes() for waveform in espeak.render_speech(utterances)] for _ in range(2))
     assert first == again and len(set(first)) == 4
@@ -236,7 +236,7 @@ def test_espeak_repeats_itself_and_obeys_rate_and_pitch():
 
 
 def test_an_unknown_voice_is_named():
-    good = espeak.Utterance("en", "yes", 150, 50, 50)
+    good = espeak.VoicePlan("en", "yes", 150, 50, 50)
     with pytest.raises(RuntimeError, match=r"all 2 utterances\. Received: 1, then exit code 1: .*'xx-nobody'"):
         list(espeak.render_speech([good, good._replace(voice="xx-nobody")]))
 
@@ -244,4 +244,4 @@ def test_an_unknown_voice_is_named():
 def test_a_dying_process_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(espeak, "espeak_paths", lambda: (tmp_path / "missing.so", tmp_path))
     with pytest.raises(RuntimeError, match=r"(?s)Received: 0, then exit code 1: .*missing\.so"):
-        next(espeak.render_speech([espeak.Utterance("en", "yes", 150, 50, 50)]))
+        next(espeak.render_speech([espeak.VoicePlan("en", "yes", 150, 50, 50)]))

@@ -1,6 +1,7 @@
-"""Rooms, noises and levels: what turns spoken words into a recording of them. For what is rendered."""
+"""Simulated rooms, noise and levels for rendered speech."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,8 +12,8 @@ _MIN_CLIP_SAMPLES = round(0.6 * SAMPLE_RATE)
 _NOISE_SAMPLES = 16 * SAMPLE_RATE
 
 
-def rms(waveform):
-    """Root mean square, never zero."""
+def rms(waveform: np.ndarray) -> float:
+    """Root mean square of a waveform, never zero."""
     return math.sqrt(np.mean(np.square(waveform))) + 1e-9
 
 
@@ -31,22 +32,24 @@ def _room_response(rng):
 
 
 def _convolve(clip, response):
-    """As `scipy.signal.fftconvolve(clip, response)[: len(clip)]`, without its second of import."""
+    """Convolution, cut to the length of the clip; that of `scipy.signal.fftconvolve`, without its second of import."""
     num_samples = max(len(clip), CLIP_SAMPLES) + 5_600  # the tail of the longest response does not wrap around
     num_samples += -num_samples % 2_400  # a fast length
     return np.fft.irfft(np.fft.rfft(clip, num_samples) * np.fft.rfft(response, num_samples), num_samples)[: len(clip)]
 
 
-def spoken_waveform(samples, sample_rate, tract_scale=1.0, max_samples=None):
-    """What a synthesiser said at 16 kHz, without the silence around it.
+def spoken_waveform(
+    samples: np.ndarray, sample_rate: int, tract_scale: float = 1.0, max_samples: int | None = None
+) -> np.ndarray:
+    """Synthesised speech at 16 kHz, without the silence around it.
 
     Shape: `(samples,)` int16 -> `(samples,)` float in [-1, 1].
 
     Args:
-        samples: of the synthesiser.
-        sample_rate: of them, Hz.
-        tract_scale: length of the vocal tract; 1 is the voice's own. Also scales the duration.
-        max_samples: what is longer is made shorter; None: nothing is.
+        samples: output of the synthesiser.
+        sample_rate: Hz.
+        tract_scale: length of the vocal tract, relative to that of the voice. Also scales the duration.
+        max_samples: longer speech is compressed to this length; None for any length.
     """
     import soxr
 
@@ -58,13 +61,13 @@ def spoken_waveform(samples, sample_rate, tract_scale=1.0, max_samples=None):
     return soxr.resample(speech, len(speech), num_samples)[:max_samples] / INT16_SCALE
 
 
-def record(word, noises, rng):
-    """The clip of a word: said at some moment, at some level, in a room with background noise.
+def record(word: np.ndarray, noises: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Clip of a word at a random time and level, in a room with background noise.
 
     Shape: `(samples,)` -> `(CLIP_SAMPLES,)`, or in one of eight cases a shorter one.
 
     Args:
-        word: its waveform.
+        word: waveform of the word alone.
         noises: waveforms with a level of 1.
         rng: NumPy generator.
     """
@@ -74,10 +77,19 @@ def record(word, noises, rng):
     return record_at(word, round(rng.beta(2, 2) * (num_samples - len(word))), num_samples, noises, rng)
 
 
-def record_at(speech, start, num_samples, noises, rng):
-    """A recording of speech that begins at a sample, at some level, in a room with background noise.
+def record_at(
+    speech: np.ndarray, start: int, num_samples: int, noises: Sequence[np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """Recording of speech from a given sample on, at a random level, in a room with background noise.
 
-    Shape: `(samples,)` -> `(num_samples,)`. Args: as in `record`.
+    Shape: `(samples,)` -> `(num_samples,)`.
+
+    Args:
+        speech: waveform of the speech alone.
+        start: first sample of the speech in the recording.
+        num_samples: length of the recording.
+        noises: waveforms with a level of 1, longer than the recording.
+        rng: NumPy generator.
     """
     clip = np.zeros(num_samples)
     clip[start : start + len(speech)] = speech
@@ -114,8 +126,13 @@ def _drops(num_drops, rng):
         yield np.sin(2 * np.pi * pitch_hz * time_s) * np.exp(-time_s / decay_s)
 
 
-def background_noises(words, rng):
-    """File name -> waveform of the six noise recordings, at the levels of the competition's."""
+def background_noises(words: Sequence[np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Waveforms of six noise recordings by file name, at the levels of those of the competition.
+
+    Args:
+        words: waveforms for the babble.
+        rng: NumPy generator.
+    """
     time_s = np.arange(_NOISE_SAMPLES) / SAMPLE_RATE
     hum = sum(np.sin(2 * np.pi * 50 * k * time_s + k * k) / k for k in range(1, 20))
     pink, white = _coloured_noise(1, rng), _coloured_noise(0, rng)

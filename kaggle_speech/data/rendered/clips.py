@@ -1,7 +1,7 @@
-"""The embedded default: a small data set in the shape of the competition's, rendered offline.
+"""Rendered sample: a small data set in the layout of the competition, made offline.
 
 Many espeak-ng voices say the words, each at its own speed, pitch and level, in
-its own room and noise. It shows that every step works, never how good a model is.
+its own room and noise. It shows that every step works, not how good a model is.
 """
 
 import contextlib
@@ -18,14 +18,13 @@ from kaggle_speech.data.rendered.acoustics import background_noises, record, rms
 from kaggle_speech.data.rendered.espeak import (
     ACCENTS,
     VOICE_SAMPLE_RATE,
-    Utterance,
-    check_numbers,
-    draw_utterances,
+    VoicePlan,
+    draw_voice_plans,
     render_speech,
     voice_variants,
 )
+from kaggle_speech.data.rendered.folder import render_folder
 from kaggle_speech.data.splits import speaker_percentage, which_set
-from kaggle_speech.files import make_folder
 from kaggle_speech.labels import (
     BACKGROUND_NOISE_DIR,
     COMMANDS,
@@ -38,7 +37,7 @@ from kaggle_speech.labels import (
 from kaggle_speech.progress import progress_bar
 
 MIN_CLIPS, MAX_CLIPS = 300, 20_000
-#: Raised whenever the same arguments come to give other clips, so that an old sample is rendered again.
+#: Raised whenever the same arguments give other clips, so that an old sample is rendered again.
 SAMPLE_VERSION = 1
 
 #: Tells the folders of this module from everything else. Fixed: folders of earlier versions have it.
@@ -60,7 +59,7 @@ class _Pool(NamedTuple):
 
 _POOLS = (
     _Pool(0.665, 24, 100),
-    _Pool(0.035, 20, 24),  # training speakers too; a slice for whoever holds some of them out
+    _Pool(0.035, 20, 24),  # training speakers too; the slice `tune`
     _Pool(0.1, 0, 10),
     _Pool(0.1, 10, 20),
     _Pool(0.1, 0, 100),  # the unlabelled test clips, whose speakers have no names
@@ -70,12 +69,12 @@ _POOLS = (
 class _Clip(NamedTuple):
     path: str  # inside the sample
     label: str  # the word; the true answer where the clip is an unlabelled one
-    utterance: Utterance
+    voice_plan: VoicePlan
     tract_scale: float  # length of the vocal tract; 1 is the voice's own
 
 
-def _deal(total):
-    """Where each pool's part of `total` things ends."""
+def _pool_ends(total):
+    """End of the part of each pool among `total` clips or variants."""
     return np.rint(np.cumsum([pool.share for pool in _POOLS]) * total).astype(int)
 
 
@@ -91,20 +90,23 @@ def _speaker_name(voice, pool):
 
 def _draw_takes(words, voices, num_clips, rng):
     """`(word, voice, take)` of each clip: words and voices equally often, one to three takes of a pair."""
-    words, next_voice, num_voices = rng.permutation(words).tolist(), itertools.cycle(voices.tolist()), len(voices)
+    words = rng.permutation(words).tolist()
+    next_voice = itertools.cycle(voices.tolist())
+    num_voices = len(voices)
     takes = []
     for index, word in enumerate(words):
         num_word_clips = (num_clips + index) // len(words)  # sums up to num_clips
         num_pairs = min(-(-num_word_clips // 2), num_voices)
-        again = rng.permutation(np.repeat(np.arange(num_pairs), _MAX_TAKES - 1))[: num_word_clips - num_pairs]
-        for num_takes in 1 + np.bincount(again, minlength=num_pairs):
+        repeated_pairs = rng.permutation(np.repeat(np.arange(num_pairs), _MAX_TAKES - 1))
+        repeated_pairs = repeated_pairs[: num_word_clips - num_pairs]
+        for num_takes in 1 + np.bincount(repeated_pairs, minlength=num_pairs):
             voice = next(next_voice)
             takes += [(word, voice, take) for take in range(num_takes)]
     return takes
 
 
 def _draw_test_takes(voices, num_clips, rng):
-    """As `_draw_takes`, for eleven labels: ten commands, and words that stand for unknown."""
+    """`(word, voice, take)` of each test clip: ten commands and `unknown` words, the eleven labels equally often."""
     num_commands = round(num_clips * len(COMMANDS) / (len(COMMANDS) + 1))
     # As in the competition, some of the unknown words have no folder to learn them from.
     unknown_words = [word for word in WORDS_V2 if word not in COMMANDS]
@@ -116,18 +118,20 @@ def _plan_clips(num_clips, seed, rng):
     """`(labelled, unlabelled)`, two lists of `_Clip`, in the order of `_POOLS`."""
     variants = rng.permutation(voice_variants())
     labelled, unlabelled = [], []
-    counts = np.diff(_deal(num_clips), prepend=0)
-    for pool, pool_variants, count in zip(_POOLS, np.split(variants, _deal(len(variants))[:-1]), counts, strict=True):
+    counts = np.diff(_pool_ends(num_clips), prepend=0)
+    for pool, pool_variants, count in zip(
+        _POOLS, np.split(variants, _pool_ends(len(variants))[:-1]), counts, strict=True
+    ):
         voices = rng.permutation([f"{accent}+{variant}" for accent in ACCENTS for variant in pool_variants])
         voices = voices[: max(2, round(count / _CLIPS_PER_SPEAKER))]
         has_labels = pool is not _POOLS[-1]
         takes = _draw_takes(WORDS_V1, voices, count, rng) if has_labels else _draw_test_takes(voices, count, rng)
-        for (word, voice, take), spoken in zip(takes, draw_utterances(takes, rng), strict=True):
+        for (word, voice, take), voice_plan in zip(takes, draw_voice_plans(takes, rng), strict=True):
             if has_labels:
                 path = f"train/audio/{word}/{_speaker_name(voice, pool)}_nohash_{take}.wav"
-                labelled.append(_Clip(path, word, *spoken))
+                labelled.append(_Clip(path, word, *voice_plan))
             else:
-                unlabelled.append(_Clip(_test_path(seed, len(unlabelled)), word_to_label(word), *spoken))
+                unlabelled.append(_Clip(_test_path(seed, len(unlabelled)), word_to_label(word), *voice_plan))
     return labelled, unlabelled
 
 
@@ -164,10 +168,12 @@ def _render(folder, num_clips, seed, progress):
     rng = np.random.default_rng(seed)
     labelled, unlabelled = _plan_clips(num_clips, seed, rng)
     clips = labelled + unlabelled
-    babble = [labelled[i].utterance for i in rng.choice(_deal(num_clips)[0], _NUM_BABBLE_WORDS)]  # training voices
+    babble = [
+        labelled[index].voice_plan for index in rng.choice(_pool_ends(num_clips)[0], _NUM_BABBLE_WORDS)
+    ]  # training voices
     for path in sorted({Path(clip.path).parent for clip in clips} | {Path("train/audio", BACKGROUND_NOISE_DIR)}):
         (folder / path).mkdir(parents=True)
-    speech = render_speech(babble + [clip.utterance for clip in clips])
+    speech = render_speech(babble + [clip.voice_plan for clip in clips])
     with contextlib.closing(speech):
         noises = background_noises([_word_waveform(next(speech), 1.0) for _ in babble], rng)
         for name, noise in noises.items():
@@ -184,7 +190,7 @@ def _render(folder, num_clips, seed, progress):
     _write_lists(folder, labelled, answers)
 
 
-def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
+def render_sample(out_dir: Path | str, num_clips: int = 3000, seed: int = 0, *, progress: bool = True) -> Path:
     """Render a competition-shaped data set: labelled clips, noises, lists, unlabelled clips and their truth.
 
     `train/audio/<word>/<speaker>_nohash_<take>.wav`, `train/audio/_background_noise_/*.wav`,
@@ -214,7 +220,11 @@ def render_sample(out_dir, num_clips=3000, seed=0, *, progress=True):
 
     Source: layout and lists of Speech Commands (P. Warden, arXiv 1804.03209) and of the competition.
     """
-    check_numbers("num_clips", num_clips, MIN_CLIPS, MAX_CLIPS, seed)
-    settings = {"made_by": MADE_BY, "version": SAMPLE_VERSION, "num_clips": int(num_clips), "seed": int(seed)}
-    render = functools.partial(_render, num_clips=int(num_clips), seed=int(seed), progress=progress)
-    return make_folder(out_dir, _SETTINGS_NAME, settings, render)
+    return render_folder(
+        out_dir,
+        _SETTINGS_NAME,
+        {"made_by": MADE_BY, "version": SAMPLE_VERSION},
+        {"num_clips": (num_clips, MIN_CLIPS, MAX_CLIPS)},
+        seed,
+        functools.partial(_render, progress=progress),
+    )

@@ -1,23 +1,26 @@
-"""Words and sentences spoken by the voices of espeak-ng, offline, in a process of its own.
+"""Speech synthesis by the voices of espeak-ng, offline, in a process of its own.
 
-espeak-ng keeps state (phases, noise generators) between calls, so the same words come
-out with the same bytes only in a fresh process, in the same order and with a set seed.
-Run as a script this file is that process: it needs the standard library alone,
-takes the utterances from standard input and streams their samples to standard output.
+espeak-ng keeps state (phases, noise generators) between calls, so the same words give
+the same bytes only in a fresh process, in the same order and with a set seed.
+Run as a script, this file is that process: it needs only the standard library,
+reads voice plans from standard input and streams their samples to standard output.
 """
 
 import ctypes
 import json
-import numbers
 import os
 import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-#: Hz; what espeak-ng delivers, before any resampling.
+if TYPE_CHECKING:  # the process of espeak-ng has no use for it
+    import numpy as np
+
+#: Sample rate of espeak-ng, Hz.
 VOICE_SAMPLE_RATE = 22_050
 
 #: The accents of English that espeak-ng knows by their own phonemes.
@@ -27,8 +30,8 @@ ACCENTS = ("en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp",
 _NOT_A_PERSON = ("robo", "whisper", "demonic", "croak")
 
 
-class Utterance(NamedTuple):
-    """A word or more, and how to say it."""
+class VoicePlan(NamedTuple):
+    """A text, and the voice, rate and pitch to say it with."""
 
     voice: str  # `accent+variant`
     text: str
@@ -37,8 +40,8 @@ class Utterance(NamedTuple):
     pitch_range: int  # 0 (monotone) to 99
 
 
-def espeak_paths():
-    """`(library_path, data_dir)` of espeak-ng, from the optional package espeakng-loader (GPL-3.0).
+def espeak_paths() -> tuple[Path, Path]:
+    """Paths of the library and of the data folder of espeak-ng, from the optional package espeakng-loader (GPL-3.0).
 
     Raises:
         ImportError: the package is not installed.
@@ -52,34 +55,17 @@ def espeak_paths():
     return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
 
 
-def check_numbers(name, number, lowest, highest, seed):
-    """How much is to be rendered, and from which seed.
-
-    Args:
-        name: of the argument that says how much.
-        number: its value.
-        lowest: that it may be.
-        highest: that it may be.
-        seed: of the caller's generator.
-
-    Raises:
-        ValueError: a number is not whole or out of range.
-    """
-    if not isinstance(number, numbers.Integral) or not lowest <= number <= highest:
-        raise ValueError(f"`{name}` must be a whole number, {lowest} to {highest}. Received: {number!r}")
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"`seed` must be a whole number >= 0. Received: {seed!r}")
-
-
-def voice_variants():
-    """The names of the voice variants (timbres), sorted; each combines with each of `ACCENTS`."""
+def voice_variants() -> list[str]:
+    """Names of the voice variants (timbres), sorted; each combines with each of `ACCENTS`."""
     _, data_dir = espeak_paths()
     names = (path.name for path in (data_dir / "voices" / "!v").iterdir())
     return sorted(name for name in names if not any(part in name.lower() for part in _NOT_A_PERSON))
 
 
-def draw_utterances(takes, rng, words_per_minute=(105, 175)):
-    """`(utterance, tract_scale)` of each take: a speaker keeps a manner, and varies a little around it.
+def draw_voice_plans(
+    takes: Sequence[tuple[str, str, int]], rng: "np.random.Generator", words_per_minute: tuple[int, int] = (105, 175)
+) -> Iterator[tuple[VoicePlan, float]]:
+    """Draw a voice plan and a vocal tract scale for each take: a speaker has a manner, and varies a little around it.
 
     Args:
         takes: `(text, voice, take)` each.
@@ -91,13 +77,11 @@ def draw_utterances(takes, rng, words_per_minute=(105, 175)):
     manners = {voice: rng.uniform((slow, 35, 20, 0.92), (fast, 65, 80, 1.08)) for voice in voices}
     for text, voice, _ in takes:
         rate, pitch, pitch_range = manners[voice][:3] + rng.uniform(-1, 1, 3) * (20, 8, 15)
-        yield Utterance(voice, text, round(rate), round(pitch), round(pitch_range)), manners[voice][3]
+        yield VoicePlan(voice, text, round(rate), round(pitch), round(pitch_range)), manners[voice][3]
 
 
-def render_speech(utterances):
-    """Yield the waveform of each utterance, in order.
-
-    The same list gives the same bytes on every call.
+def render_speech(voice_plans: Sequence[VoicePlan]) -> Iterator["np.ndarray"]:
+    """Synthesise voice plans, in order; the same list gives the same bytes on every call.
 
     Shape: yields `(samples,)`, int16 at `VOICE_SAMPLE_RATE`.
 
@@ -107,16 +91,16 @@ def render_speech(utterances):
 
     Source: espeak-ng `speak_lib.h`.
     """
-    import numpy as np  # here, because the other process has no use for it
+    import numpy as np
 
     library_path, data_dir = espeak_paths()
     command = [sys.executable, "-I", __file__, str(library_path.resolve()), str(data_dir.resolve())]
     with tempfile.TemporaryFile() as plan, tempfile.TemporaryFile() as log:
-        plan.write(json.dumps(utterances).encode())
+        plan.write(json.dumps(voice_plans).encode())
         plan.seek(0)
         with subprocess.Popen(command, stdin=plan, stdout=subprocess.PIPE, stderr=log) as process:
             try:
-                for index in range(len(utterances)):
+                for index in range(len(voice_plans)):
                     header = process.stdout.read(4)
                     num_bytes = struct.unpack("<i", header)[0] if len(header) == 4 else None
                     samples = process.stdout.read(num_bytes or 0)
@@ -124,7 +108,7 @@ def render_speech(utterances):
                         process.wait()
                         log.seek(0)
                         raise RuntimeError(
-                            f"espeak-ng must speak all {len(utterances)} utterances. Received: {index}, then "
+                            f"espeak-ng must speak all {len(voice_plans)} utterances. Received: {index}, then "
                             f"exit code {process.returncode}: {log.read().decode(errors='replace').strip()[-500:]}"
                         )
                     yield np.frombuffer(samples, "<i2")
@@ -144,7 +128,7 @@ def _load_espeak(library_path, data_dir):
 
 
 def _main(library_path, data_dir):
-    utterances = [Utterance(*fields) for fields in json.load(sys.stdin)]
+    voice_plans = [VoicePlan(*fields) for fields in json.load(sys.stdin)]
     library = _load_espeak(library_path, data_dir)
     chunks = []
 
@@ -155,18 +139,18 @@ def _main(library_path, data_dir):
         return 0
 
     library.espeak_SetSynthCallback(keep_samples)
-    for utterance in utterances:
+    for voice_plan in voice_plans:
         chunks.clear()
-        if library.espeak_SetVoiceByName(utterance.voice.encode()) != 0:
-            sys.exit(f"espeak-ng must know the voice. Received: {utterance.voice!r}")
-        parameters = {1: utterance.words_per_minute, 3: utterance.pitch, 4: utterance.pitch_range}
+        if library.espeak_SetVoiceByName(voice_plan.voice.encode()) != 0:
+            sys.exit(f"espeak-ng must know the voice. Received: {voice_plan.voice!r}")
+        parameters = {1: voice_plan.words_per_minute, 3: voice_plan.pitch, 4: voice_plan.pitch_range}
         for parameter, value in parameters.items():
             library.espeak_SetParameter(parameter, value, 0)
-        text = utterance.text.encode() + b"\0"
+        text = voice_plan.text.encode() + b"\0"
         library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, 1, None, None)
         samples = b"".join(chunks)
         if not samples:
-            sys.exit(f"espeak-ng must say something. Received: silence for {utterance}")
+            sys.exit(f"espeak-ng must say something. Received: silence for {voice_plan}")
         sys.stdout.buffer.write(struct.pack("<i", len(samples)) + samples)
 
 

@@ -1,11 +1,12 @@
-"""The embedded default for transcripts: short English sentences in LibriSpeech's layout, rendered offline.
+"""Rendered sentences: short English sentences with transcripts, in LibriSpeech's layout, made offline.
 
-Many espeak-ng voices read what a small grammar makes up, each at its own speed, pitch and
-level, in its own room and noise. It shows that every step works, never how good a model is.
+Many espeak-ng voices read the sentences of a small grammar, each at its own speed, pitch and
+level, in its own room and noise. They show that every step works, not how good a model is.
 """
 
 import contextlib
 import functools
+from pathlib import Path
 
 import numpy as np
 
@@ -16,22 +17,22 @@ from kaggle_speech.data.rendered.acoustics import background_noises, record_at, 
 from kaggle_speech.data.rendered.espeak import (
     ACCENTS,
     VOICE_SAMPLE_RATE,
-    check_numbers,
-    draw_utterances,
+    draw_voice_plans,
     render_speech,
     voice_variants,
 )
-from kaggle_speech.files import make_folder
+from kaggle_speech.data.rendered.folder import render_folder
 from kaggle_speech.progress import progress_bar
 
 MIN_UTTERANCES, MAX_UTTERANCES = 24, 5_000
-#: Raised whenever the same arguments come to give other recordings, so that old sentences are rendered again.
+#: Raised whenever the same arguments give other recordings, so that old sentences are rendered again.
 SENTENCES_VERSION = 1
 #: Tells the folders of this module from everything else. Fixed: folders of earlier versions have it.
 MADE_BY = "kaggle_speech.sentences"
 #: The name of the only split.
 SPLIT = "rendered"
 
+_SETTINGS_NAME = "sentences.json"
 _MIN_SPEAKERS = 8
 _UTTERANCES_PER_SPEAKER = 13
 _WORDS_PER_MINUTE = (150, 210)
@@ -76,8 +77,8 @@ _WORDS = {
 _WORDS = {slot: words.split("|") for slot, words in _WORDS.items()}
 
 
-def draw_sentence(rng):
-    """A sentence of three to eleven words: small letters, spaces and apostrophes.
+def draw_sentence(rng: np.random.Generator) -> str:
+    """Draw a sentence of three to eleven words: small letters, spaces and apostrophes.
 
     Args:
         rng: NumPy generator.
@@ -104,10 +105,10 @@ def _render(folder, num_utterances, seed, progress):
 
     rng = np.random.default_rng(seed)
     takes = _draw_takes(num_utterances, rng)
-    utterances, tract_scales = zip(*draw_utterances(takes, rng, _WORDS_PER_MINUTE), strict=True)
-    babble = [utterances[index] for index in rng.choice(num_utterances, _NUM_BABBLE_SENTENCES)]
+    voice_plans, tract_scales = zip(*draw_voice_plans(takes, rng, _WORDS_PER_MINUTE), strict=True)
+    babble = [voice_plans[index] for index in rng.choice(num_utterances, _NUM_BABBLE_SENTENCES)]
     transcripts = {}
-    with contextlib.closing(render_speech([*babble, *utterances])) as speech:
+    with contextlib.closing(render_speech([*babble, *voice_plans])) as speech:
         noises = background_noises([spoken_waveform(next(speech), VOICE_SAMPLE_RATE) for _ in babble], rng)
         even_noises = [noise / rms(noise) for noise in noises.values()]
         bar = progress_bar(takes, desc="rendering", unit="sentence", progress=progress)
@@ -125,7 +126,7 @@ def _render(folder, num_utterances, seed, progress):
         path.write_text("".join(lines), newline="\n")
 
 
-def render_sentences(out_dir, num_utterances=400, seed=0, *, progress=True):
+def render_sentences(out_dir: Path | str, num_utterances: int = 400, seed: int = 0, *, progress: bool = True) -> Path:
     """Render spoken sentences with their transcripts, one split in LibriSpeech's layout.
 
     `rendered/<speaker>/1/<speaker>-1-<number>.flac` and `<speaker>-1.trans.txt`; the speakers are
@@ -153,20 +154,28 @@ def render_sentences(out_dir, num_utterances=400, seed=0, *, progress=True):
 
     Source: layout of LibriSpeech (V. Panayotov et al., ICASSP 2015).
     """
-    check_numbers("num_utterances", num_utterances, MIN_UTTERANCES, MAX_UTTERANCES, seed)
-    arguments = {"num_utterances": int(num_utterances), "seed": int(seed)}
-    settings = {"made_by": MADE_BY, "version": SENTENCES_VERSION, **arguments}
-    render = functools.partial(_render, **arguments, progress=progress)
-    return make_folder(out_dir, "sentences.json", settings, render)
+    return render_folder(
+        out_dir,
+        _SETTINGS_NAME,
+        {"made_by": MADE_BY, "version": SENTENCES_VERSION},
+        {"num_utterances": (num_utterances, MIN_UTTERANCES, MAX_UTTERANCES)},
+        seed,
+        functools.partial(_render, progress=progress),
+    )
 
 
-def find_or_render_speech(source=None):
-    """The speech there is, or rendered sentences where none was named and none is found.
+def find_or_render_speech(source: Path | str | None = None) -> Path:
+    """Find recordings with transcripts; render sentences where none are named and none are found.
 
-    Args, Raises: as `paths.find_speech`.
+    Args:
+        source: a folder in LibriSpeech's layout, or a CSV that lists recordings; None looks in the usual places.
 
     Returns:
-        A folder or list for `utterances.index_utterances`.
+        A folder or a CSV for `utterances.index_utterances`.
+
+    Raises:
+        FileNotFoundError: `source` is neither.
+        ImportError: espeakng-loader is not installed, and there are no recordings.
     """
     try:
         return places.find_speech(source)
