@@ -3,6 +3,7 @@
 Needs onnx and onnxruntime, and neither TensorFlow nor Keras.
 """
 
+import collections
 import contextlib
 import io
 import itertools
@@ -24,13 +25,70 @@ MIN_HALVED = 64
 
 
 def fold(proto):
-    """The graph with constants computed, and batch normalisations inside the convolutions before them."""
+    """The graph with constants computed, and what follows a convolution (normalisation, steps) made a part of it."""
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
         onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(options.optimized_model_filepath)
+        return _rows_to_strides(onnx.load(options.optimized_model_filepath))
+
+
+def _is_whole_axis(start, end, axis, step):
+    """Whether a slice leaves an axis as it is; converters give such an end a number that no axis reaches."""
+    return (start, step) == (0, 1) and end >= 10**9
+
+
+def _rows_to_strides(proto):
+    """Rows that are thrown away after a convolution are not computed: the step from row to row becomes its stride.
+
+    `models.bc_resnet` takes every second row: of `(batch, rows, columns, channels)` it makes `(batch, rows / 2, 2 *
+    columns, channels)`, and slices off the columns of the first row of each pair.
+    """
+    graph = proto.graph
+    constants = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer}
+    sizes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(proto).graph.value_info
+    }
+    makers = {name: node for node in graph.node for name in node.output}
+    num_readers = collections.Counter(name for node in graph.node for name in node.input)
+    for last in list(graph.node):
+        chain = [last]
+        while chain[-1].input and num_readers[chain[-1].input[0]] == 1 and chain[-1].input[0] in makers:
+            chain.append(makers[chain[-1].input[0]])
+            if len(chain) == 4:
+                break
+        if [node.op_type for node in chain] != ["Slice", "Reshape", "Transpose", "Conv"]:
+            continue
+        cut, reshape, transpose, conv = chain
+        options = {attribute.name: list(attribute.ints) for attribute in (*transpose.attribute, *conv.attribute)}
+        _, num_channels, num_rows, num_columns = sizes.get(conv.output[0], [0] * 4)
+        limits = [constants.get(name) for name in cut.input[1:]]
+        if not all(isinstance(limit, list) for limit in limits):
+            continue
+        starts, ends, axes, steps = [*limits, [1] * len(limits[0])][:4]
+        parts = [part for part in zip(starts, ends, axes, steps, strict=True) if not _is_whole_axis(*part)]
+        if (
+            options.get("perm") == [0, 2, 3, 1]
+            and options.get("strides") == [1, 1]
+            and options.get("pads", [0])[0] >= 1
+            and constants.get(reshape.input[1], [])[1:] == [num_rows // 2, 2 * num_columns, num_channels]
+            and [(start, axis, step) for start, _, axis, step in parts] == [(num_columns, 2, 1)]
+            and parts[0][1] >= 2 * num_columns
+        ):
+            for attribute in conv.attribute:
+                if attribute.name == "strides":
+                    attribute.ints[0] = 2
+                elif attribute.name == "pads":
+                    attribute.ints[0] -= 1
+            transpose.output[0] = cut.output[0]
+            graph.node.remove(cut)
+            graph.node.remove(reshape)
+            for tensor in [tensor for tensor in graph.initializer if num_readers[tensor.name] == 1]:
+                if tensor.name in (*cut.input, *reshape.input):
+                    graph.initializer.remove(tensor)
+    return proto
 
 
 class _Clips(CalibrationDataReader):

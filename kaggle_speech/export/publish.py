@@ -41,8 +41,7 @@ def publish_run(run_dir, out_dir):
 
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: its model makes transcripts; or it is in `model.keras`, and cannot be built anew with the same
-            probabilities.
+        ValueError: its model makes transcripts; or it is in `model.keras`, and not what `build_model` builds.
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
     if folder.task_of(read_run(run_dir)) == "transcripts":

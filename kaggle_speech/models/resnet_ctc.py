@@ -70,6 +70,21 @@ class LogProbabilities(layers.Layer):
         return ops.where(frame_mask[:, :, None], ops.log_softmax(logits), ops.where(is_blank, 0.0, IMPOSSIBLE))
 
 
+@keras.saving.register_keras_serializable("kaggle_speech")
+class JoinBands(layers.Layer):
+    """One vector of all frequencies and channels for each frame. `keras.layers.Reshape` fails for it on JAX.
+
+    Shape: `(batch, frames, frequencies, channels)` -> `(batch, frames, frequencies * channels)`.
+    """
+
+    def compute_output_shape(self, input_shape):
+        batch_size, num_frames, num_frequencies, num_channels = input_shape
+        return batch_size, num_frames, num_frequencies * num_channels
+
+    def call(self, features):
+        return ops.reshape(features, (ops.shape(features)[0], -1, features.shape[2] * features.shape[3]))
+
+
 def _residual_block(x, keep, num_filters, dropout_rate):
     """Dropout, GELU and a 3x3 convolution, twice, added to what came in; frames of padding stay zero."""
     start = x
@@ -140,7 +155,7 @@ def build_resnet_ctc(
     x = x * keep
     for _ in range(num_residual_blocks):
         x = _residual_block(x, keep, num_filters, dropout_rate)
-    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    x = JoinBands(name="join_bands")(x)
     for _ in range(num_recurrent_blocks):
         x = layers.LayerNormalization()(x)
         x = layers.Bidirectional(layers.GRU(num_units, return_sequences=True))(x, mask=mask)

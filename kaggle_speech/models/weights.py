@@ -2,13 +2,27 @@
 
 The format is Keras' own `.weights.h5`. It holds arrays only, and the network is built anew for them, so it does not
 matter which Keras wrote the file. A `.keras` file also holds the configuration of each layer, which only a Keras of
-about the same version understands.
+about the same version understands, and names the classes to make: only those of a short list are made.
 """
 
 import collections
+import json
+import re
+import zipfile
 
 import h5py
 import keras
+
+#: Where the classes are that a `.keras` file may name, beside the layers of this package.
+KERAS_MODULES = re.compile(
+    r"keras\.(layers|initializers|regularizers|constraints|dtype_policies|src\.ops\.(core|numpy|nn|math)"
+    r"|src\.(models|engine)\.functional|src\.models\.sequential)"
+)
+#: Layers of Keras that run code or read other files.
+REFUSED_LAYERS = {
+    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("StringLookup", "IntegerLookup", "TextVectorization"),
+}
 
 
 def weight_shapes(path):
@@ -70,6 +84,41 @@ def load_weights(model, path):
         model.load_weights(path)
     except Exception as error:  # of Keras, h5py or the backend, over many lines
         raise ValueError(f"{path}: must hold the weights of a {model.name}. Received: {_first_line(error)}") from error
+
+
+def load_keras_file(path):
+    """The model of a `.keras` file, not compiled. Its layers are those of Keras and of this package.
+
+    Raises:
+        ValueError: the file is damaged, names anything else, or is of another Keras; one line that names it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        _check_classes(config)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # of zipfile, json, h5py or Keras, over many lines
+        raise ValueError(
+            f"{path}: must be a model that Keras {keras.__version__} can load. Received: {_first_line(error)[:200]}"
+        ) from error
+
+
+def _check_classes(config):
+    """Raise ValueError where a configuration names a class that is neither a layer of ours nor harmless."""
+    if isinstance(config, list):
+        for part in config:
+            _check_classes(part)
+    if not isinstance(config, dict):
+        return
+    if "class_name" in config:
+        module, name, registered_name = (str(config.get(key)) for key in ("module", "class_name", "registered_name"))
+        is_ours = registered_name.startswith("kaggle_speech>") and keras.saving.get_registered_object(registered_name)
+        is_value = module == "None" and re.fullmatch("__(keras_tensor|slice|ellipsis|tuple|numpy|tensor)__", name)
+        is_of_keras = (module, name) == ("keras", "DTypePolicy") or KERAS_MODULES.fullmatch(module)
+        if not (is_ours or is_value or (is_of_keras and name.isidentifier() and name not in REFUSED_LAYERS)):
+            raise ValueError(f"the class {module}.{name}, which is not made from a file")
+    for part in config.values():
+        _check_classes(part)
 
 
 def _first_line(error):

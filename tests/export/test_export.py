@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 
@@ -242,3 +243,41 @@ def test_report_of_several_files(trained, sample_dir, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "m_report.csv").fillna({"file": ""}), report_df)
     with pytest.raises(ValueError, match=r"`files` must be pairs of"):
         report.export_run(trained, COMPETITION_LABELS, tmp_path, "m", [("litert", "int8")], val_df, val_df, {})
+
+
+def pairs_of_rows(start):
+    """An ONNX convolution of 4 rows and 3 columns, and the rows 2 i + start of it, as `models.bc_resnet` takes them."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 0, 1, 0], strides=[1, 1], kernel_shape=[3, 1], group=2),
+        helper.make_node("Transpose", ["c"], ["t"], perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["t", "shape"], ["r"]),
+        helper.make_node("Slice", ["r", "start", "end", "axis"], ["y"]),
+    ]
+    rng = np.random.default_rng(0)
+    constants = {
+        "w": rng.standard_normal((2, 1, 3, 1)).astype("float32"),
+        "shape": np.array([-1, 2, 6, 2]),
+        "start": np.array([3 * start]),
+        "end": np.array([3 * start + 3]),
+        "axis": np.array([2]),
+    }
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in {"x": ("batch", 2, 4, 3), "y": ("batch", 2, 3, 2)}.items()
+    ]
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "rows", values[:1], values[1:], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+@pytest.mark.parametrize(("start", "is_stride"), [(1, True), (0, False)])
+def test_rows_that_are_thrown_away_become_a_stride(start, is_stride):
+    """Every second row from the second on; another slice stays as it is. Both compute what they did."""
+    proto = pairs_of_rows(start)
+    waveform = np.random.default_rng(1).standard_normal((5, 2, 4, 3)).astype("float32")
+    run = [onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": waveform})[0]]
+    folded = onnx_graph.fold(proto)
+    run.append(onnxruntime.InferenceSession(folded.SerializeToString()).run(None, {"x": waveform})[0])
+    assert ("Slice" not in [node.op_type for node in folded.graph.node]) == is_stride
+    np.testing.assert_allclose(*run, rtol=0, atol=1e-6)
