@@ -118,8 +118,8 @@ def test_splits_share_no_voice_variant():
     labelled, unlabelled = _plan_clips(1000, 0, np.random.default_rng(0))
     variants = defaultdict(set)
     for clip in labelled:
-        variants[which_set(speaker_of(Path(clip.path)))].add(clip.utterance.voice.split("+")[1])
-    variants["unlabelled"] = {clip.utterance.voice.split("+")[1] for clip in unlabelled}
+        variants[which_set(speaker_of(Path(clip.path)))].add(clip.voice_plan.voice.split("+")[1])
+    variants["unlabelled"] = {clip.voice_plan.voice.split("+")[1] for clip in unlabelled}
     assert len(variants) == 4 and all(variants.values())
     assert sum(map(len, variants.values())) == len(set.union(*variants.values()))
 
@@ -129,7 +129,7 @@ def test_a_speaker_says_a_word_one_to_three_times_each_time_differently():
     assert len({clip.path for clip in labelled + unlabelled}) == 3000
     takes = defaultdict(list)
     for clip in labelled:
-        takes[clip.path.rpartition("_nohash_")[0]].append(clip.utterance)
+        takes[clip.path.rpartition("_nohash_")[0]].append(clip.voice_plan)
     assert {len(utterances) for utterances in takes.values()} == {1, 2, 3}
     assert all(len(set(utterances)) == len(utterances) for utterances in takes.values())
 
