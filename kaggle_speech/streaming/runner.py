@@ -1,108 +1,110 @@
-"""A source and a recogniser, each in a thread of its own, with a queue between them that cannot grow."""
+"""Runs a stream on a source: two threads, and between them a queue that cannot grow."""
 
 import queue
 import threading
 import typing
+from collections.abc import Callable
 
 import numpy as np
 
-#: Chunks that may wait for the recogniser; at 50 ms a chunk, two seconds.
+from kaggle_speech.streaming.stream import Source, Stream
+
+#: Chunks that may wait for the stream; at 50 ms a chunk, two seconds.
 MAX_WAITING = 40
-#: Seconds that `stop` waits for a thread.
+#: Seconds that `stop` waits for each thread.
 STOP_TIMEOUT_S = 5.0
 
 
-class LiveState(typing.NamedTuple):
-    """What a window shows, as of the last chunk.
-
-    Attributes:
-        time_s: of the stream.
-        level_dbfs: of the last hop.
-        is_active: whether anything sounds.
-        probabilities: smoothed, `(len(vocabulary),)`.
-        waveform: the last three seconds, `(samples,)`.
-    """
-
-    time_s: float
-    level_dbfs: float
-    is_active: bool
-    probabilities: np.ndarray
-    waveform: np.ndarray
-
-
-def live_state(heard):
-    """The `LiveState` of a `StreamingRecogniser`."""
-    return LiveState(heard.time_s, heard.level_dbfs, heard.is_active, heard.probabilities, heard.latest())
-
-
 class _Run:
-    """What belongs to one start: its threads, their queue, and the wish to stop."""
+    """State of one run: threads, queue, stop flag."""
 
-    def __init__(self, max_waiting):
-        self.chunks, self.stopping = queue.Queue(maxsize=max_waiting), threading.Event()
-        self.threads = []
+    def __init__(self, max_waiting: int):
+        #: Items are `(samples lost before the chunk, chunk)`; None ends the run.
+        self.chunks: queue.Queue[tuple[int, np.ndarray] | None] = queue.Queue(maxsize=max_waiting)
+        self.stopping = threading.Event()
+        self.threads: list[threading.Thread] = []
 
-    def put(self, item):
-        """Wait for a place in the queue, but not when stopping."""
+    def put(self, item: tuple[int, np.ndarray] | None) -> None:
+        """Add an item; wait for room in the queue until the run stops."""
         while not self.stopping.is_set():
             try:
                 return self.chunks.put(item, timeout=0.1)
             except queue.Full:
                 pass
 
-    def get(self):
-        """The next item, or None when stopping."""
+    def get(self) -> tuple[int, np.ndarray] | None:
+        """The next item; None when the run stops."""
         while not self.stopping.is_set():
             try:
                 return self.chunks.get(timeout=0.1)
             except queue.Empty:
                 pass
+        return None
 
 
 class StreamRunner:
-    """Hears a source until it ends, fails or is stopped; can be started again.
+    """Feeds a source to a stream until the source ends, fails or is stopped; can be started again.
 
-    A live source is never waited for and never waits: when the recogniser is too slow, chunks are dropped and counted.
-    Another one (a file, a pipe) waits instead.
+    A live source never waits: when the stream is too slow, chunks are dropped and counted. Other sources (a file, a
+    pipe) wait instead.
 
     Args:
-        recogniser: `StreamingRecogniser`, or what has its `process`, `skip`, `finish` and `reset`.
-        source: one of `sources`; may be exchanged while nothing runs.
-        on_event: called with each `Detection`, or what else it hears, in the recogniser's thread.
-        on_error: called with the error that ended a run, in the thread where it happened.
-        observe: called with the recogniser after every chunk, gives `state`.
+        stream: `StreamingRecogniser`, `StreamingTranscriber` or another `Stream`.
+        source: one of `sources` or another `Source`; may be exchanged while nothing runs.
+        on_event: called with each event of the stream, in the thread of the stream.
+        on_error: called with the error that ended a run, in the thread where it was raised.
+        observe: called with the stream after every chunk, in its thread; the result becomes `state`.
         max_waiting: chunks that may wait.
 
     Attributes:
-        error: what ended the last run, None where nothing did.
+        error: the error that ended the last run; None where there was none.
         num_dropped: chunks dropped since the start.
-        state: `LiveState`, or what `observe` gave; None before the first chunk.
+        state: last result of `observe`; None before the first chunk.
     """
 
     def __init__(
-        self, recogniser, source, *, on_event=None, on_error=None, observe=live_state, max_waiting=MAX_WAITING
+        self,
+        stream: Stream,
+        source: Source,
+        *,
+        on_event: Callable[[typing.Any], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        observe: Callable[[typing.Any], typing.Any] | None = None,
+        max_waiting: int = MAX_WAITING,
     ):
-        self.recogniser, self.source, self.observe, self.max_waiting = recogniser, source, observe, max_waiting
-        self.on_event, self.on_error = on_event or (lambda _: None), on_error or (lambda _: None)
-        self.error, self.num_dropped, self.state, self._run = None, 0, None, None
+        self.stream = stream
+        self.source = source
+        self.on_event = on_event or _ignore
+        self.on_error = on_error or _ignore
+        self.observe = observe or _ignore
+        self.max_waiting = max_waiting
+        self.error: Exception | None = None
+        self.num_dropped = 0
+        self.state: typing.Any = None
+        self._run: _Run | None = None
 
     @property
-    def is_running(self):
-        """Whether a thread is alive: the source has more, or what it gave is still being heard."""
+    def is_running(self) -> bool:
+        """Whether a thread is alive: the source has more, or its last chunks are being processed."""
         return self._run is not None and any(thread.is_alive() for thread in self._run.threads)
 
-    def start(self):
+    @property
+    def num_waiting(self) -> int:
+        """Chunks that wait for the stream."""
+        return 0 if self._run is None else self._run.chunks.qsize()
+
+    def start(self) -> None:
         """Begin a new stream.
 
         Raises:
             RuntimeError: it runs already.
         """
         if self.is_running:
-            raise RuntimeError(
-                "`start` must be called when nothing runs. Received: a running recogniser; stop it first"
-            )
-        self.error, self.num_dropped, self.state = None, 0, None
-        self.recogniser.reset()
+            raise RuntimeError("`start` must be called when nothing runs. Received: a running stream; stop it first")
+        self.error = None
+        self.num_dropped = 0
+        self.state = None
+        self.stream.reset()
         self._run = run = _Run(self.max_waiting)
         run.threads = [
             threading.Thread(target=self._guard, args=(run, loop), name=f"kaggle_speech {loop.__name__}", daemon=True)
@@ -111,21 +113,28 @@ class StreamRunner:
         for thread in run.threads:
             thread.start()
 
-    def stop(self):
-        """End the stream now; what waits is not heard. Does nothing when nothing runs."""
+    def stop(self) -> None:
+        """End the stream now; waiting chunks are discarded. Does nothing when nothing runs."""
         if self._run is not None:
             self._run.stopping.set()
             self.wait(STOP_TIMEOUT_S)
 
-    def wait(self, timeout_s=None):
-        """Wait until the source has ended and everything is heard. Shape: -> bool, whether that is so."""
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the source has ended and every chunk is processed.
+
+        Args:
+            timeout_s: seconds to wait for each of the two threads; None for no limit.
+
+        Returns:
+            Whether the run has ended.
+        """
         for thread in self._run.threads if self._run else ():
             if thread is not threading.current_thread():
                 thread.join(timeout_s)
         return not self.is_running
 
-    def _guard(self, run, loop):
-        """A loop whose error ends the run and is reported."""
+    def _guard(self, run: _Run, loop: Callable[[_Run], None]) -> None:
+        """Run a loop; an error ends the run and is reported."""
         try:
             loop(run)
         except Exception as error:
@@ -135,8 +144,9 @@ class StreamRunner:
             run.stopping.set()
             self.on_error(error)
 
-    def _capture(self, run):
-        num_missing, chunks = 0, self.source.chunks()
+    def _capture(self, run: _Run) -> None:
+        num_missing = 0
+        chunks = self.source.chunks()
         try:
             for chunk in chunks:
                 if run.stopping.is_set():
@@ -144,7 +154,7 @@ class StreamRunner:
                 if not len(chunk):
                     continue
                 try:
-                    self._hand_over(run, (num_missing, chunk))
+                    self._hand_over(run, num_missing, chunk)
                     num_missing = 0
                 except queue.Full:
                     self.num_dropped += 1
@@ -154,21 +164,25 @@ class StreamRunner:
                 chunks.close()
         run.put(None)
 
-    def _hand_over(self, run, item):
+    def _hand_over(self, run: _Run, num_missing: int, chunk: np.ndarray) -> None:
         if self.source.is_live:
-            run.chunks.put_nowait(item)
+            run.chunks.put_nowait((num_missing, chunk))
         else:
-            run.put(item)
+            run.put((num_missing, chunk))
 
-    def _infer(self, run):
+    def _infer(self, run: _Run) -> None:
         while item := run.get():
             num_missing, chunk = item
-            self.recogniser.skip(num_missing)
-            self._report(self.recogniser.process(chunk))
+            self.stream.skip(num_missing)
+            self._report(self.stream.process(chunk))
         if not run.stopping.is_set():
-            self._report(self.recogniser.finish())
+            self._report(self.stream.finish())
 
-    def _report(self, detections):
-        self.state = self.observe(self.recogniser)
-        for detection in detections:
-            self.on_event(detection)
+    def _report(self, events: typing.Iterable[typing.Any]) -> None:
+        self.state = self.observe(self.stream)
+        for event in events:
+            self.on_event(event)
+
+
+def _ignore(_: typing.Any) -> None:
+    """The callback that does nothing."""

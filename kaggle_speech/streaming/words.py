@@ -1,11 +1,12 @@
-"""Commands in sound that does not end: chunks of any size in, detections out. NumPy and a model; no TensorFlow.
+"""Commands in a stream: smoothed probabilities, threshold, refractory time, detections. NumPy and a model.
 
-Every `hop_ms` the last second is looked at: a voice activity detector says whether
-anything sounds in it, only then the model is asked, its probabilities are smoothed
-over time, and a label that rises above the threshold is reported, once.
+Every `hop_ms` the last second is looked at: a voice activity detector says whether anything sounds in it, only then
+the model is evaluated, its probabilities are smoothed over time, and a label that rises above the threshold is
+reported, once.
 """
 
 import typing
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,16 +20,19 @@ from kaggle_speech.streaming.chunks import (
     check_chunk,
     level_dbfs,
 )
+from kaggle_speech.streaming.stream import BatchModel
 
 MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.95
+#: Decides labels and confidences: `(clips, len(vocabulary))` -> `(clips,)` str, `(clips,)`; as `Recogniser.answers`.
+Answers = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Detection(typing.NamedTuple):
-    """A command that was heard.
+    """A command found in a stream.
 
     Attributes:
         time_s: when it was reported, in seconds of the stream; the word ended a little before.
-        label: which one.
+        label: the command.
         confidence: its smoothed probability, 0 to 1.
     """
 
@@ -37,64 +41,102 @@ class Detection(typing.NamedTuple):
     confidence: float
 
 
+class LiveState(typing.NamedTuple):
+    """State of a `StreamingRecogniser` for display, as of the last chunk.
+
+    Attributes:
+        time_s: seconds of the stream so far.
+        level_dbfs: level of the last hop.
+        is_active: whether anything sounds.
+        probabilities: smoothed, `(len(vocabulary),)`.
+        waveform: the last three seconds, `(samples,)`.
+    """
+
+    time_s: float
+    level_dbfs: float
+    is_active: bool
+    probabilities: np.ndarray
+    waveform: np.ndarray
+
+
 class Trigger:
-    """Smoothed probabilities to detections: each word once.
+    """Turns smoothed probabilities into detections, one for each word.
 
     A label is reported when it was the most probable one, at the threshold or above, at `min_hops` hops in a row. The
-    same label can be reported again when it has fallen below `release` times the threshold, any label after
-    `min_gap_ms`.
+    same label can be reported again when it has fallen below `release` times the threshold, any label after the
+    refractory time `min_gap_ms`.
 
     Args:
         vocabulary: labels in the order of the probabilities.
-        events: labels to report; the others are only competitors.
-        threshold: 0.10 to 0.95; may be changed at any time.
-        min_gap_ms: between two detections.
-        min_hops: 1 or more; the beginning of one word is often that of another.
-        release: share of the threshold, 0 to 1.
-        answers: None, or a function such as `Recogniser.answers`: from probabilities `(1, len(vocabulary))` to labels
-            and confidences, `(1,)` each; a label that is no event, such as `unknown`, is not reported. It gets the
-            probabilities of the last second as for a clip, not smoothed, where they name the label that leads.
+        events: labels to report; the others only compete.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.95; may be changed at any time.
+        min_gap_ms: refractory time, the least time between two detections.
+        min_hops: 1 or more; the beginning of one word often sounds like another word.
+        release: fraction of the threshold, 0 to 1.
+        answers: None, or a function such as `Recogniser.answers` that takes probabilities `(1, len(vocabulary))` and
+            gives labels and confidences, `(1,)` each; a label that is not in `events`, such as `unknown`, is not
+            reported. Where the last second alone has the same most probable label, the function gets its
+            probabilities, as for a clip; else the smoothed ones.
 
     Raises:
         ValueError: the threshold is out of range, or a label to report is not in the vocabulary.
     """
 
     def __init__(
-        self, vocabulary, events=COMMANDS, *, threshold, min_gap_ms=500, min_hops=2, release=0.5, answers=None
+        self,
+        vocabulary: Sequence[str],
+        events: Sequence[str] = COMMANDS,
+        *,
+        threshold: float,
+        min_gap_ms: float = 500,
+        min_hops: int = 2,
+        release: float = 0.5,
+        answers: Answers | None = None,
     ):
         missing = [label for label in events if label not in vocabulary]
         if missing:
             raise ValueError(
                 f"`vocabulary` must hold the labels to report. Received: {list(vocabulary)} without {missing}"
             )
-        self.vocabulary, self.events, self.threshold = tuple(vocabulary), frozenset(events), threshold
-        self.min_gap_s, self.min_hops, self.release, self.answers = min_gap_ms / 1000, min_hops, release, answers
+        self.vocabulary = tuple(vocabulary)
+        self.events = frozenset(events)
+        self.threshold = threshold
+        self.min_gap_s = min_gap_ms / 1000
+        self.min_hops = min_hops
+        self.release = release
+        self.answers = answers
         self.reset()
 
     @property
-    def threshold(self):
-        """What a smoothed probability must reach."""
+    def threshold(self) -> float:
+        """Lowest smoothed probability of a detection, 0.10 to 0.95."""
         return self._threshold
 
     @threshold.setter
-    def threshold(self, threshold):
+    def threshold(self, threshold: float) -> None:
         if not MIN_THRESHOLD <= threshold <= MAX_THRESHOLD:
             raise ValueError(
                 f"`threshold` must be from {MIN_THRESHOLD} to {MAX_THRESHOLD}. Received: threshold={threshold}"
             )
         self._threshold = float(threshold)
 
-    def reset(self):
-        """Forget what was reported."""
-        self._reported, self._last_s, self._leader, self._num_hops = None, -np.inf, None, 0
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self._reported: int | None = None
+        self._last_s = -np.inf
+        self._leader: int | None = None
+        self._num_hops = 0
 
-    def step(self, time_s, probabilities, latest=None):
-        """Look at the next hop. Shape: float, `(len(vocabulary),)`, the same -> `Detection` or None.
+    def step(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None = None) -> Detection | None:
+        """Take the next hop.
 
         Args:
-            time_s: seconds of the stream.
-            probabilities: smoothed.
-            latest: of the last second alone; None where they are not known.
+            time_s: end of the hop, in seconds of the stream.
+            probabilities: smoothed, `(len(vocabulary),)`.
+            latest: probabilities of the last second alone, `(len(vocabulary),)`; None where they are not known.
+
+        Returns:
+            `Detection` or None.
         """
         if self._reported is not None and probabilities[self._reported] < self.release * self._threshold:
             self._reported = None
@@ -108,133 +150,152 @@ class Trigger:
         if is_early or index == self._reported or self.vocabulary[index] not in self.events:
             return None
         if self.answers is not None:
-            is_led_by_it = latest is not None and np.argmax(latest) == index
-            (label,), _ = self.answers((latest if is_led_by_it else probabilities)[None])
+            if latest is None or np.argmax(latest) != index:
+                latest = probabilities
+            (label,), _ = self.answers(latest[None])
             if label not in self.events:
                 return None
-        self._reported, self._last_s = index, time_s
+        self._reported = index
+        self._last_s = time_s
         return Detection(time_s, self.vocabulary[index], float(probabilities[index]))
 
 
 class StreamingRecogniser:
-    """Chunks of any size in, detections out. The same sound gives the same detections however it is cut.
+    """Detects commands in a stream: chunks of any size in, detections out.
+
+    The same sound gives the same detections however it is cut into chunks.
 
     Args:
-        model: what has `predict_on_batch`, waveforms of one second in, probabilities out.
+        model: its `predict_on_batch` takes waveforms of one second `(batch, 16000)` and gives probabilities.
         vocabulary: labels in the order of its outputs.
-        hop_ms: how often the last second is looked at.
-        smoothing: weight of what was before in the smoothed probabilities, 0 (none) to below 1.
-        threshold: that a smoothed probability must reach, 0.10 to 0.95; the attribute may be changed at any time.
-        min_gap_ms: between two detections.
-        events, answers: see `Trigger`.
-        activity: `VoiceActivity`; None for the default, False to ask the model at every hop.
+        hop_ms: time between two looks at the last second, 10 to 1000.
+        smoothing: weight of the past in the smoothed probabilities, 0 (none) to below 1.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.95; the attribute may be changed at any time.
+        min_gap_ms: refractory time, the least time between two detections.
+        events: labels to report; the others only compete.
+        answers: None, or a function such as `Recogniser.answers`, which may refuse a detection (see `Trigger`).
+        skip_silence: evaluate the model only where `activity` finds sound; False evaluates it at every hop.
+        activity: voice activity detector; None for `VoiceActivity(hop_ms)`.
 
     Attributes:
         probabilities: smoothed, `(len(vocabulary),)`, of the last hop.
         level_dbfs, is_active: of the last hop.
-        time_s: how much was heard.
-        num_hops, num_asked: hops there were, and those at which the model was asked.
+        time_s: seconds of the stream so far.
+        num_hops, num_asked: hops so far, and those at which the model was evaluated.
 
     Raises:
-        ValueError: an option is out of range, or the model takes another length or answers with other labels.
+        ValueError: an option is out of range, or the model takes another length or has other outputs.
     """
 
     def __init__(
         self,
-        model,
-        vocabulary,
+        model: BatchModel,
+        vocabulary: Sequence[str],
         *,
-        hop_ms=100,
-        smoothing=0.7,
-        threshold=0.55,
-        min_gap_ms=500,
-        events=COMMANDS,
-        answers=None,
-        activity=None,
+        hop_ms: float = 100,
+        smoothing: float = 0.7,
+        threshold: float = 0.55,
+        min_gap_ms: float = 500,
+        events: Sequence[str] = COMMANDS,
+        answers: Answers | None = None,
+        skip_silence: bool = True,
+        activity: VoiceActivity | None = None,
     ):
         if not 10 <= hop_ms <= 1000:
             raise ValueError(f"`hop_ms` must be from 10 to 1000. Received: hop_ms={hop_ms}")
         if not 0 <= smoothing < 1:
             raise ValueError(f"`smoothing` must be at least 0 and below 1. Received: smoothing={smoothing}")
-        self.model, self.vocabulary, self.smoothing = model, tuple(vocabulary), smoothing
+        self.model = model
+        self.vocabulary = tuple(vocabulary)
+        self.smoothing = smoothing
+        self.skip_silence = skip_silence
         self.hop_samples = round(hop_ms * SAMPLE_RATE / 1000)
         self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, answers=answers)
-        self.activity = VoiceActivity(hop_ms) if activity is None else activity or None
+        self.activity = VoiceActivity(hop_ms) if activity is None else activity
         self._quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
-        self._ask(np.zeros(CLIP_SAMPLES, "float32"))
+        self._predict(np.zeros(CLIP_SAMPLES, "float32"))
         self.reset()
 
     @property
-    def threshold(self):
-        """What a smoothed probability must reach, 0.10 to 0.95."""
+    def threshold(self) -> float:
+        """Lowest smoothed probability of a detection, 0.10 to 0.95."""
         return self.trigger.threshold
 
     @threshold.setter
-    def threshold(self, threshold):
+    def threshold(self, threshold: float) -> None:
         self.trigger.threshold = threshold
 
     @property
-    def time_s(self):
-        """Seconds of the stream so far, those that were skipped among them."""
-        return (self._num_heard + self._num_skipped) / SAMPLE_RATE
+    def time_s(self) -> float:
+        """Seconds of the stream so far, skipped ones included."""
+        return (self._num_processed + self._num_skipped) / SAMPLE_RATE
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin a new stream."""
-        self._ring, self._num_heard, self._num_skipped = RingBuffer(), 0, 0
-        self.num_hops = self.num_asked = 0
+        self._ring = RingBuffer()
+        self._num_processed = 0
+        self._num_skipped = 0
+        self.num_hops = 0
+        self.num_asked = 0
         self.probabilities = self._quiet
-        self.level_dbfs, self.is_active = MIN_LEVEL_DBFS, False
+        self.level_dbfs = MIN_LEVEL_DBFS
+        self.is_active = False
         self.trigger.reset()
-        if self.activity:
-            self.activity.reset()
+        self.activity.reset()
 
-    def process(self, chunk):
-        """Hear the next chunk.
+    def process(self, chunk: np.ndarray) -> list[Detection]:
+        """Process the next chunk.
 
         Shape: `(samples,)`, float in [-1, 1] or int16, 16 kHz -> list of `Detection`.
 
         Raises:
-            ValueError: another shape or type, NaN or infinity; nothing of the chunk is heard then.
+            ValueError: another shape or type, NaN or infinity; nothing of the chunk is processed then.
         """
-        chunk, found, start = check_chunk(chunk), [], 0
+        chunk = check_chunk(chunk)
+        detections = []
+        start = 0
         while start < len(chunk):
-            end = start + self.hop_samples - self._num_heard % self.hop_samples
+            end = start + self.hop_samples - self._num_processed % self.hop_samples
             part = chunk[start:end]
             self._ring.append(part)
-            self._num_heard += len(part)
+            self._num_processed += len(part)
             start += len(part)
-            if self._num_heard % self.hop_samples == 0 and (detection := self._hop()):
-                found.append(detection)
-        return found
+            if self._num_processed % self.hop_samples == 0 and (detection := self._hop()):
+                detections.append(detection)
+        return detections
 
-    def skip(self, num_samples):
-        """Samples were lost: the clock goes on, and what comes next follows what was last heard."""
+    def skip(self, num_samples: int) -> None:
+        """Advance the clock over samples that were lost; the next chunk follows the last one without a gap."""
         self._num_skipped += num_samples
 
-    def finish(self):
-        """The stream has ended: what the last words still give when silence follows. Shape: -> list of `Detection`."""
+    def finish(self) -> list[Detection]:
+        """End the stream: half a second of silence follows, in which the last word may still be detected."""
         return self.process(np.zeros(CLIP_SAMPLES // 2, "float32"))
 
-    def latest(self, duration_s=BUFFER_SAMPLES / SAMPLE_RATE):
+    def latest(self, duration_s: float = BUFFER_SAMPLES / SAMPLE_RATE) -> np.ndarray:
         """The last seconds of the stream, 3 at most. Shape: -> `(samples,)` float32."""
         return self._ring.latest(min(round(duration_s * SAMPLE_RATE), BUFFER_SAMPLES))
 
-    def _hop(self):
+    def live_state(self) -> LiveState:
+        """State for display. Give it to a `StreamRunner` as `observe=StreamingRecogniser.live_state`."""
+        return LiveState(self.time_s, self.level_dbfs, self.is_active, self.probabilities, self.latest())
+
+    def _hop(self) -> Detection | None:
         self.num_hops += 1
         self.level_dbfs = level_dbfs(self._ring.latest(self.hop_samples))
-        self.is_active = self.activity.update(self.level_dbfs) if self.activity else True
+        self.is_active = self.activity.update(self.level_dbfs) or not self.skip_silence
         probabilities = self._quiet
         if self.is_active:
             self.num_asked += 1
-            probabilities = self._ask(self._ring.latest(CLIP_SAMPLES))
+            probabilities = self._predict(self._ring.latest(CLIP_SAMPLES))
         self.probabilities = self.smoothing * self.probabilities + (1 - self.smoothing) * probabilities
         return self.trigger.step(self.time_s, self.probabilities, probabilities)
 
-    def _ask(self, waveform):
+    def _predict(self, waveform: np.ndarray) -> np.ndarray:
         try:
             (probabilities,) = np.asarray(self.model.predict_on_batch(waveform[None]))
         except Exception as error:
-            raise ValueError(f"`model` must answer waveforms of {CLIP_SAMPLES} samples. Received: {error}") from error
+            raise ValueError(f"`model` must take waveforms of {CLIP_SAMPLES} samples. Received: {error}") from error
         if probabilities.shape != (len(self.vocabulary),):
             raise ValueError(
                 f"`vocabulary` must have a label for each output of `model`. "

@@ -193,7 +193,7 @@ def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
     def interrupted(live, timeout_s=None):
         if not interrupts:
             return wait(live, timeout_s)
-        while live.is_running and live.recogniser.time_s < len(waveform) / 16_000:
+        while live.is_running and live.stream.time_s < len(waveform) / 16_000:
             time.sleep(0.01)
         raise interrupts.pop()
 

@@ -2,10 +2,10 @@
 
 import os
 import threading
-import time
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
+import fakes
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +26,6 @@ except ImportError as error:
 
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 
-TIMEOUT_S = 20
 FREQUENCIES_HZ = 250.0 * np.arange(1, len(COMPETITION_LABELS) + 1)
 SECONDS = np.arange(SAMPLE_RATE) / SAMPLE_RATE
 
@@ -48,15 +47,9 @@ def spoken(*words):
     return np.concatenate([np.pad(tone[:6400], (0, 12_800)) for tone in tones]).astype("float32")
 
 
-class EndlessSource:
-    """Silence until it is stopped."""
-
-    name, is_live = "endless", True
-
-    def chunks(self):
-        while True:
-            time.sleep(0.01)
-            yield np.zeros(160, "float32")
+def silence():
+    """A minute of silence in real time: longer than any test."""
+    return sources.Samples(np.zeros(60 * SAMPLE_RATE, "float32"), real_time=True, chunk_ms=10)
 
 
 class DyingSource:
@@ -69,7 +62,7 @@ class DyingSource:
 
     def chunks(self):
         yield spoken("go")
-        self.was_heard.wait(TIMEOUT_S)
+        self.was_heard.wait(fakes.TIMEOUT_S)
         raise sources.SourceError("somebody pulled the plug")
 
 
@@ -98,10 +91,8 @@ def window(application, recogniser, monkeypatch):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        QtTest.QTest.qWait(5)
+    """Wait while the window works."""
+    fakes.wait_for(condition, pause=lambda seconds: QtTest.QTest.qWait(round(1000 * seconds)))
 
 
 def play(window, source):
@@ -124,7 +115,7 @@ def test_words_appear_on_the_panel_in_the_log_and_in_the_strip(window, recognise
     waveform = spoken("yes", "stop", "left")
     expected = recogniser.process(waveform)
     heard = []
-    window.heard.connect(heard.append)
+    window.detected.connect(heard.append)
     play(window, sources.Samples(waveform))
     assert heard == expected and [found.label for found in expected] == ["yes", "stop", "left"]
     assert window.word.word.text() == "left"
@@ -136,16 +127,16 @@ def test_words_appear_on_the_panel_in_the_log_and_in_the_strip(window, recognise
 
 
 def test_bars_follow_the_state(window):
-    window.add_source("endless", EndlessSource)
+    window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     window.start()
-    wait_for(lambda: window.live.state is not None and window.grid.values[10].text() == "100 %")
+    wait_for(lambda: window.runner.state is not None and window.grid.values[10].text() == "100 %")
     assert [value.text() for value in window.grid.values[:10]] == ["0 %"] * 10
     assert window.status.text() == "● Listening" and window.start_button.text() == "Stop"
-    assert window.device.text() == "endless" and window.level.text() == "\N{MINUS SIGN}100 dBFS"
-    window.live.num_dropped += 7
-    wait_for(lambda: window.dropped.text() == f"{window.live.num_dropped} chunks dropped")
-    assert window.live.num_dropped >= 7
+    assert window.device.text() == "array" and window.level.text() == "\N{MINUS SIGN}100 dBFS"
+    window.runner.num_dropped += 7
+    wait_for(lambda: window.dropped.text() == f"{window.runner.num_dropped} chunks dropped")
+    assert window.runner.num_dropped >= 7
     window.stop()
     assert window.status.text() == "■ Stopped" and window.start_button.text() == "Start"
 
@@ -153,7 +144,7 @@ def test_bars_follow_the_state(window):
 def test_the_slider_sets_the_threshold_while_it_runs(window, recogniser):
     assert window.slider.value() == 70 and window.threshold_value.text() == "70 %"
     assert (window.slider.minimum(), window.slider.maximum()) == (10, 95)
-    window.add_source("endless", EndlessSource)
+    window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     window.start()
     QtTest.QTest.keyClick(window.slider, QtCore.Qt.Key.Key_Right)
@@ -188,7 +179,7 @@ def test_the_log_is_saved_as_it_is(window, tmp_path, monkeypatch):
 
 def test_a_hundred_starts_leave_no_thread(window):
     before = threading.active_count()
-    window.add_source("endless", EndlessSource)
+    window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     for _ in range(100):
         window.toggle()
@@ -200,7 +191,7 @@ def test_a_hundred_starts_leave_no_thread(window):
 
 def test_a_source_that_dies_is_shown_and_can_be_started_again(window):
     source = DyingSource()
-    window.heard.connect(lambda _: source.was_heard.set())
+    window.detected.connect(lambda _: source.was_heard.set())
     play(window, source)
     assert window.banner.isVisible() and window.message.text() == "dying failed: somebody pulled the plug"
     assert [row.label for row in window.log.rows] == ["go"]  # heard before
@@ -212,7 +203,7 @@ def test_a_source_that_dies_is_shown_and_can_be_started_again(window):
 def test_a_model_that_fails_is_shown(window, recogniser, monkeypatch):
     monkeypatch.setattr(recogniser, "model", None)
     play(window, sources.Samples(spoken("up")))
-    assert "array failed: `model` must answer waveforms" in window.message.text()
+    assert "array failed: `model` must take waveforms" in window.message.text()
 
 
 def test_without_a_microphone_a_file_plays(window, tmp_path, monkeypatch):
@@ -245,7 +236,7 @@ def test_microphones_are_offered_and_changed_while_it_runs(application, recognis
 
     def open_microphone(index):
         opened.append(index)
-        return EndlessSource()
+        return silence()
 
     monkeypatch.setattr(sources, "Microphone", open_microphone)
     window = LiveWindow(recogniser)
@@ -266,7 +257,7 @@ def test_without_any_device_it_says_so(application, recogniser, monkeypatch):
 
 
 def test_closing_stops_everything(window):
-    window.add_source("endless", EndlessSource)
+    window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     window.start()
     assert len(our_threads()) == 2
@@ -275,7 +266,7 @@ def test_closing_stops_everything(window):
 
 
 def test_the_space_bar_starts_and_stops_and_return_presses(window, monkeypatch):
-    window.add_source("endless", EndlessSource)
+    window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     window.activateWindow()
     assert QtTest.QTest.qWaitForWindowActive(window)
@@ -342,13 +333,13 @@ def test_the_word_grows_with_the_window_and_glows(window):
 def test_a_meter_is_as_long_as_its_share_and_marks_the_threshold(application):
     meter = widgets.Meter("a", height=12)
     meter.resize(200, 12)
-    meter.show_share(0.5, 0.75)
+    meter.show_fraction(0.5, 0.75)
     assert [pixel(meter, x, 6) for x in (20, 95, 105, 140)] == [palette.BLUE] * 2 + [palette.BORDER] * 2
     assert pixel(meter, 151, 6) == palette.TEXT and not meter.is_above
-    meter.show_share(0.75, 0.75)
+    meter.show_fraction(0.75, 0.75)
     assert meter.is_above and pixel(meter, 20, 6) == palette.ORANGE
-    meter.show_share(7.0)
-    assert meter.share == 1 and not meter.is_above
+    meter.show_fraction(7.0)
+    assert meter.fraction == 1 and not meter.is_above
 
 
 def test_the_strip_marks_detections_where_they_were(application):
@@ -411,5 +402,5 @@ def test_pyside_that_takes_none_apart_is_refused(monkeypatch):
     assert not requirements.loses_references(lambda: None)
     counts = iter([1000, 950])
     monkeypatch.setattr("sys.getrefcount", lambda _: next(counts))
-    with pytest.raises(ImportError, match="takes apart the None"):
+    with pytest.raises(ImportError, match="drops references"):
         requirements.require_qt()

@@ -1,4 +1,4 @@
-"""app.panel: the widgets of a notebook cell, asked for what they show."""
+"""Live panel: the widgets of a notebook cell, asked for what they show."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import pytest
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.streaming import sources
 from kaggle_speech.streaming.app import palette, panel
-from kaggle_speech.streaming.runner import LiveState
-from kaggle_speech.streaming.words import Detection, StreamingRecogniser
+from kaggle_speech.streaming.words import Detection, LiveState, StreamingRecogniser
 
 pytest.importorskip("ipywidgets", reason="the panel is made of ipywidgets")
 

@@ -1,35 +1,16 @@
-"""live.py: two threads and a queue that cannot grow; errors are reported, and everything starts again."""
+"""Runner of streams: two threads and a queue that cannot grow; errors are reported, and everything starts again."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from test_stream_words import EVENTS, VOCABULARY, Tones, recogniser, sentence
+from fakes import EVENTS, VOCABULARY, Chunks, Tones, sentence, tone_recogniser, wait_for
 
 from kaggle_speech.streaming.runner import StreamRunner
 from kaggle_speech.streaming.sources import Samples
 from kaggle_speech.streaming.words import StreamingRecogniser
 
-
-class Chunks:
-    """A source of given chunks that may fail at the end, or wait there until it is stopped."""
-
-    name, is_live = "chunks", True
-
-    def __init__(self, chunks, error=None, *, waits=False):
-        self.given, self.error, self.waits, self.num_closed = chunks, error, waits, 0
-
-    def chunks(self):
-        try:
-            yield from self.given
-            if self.error:
-                raise self.error
-            while self.waits:
-                time.sleep(0.001)
-                yield np.zeros(0, "float32")
-        finally:
-            self.num_closed += 1
+STATE = StreamingRecogniser.live_state
 
 
 @pytest.fixture
@@ -40,8 +21,8 @@ def live_threads():
 
 def test_a_source_that_waits_loses_nothing(rng):
     waveform, found = sentence(["yes", "no", "yes"], rng), []
-    expected = recogniser().process(waveform)
-    live = StreamRunner(recogniser(), Samples(waveform), on_event=found.append, max_waiting=2)
+    expected = tone_recogniser().process(waveform)
+    live = StreamRunner(tone_recogniser(), Samples(waveform), on_event=found.append, observe=STATE, max_waiting=2)
     for _ in range(2):  # a start begins a new stream
         found.clear()
         live.start()
@@ -64,11 +45,9 @@ def test_a_slow_recogniser_drops_and_counts(live_threads):
     source = Chunks([np.zeros(800, "float32")] * 200, waits=True)
     live = StreamRunner(Slow(Tones(), VOCABULARY, events=EVENTS), source, max_waiting=5)
     live.start()
-    while live.num_dropped < 194:  # all but the five that wait and, maybe, one that is being heard
-        time.sleep(0.001)
+    wait_for(lambda: live.num_dropped >= 194)  # all but the five that wait and, maybe, one that is being processed
     go_on.set()
-    while len(num_heard) < 200 - live.num_dropped:
-        time.sleep(0.001)
+    wait_for(lambda: len(num_heard) >= 200 - live.num_dropped)
     live.stop()
     assert live_threads() == 0 and live.error is None
     assert live.num_dropped in (194, 195) and len(num_heard) == 200 - live.num_dropped
@@ -84,7 +63,7 @@ def test_the_clock_counts_what_was_dropped():
             go_on.wait(10)
             return super().process(chunk)
 
-    live = StreamRunner(Slow(Tones(), VOCABULARY, events=EVENTS), None, max_waiting=1)
+    live = StreamRunner(Slow(Tones(), VOCABULARY, events=EVENTS), None, observe=STATE, max_waiting=1)
 
     class Source(Chunks):
         def chunks(self):
@@ -93,8 +72,7 @@ def test_the_clock_counts_what_was_dropped():
             for _ in range(8):
                 yield np.zeros(800, "float32")
             go_on.set()
-            while not live.state or live._run.chunks.qsize():
-                time.sleep(0.001)
+            wait_for(lambda: live.state and not live.num_waiting)
             yield np.zeros(800, "float32")
 
     live.source = Source([])
@@ -111,7 +89,7 @@ def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
         "source": Chunks(cut, OSError("unplugged")),
         "nan": Chunks([*cut, np.full(800, np.nan, "float32")], waits=True),
     }.get(where, Chunks(cut, waits=True))
-    heard, found = recogniser(), []
+    heard, found = tone_recogniser(), []
     live = StreamRunner(heard, broken, on_event=found.append, on_error=errors.append, max_waiting=1000)
     answer = heard.model.predict_on_batch
     if where == "model":
@@ -131,7 +109,7 @@ def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
 def test_starting_and_stopping_leaks_no_thread(live_threads):
     before = threading.active_count()
     source = Chunks([np.zeros(800, "float32")] * 3, waits=True)
-    live = StreamRunner(recogniser(), source)
+    live = StreamRunner(tone_recogniser(), source)
     live.stop()  # nothing runs: nothing happens
     for _ in range(100):
         live.start()
@@ -143,7 +121,7 @@ def test_starting_and_stopping_leaks_no_thread(live_threads):
 
 
 def test_it_runs_once_at_a_time():
-    live = StreamRunner(recogniser(), Chunks([], waits=True))
+    live = StreamRunner(tone_recogniser(), Chunks([], waits=True))
     live.start()
     with pytest.raises(RuntimeError, match="`start` must be called when nothing runs"):
         live.start()
@@ -158,6 +136,6 @@ def test_a_callback_may_stop_it(rng):
         found.append(detection.label)
         live.stop()
 
-    live = StreamRunner(recogniser(), Samples(sentence(["yes", "no"], rng)), on_event=stop)
+    live = StreamRunner(tone_recogniser(), Samples(sentence(["yes", "no"], rng)), on_event=stop)
     live.start()
     assert live.wait(10) and found == ["yes"] and live.error is None

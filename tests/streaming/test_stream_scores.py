@@ -1,11 +1,11 @@
-"""streams.py and stream_evaluation.py: what is said where, and what was heard of it, counted by hand."""
+"""Synthetic streams and scores: what is said where, and what was heard of it, counted by hand."""
 
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_stream_words import EVENTS, VOCABULARY, Tones, recogniser, tone
+from fakes import EVENTS, VOCABULARY, Tones, tone, tone_recogniser
 
 from kaggle_speech import audio
 from kaggle_speech.audio import write_wav
@@ -114,12 +114,12 @@ def test_scores_by_hand():
 
 def test_a_replay_is_what_the_recogniser_itself_reports(clips_df, regions):
     pieces = list(made_streams.stream_pieces(clips_df, regions, 0, 60, seed=1))
-    heard = recogniser()
+    heard = tone_recogniser()
     trace = trace_stream(heard, pieces)
     assert trace.detections and replay(trace, heard.trigger, heard.threshold) == trace.detections
     assert len(trace.times_s) == len(trace.probabilities) == heard.num_hops
     for threshold in (0.1, 0.9, 0.95):
-        other = recogniser(threshold=threshold)
+        other = tone_recogniser(threshold=threshold)
         expected = other.process(np.concatenate([piece for piece, _ in pieces]))
         assert replay(trace, heard.trigger, threshold) == expected
     assert heard.threshold == 0.55
@@ -127,7 +127,7 @@ def test_a_replay_is_what_the_recogniser_itself_reports(clips_df, regions):
 
 def test_evaluation_of_a_recogniser_that_is_always_right(clips_df, regions):
     curve_df = stream_evaluate(
-        recogniser(), clips_df, regions, snr_db=(30, 20), hours=0.03, seed=2, thresholds=(0.5,), progress=False
+        tone_recogniser(), clips_df, regions, snr_db=(30, 20), hours=0.03, seed=2, thresholds=(0.5,), progress=False
     )
     assert list(curve_df["snr_db"]) == [30, 30, 20, 20] and list(curve_df["threshold"]) == [0.5, 0.55, 0.5, 0.55]
     assert list(curve_df["is_default"]) == [False, True, False, True]
@@ -137,7 +137,7 @@ def test_evaluation_of_a_recogniser_that_is_always_right(clips_df, regions):
     assert curve_df["latency_median_ms"].between(-500, 300).all()
     assert (curve_df["noise_hours"] > curve_df["hours"]).all()
     with pytest.raises(ValueError, match="`hours` must be above 0"):
-        stream_evaluate(recogniser(), clips_df, regions, hours=0)
+        stream_evaluate(tone_recogniser(), clips_df, regions, hours=0)
 
 
 class Deaf(Tones):
@@ -181,7 +181,7 @@ def test_commands(real_dir, tmp_path, capsys):
 
 
 def test_listen_prints_what_it_hears(tmp_path, capsys, monkeypatch, rng):
-    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: recogniser())
+    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: tone_recogniser())
     waveform = np.concatenate([np.zeros(16_000), tone("yes"), np.zeros(32_000), tone("no"), np.zeros(16_000)])
     write_wav(tmp_path / "two.wav", waveform)
     assert main(["listen", str(tmp_path / "two.wav")]) == 0
@@ -191,7 +191,7 @@ def test_listen_prints_what_it_hears(tmp_path, capsys, monkeypatch, rng):
 
 
 def test_listen_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: recogniser())
+    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: tone_recogniser())
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     (tmp_path / "empty.wav").write_bytes(b"")
     for arguments, rule in {

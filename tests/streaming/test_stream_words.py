@@ -1,10 +1,11 @@
-"""streaming.py: how sound is cut changes nothing, a word is one detection, and quiet costs nothing."""
+"""Recogniser of a stream: how sound is cut changes nothing, a word is one detection, and quiet costs nothing."""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from fakes import EVENTS, VOCABULARY, Tones, sentence, tone, tone_recogniser
 from scipy.signal import lfilter
 
 from kaggle_speech import audio
@@ -14,42 +15,6 @@ from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 from kaggle_speech.models import pretrained
 from kaggle_speech.streaming.chunks import RingBuffer, VoiceActivity, level_dbfs
 from kaggle_speech.streaming.words import StreamingRecogniser, Trigger
-
-VOCABULARY = ("yes", "no", "silence", "unknown")
-TONES_HZ = {"yes": 500, "no": 1000, "unknown": 2000}
-EVENTS = ("yes", "no")
-
-
-class Tones:
-    """A model without a framework: which of three tones is the loudest, or none."""
-
-    num_calls = 0
-
-    def predict_on_batch(self, waveform):
-        self.num_calls += 1
-        power = np.abs(np.fft.rfft(waveform)) ** 2 / audio.CLIP_SAMPLES
-        scores = [power[:, hz - 20 : hz + 20].sum(axis=1) for hz in TONES_HZ.values()]
-        scores.insert(VOCABULARY.index("silence"), np.full(len(waveform), 2.0))
-        return (np.array(scores) / np.sum(scores, axis=0)).T.astype("float32")
-
-
-def tone(word, duration_s=0.5, level=0.2):
-    time_s = np.arange(round(duration_s * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
-    return (level * np.sin(2 * np.pi * TONES_HZ[word] * time_s)).astype("float32")
-
-
-def sentence(words, rng, pause_s=1.5, noise=0.001):
-    """Tones with pauses before, between and after; shape `(samples,)`."""
-    parts = [np.zeros(round(rng.uniform(1, 1.3) * pause_s * audio.SAMPLE_RATE), "float32")]
-    for word in words:
-        pause = np.zeros(round(rng.uniform(1, 1.3) * pause_s * audio.SAMPLE_RATE), "float32")
-        parts += [tone(word), pause]
-    waveform = np.concatenate(parts)
-    return waveform + (noise * rng.standard_normal(len(waveform))).astype("float32")
-
-
-def recogniser(**options):
-    return StreamingRecogniser(Tones(), VOCABULARY, events=EVENTS, **options)
 
 
 def labels(detections):
@@ -74,7 +39,7 @@ def test_level_of_a_sine_is_three_decibels_below_its_peak():
 @pytest.mark.parametrize("seed", range(12))
 def test_cuts_change_nothing(seed):
     rng = np.random.default_rng(seed)
-    waveform, heard = sentence(["yes", "unknown", "no", "yes"], rng), recogniser()
+    waveform, heard = sentence(["yes", "unknown", "no", "yes"], rng), tone_recogniser()
     whole = heard.process(waveform)
     probabilities, asked = heard.probabilities, heard.num_asked
     assert labels(whole) == ["yes", "no", "yes"]
@@ -108,7 +73,7 @@ def test_detections_are_within_a_hop_of_all_windows_at_once(shift, rng):
             is_armed = False
         is_armed = is_armed or smoothed[number, :2].max() < threshold / 2
     shifted = np.concatenate([np.zeros(shift, "float32"), waveform])
-    found = recogniser(smoothing=smoothing, threshold=threshold).process(shifted)
+    found = tone_recogniser(smoothing=smoothing, threshold=threshold).process(shifted)
     assert labels(found) == [label for _, label in expected] == ["yes", "no", "yes"]
     for detection, (time_s, _) in zip(found, expected, strict=True):
         assert abs(detection.time_s - shift / audio.SAMPLE_RATE - time_s) <= 0.1 + 1e-9
@@ -116,13 +81,13 @@ def test_detections_are_within_a_hop_of_all_windows_at_once(shift, rng):
 
 def test_integers_are_heard_as_floats(rng):
     integers = np.rint(32_768 * sentence(["yes", "no"], rng)).astype("int16")
-    assert recogniser().process(integers) == recogniser().process(integers / np.float32(32_768))
-    assert recogniser().process(integers) == recogniser().process(integers / 32_768.0)
+    assert tone_recogniser().process(integers) == tone_recogniser().process(integers / np.float32(32_768))
+    assert tone_recogniser().process(integers) == tone_recogniser().process(integers / 32_768.0)
 
 
 def test_a_word_is_reported_once_however_long_it_is(rng):
     long_word = np.concatenate([np.zeros(16_000, "float32"), tone("yes", 4.0), np.zeros(32_000, "float32")])
-    (found,) = recogniser().process(long_word)
+    (found,) = tone_recogniser().process(long_word)
     assert found.label == "yes" and 1.0 < found.time_s < 2.0 and found.confidence >= 0.55
 
 
@@ -155,7 +120,7 @@ def test_threshold_can_be_changed_while_it_runs():
     assert not any(trigger.step(number / 10, probabilities) for number in range(5))
     trigger.threshold = 0.5
     assert [trigger.step(number / 10, probabilities) for number in (5, 6, 7)] == [None, (0.6, "yes", 0.6), None]
-    heard = recogniser()
+    heard = tone_recogniser()
     heard.threshold = 0.3
     assert heard.threshold == heard.trigger.threshold == 0.3
     for threshold in (0.0, 0.09, 0.96, np.nan):
@@ -178,26 +143,26 @@ class RejectNo:
 
 def test_rejection_has_the_last_word(rng):
     answers = RejectNo()
-    (detection,) = recogniser(answers=answers).process(sentence(["no", "yes"], rng))
+    (detection,) = tone_recogniser(answers=answers).process(sentence(["no", "yes"], rng))
     assert detection.label == "yes" and 0.3 <= detection.confidence <= 1  # smoothed, not the 0.123 of the answer
     assert answers.asked == {(1, 4)}
 
 
 def test_quiet_does_not_ask_the_model(rng):
-    heard = recogniser()
+    heard = tone_recogniser()
     num_calls = heard.model.num_calls
     heard.process(np.zeros(160_000, "float32"))
     assert heard.num_hops == 100 and heard.num_asked == 0 and not heard.is_active
     assert heard.model.num_calls == num_calls
     assert heard.probabilities.tolist() == [0, 0, 1, 0]
-    always = recogniser(activity=False)
+    always = tone_recogniser(skip_silence=False)
     always.process(np.zeros(16_000, "float32"))
     assert always.num_asked == 10 and always.is_active
 
 
 def test_floor_follows_steady_noise_and_words_stand_out_of_it(rng):
     noise = (0.02 * rng.standard_normal(60 * 16_000)).astype("float32")
-    heard = recogniser()
+    heard = tone_recogniser()
     heard.process(noise[: 30 * 16_000])
     asked = heard.num_asked
     heard.process(noise[30 * 16_000 :])
@@ -219,7 +184,7 @@ def test_floor_falls_at_once_and_rises_slowly():
 
 
 def test_lost_samples_move_the_clock(rng):
-    waveform, heard = sentence(["yes", "no"], rng), recogniser()
+    waveform, heard = sentence(["yes", "no"], rng), tone_recogniser()
     first, second = heard.process(waveform)
     heard.reset()
     middle = round(1.3 * first.time_s * 16_000)
@@ -231,7 +196,7 @@ def test_lost_samples_move_the_clock(rng):
 
 
 def test_a_stream_shorter_than_a_hop_and_a_word_at_its_end(rng):
-    heard = recogniser()
+    heard = tone_recogniser()
     assert heard.process(np.zeros(0, "float32")) == heard.process(tone("yes", 0.01)) == []
     assert heard.num_hops == 0 and heard.finish() == []
     heard.reset()
@@ -240,8 +205,8 @@ def test_a_stream_shorter_than_a_hop_and_a_word_at_its_end(rng):
 
 
 def test_bad_chunks_are_refused_and_leave_no_trace(rng):
-    waveform, heard = sentence(["yes", "no"], rng), recogniser()
-    expected = recogniser().process(waveform)
+    waveform, heard = sentence(["yes", "no"], rng), tone_recogniser()
+    expected = tone_recogniser().process(waveform)
     broken = waveform.copy()
     broken[[5, 7000]] = np.nan, np.inf
     found = heard.process(waveform[:30_000])
@@ -269,17 +234,17 @@ class FixedLength:
 
 def test_bad_options_and_models():
     with pytest.raises(ValueError, match=r"`hop_ms` must be from 10 to 1000. Received: hop_ms=5"):
-        recogniser(hop_ms=5)
+        tone_recogniser(hop_ms=5)
     for smoothing in (-0.1, 1.0):
         with pytest.raises(ValueError, match="`smoothing` must be at least 0 and below 1"):
-            recogniser(smoothing=smoothing)
+            tone_recogniser(smoothing=smoothing)
     with pytest.raises(ValueError, match="`threshold` must be from"):
-        recogniser(threshold=55)
+        tone_recogniser(threshold=55)
     with pytest.raises(ValueError, match=r"`vocabulary` must hold the labels to report.* without \['up', 'down'"):
         StreamingRecogniser(Tones(), VOCABULARY)
     with pytest.raises(ValueError, match=r"`vocabulary` must have a label for each output.* 12 labels, \(4,\) outputs"):
         StreamingRecogniser(Tones(), COMPETITION_LABELS)
-    with pytest.raises(ValueError, match=r"`model` must answer waveforms of 16000 samples. Received: Got invalid"):
+    with pytest.raises(ValueError, match=r"`model` must take waveforms of 16000 samples. Received: Got invalid"):
         StreamingRecogniser(FixedLength(), VOCABULARY, events=EVENTS)
 
 

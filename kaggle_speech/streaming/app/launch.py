@@ -1,65 +1,89 @@
-"""Open the window, or make a picture of it without a screen."""
+"""Opens the window, or makes a picture of it without a screen."""
 
 import os
 import signal
+from pathlib import Path
 
 from PIL import Image
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from kaggle_speech.streaming.app import theme
 from kaggle_speech.streaming.app.window import LiveWindow
+from kaggle_speech.streaming.words import StreamingRecogniser
 
-#: After a detection, so that the glow of its panel is seen.
+#: Time from a detection to its picture, so that the glow of its panel is seen.
 PICTURE_DELAY_MS = 150
 
 
-def application():
-    """The one `QApplication` of this process, dressed."""
-    found = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["kaggle_speech"])
-    theme.dress(found)
-    return found
+def application() -> QtWidgets.QApplication:
+    """The one `QApplication` of this process, in the style of the window."""
+    running = QtWidgets.QApplication.instance()
+    if not isinstance(running, QtWidgets.QApplication):
+        running = QtWidgets.QApplication(["kaggle_speech"])
+    theme.apply_theme(running)
+    return running
 
 
-def run(recogniser, path=None, picture_path=None):
-    """`open_window`, or `save_picture` where there is a path for it."""
+def run(
+    recogniser: StreamingRecogniser, path: Path | str | None = None, picture_path: Path | str | None = None
+) -> None:
+    """Open the window, or save a picture of it.
+
+    Args:
+        recogniser: the recogniser.
+        path: audio file to play; None for a microphone. A picture needs one.
+        picture_path: PNG to write instead of opening a window; None opens the window.
+
+    Raises:
+        ValueError, OSError: the file cannot be played, or the picture cannot be written.
+    """
     if picture_path is None:
         open_window(recogniser, path)
+    elif path is None:
+        raise ValueError(f"`path` must name an audio file for a picture. Received: picture_path={picture_path} alone")
     else:
         save_picture(recogniser, path, picture_path)
 
 
-def open_window(recogniser, path=None):
-    """Show the window until it is closed. Args: as `LiveWindow`; a file is played at once."""
-    running, window = application(), LiveWindow(recogniser, path)
-    before = signal.signal(signal.SIGINT, lambda *_: window.close())
+def open_window(recogniser: StreamingRecogniser, path: Path | str | None = None) -> None:
+    """Show the window until it is closed.
+
+    Args:
+        recogniser: the recogniser; the window has it to itself.
+        path: audio file that is played at once; None for a microphone.
+    """
+    running = application()
+    window = LiveWindow(recogniser, path)
+    handler = signal.signal(signal.SIGINT, lambda *_: window.close())
     window.show()
     if path is not None:
         window.start()
     try:
         running.exec()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
-def save_picture(recogniser, path, picture_path):
-    """Play a file to its end in a window that nobody sees, and save how it looked after the last word, in 256 colours.
+def save_picture(recogniser: StreamingRecogniser, path: Path | str, picture_path: Path | str) -> None:
+    """Play a file to its end in an invisible window, and save its look after the last word, in 256 colours.
 
     Args:
-        recogniser: `streaming.StreamingRecogniser`.
+        recogniser: the recogniser.
         path: audio file.
         picture_path: PNG to write.
 
     Raises:
-        ValueError, OSError: the file cannot be played, or the picture not be written.
+        ValueError, OSError: the file cannot be played, or the picture cannot be written.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    running, window = application(), LiveWindow(recogniser, path)
-    pictures = []
+    running = application()
+    window = LiveWindow(recogniser, path)
+    pictures: list[QtGui.QImage] = []
 
     def grab():
         pictures[:] = [window.grab().toImage()]
 
-    window.heard.connect(lambda _: QtCore.QTimer.singleShot(PICTURE_DELAY_MS, grab))
+    window.detected.connect(lambda _: QtCore.QTimer.singleShot(PICTURE_DELAY_MS, grab))
     window.ended.connect(lambda: QtCore.QTimer.singleShot(2 * PICTURE_DELAY_MS, running.quit))
     window.show()
     window.start()
@@ -67,8 +91,8 @@ def save_picture(recogniser, path, picture_path):
         raise ValueError(window.message.text())
     running.exec()
     window.close()
-    if window.live.error is not None:
-        raise window.live.error
+    if window.runner is not None and window.runner.error is not None:
+        raise window.runner.error
     if not pictures:
         grab()
     if not pictures[0].save(str(picture_path)):

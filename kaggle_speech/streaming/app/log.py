@@ -1,12 +1,14 @@
-"""What was heard, line by line: a table, newest on top, that can be saved as CSV."""
+"""Log of the detections: a table, newest on top, that can be saved as CSV."""
 
 import datetime
 import typing
+from pathlib import Path
 
 from PySide6 import QtCore, QtWidgets
 
 from kaggle_speech.files import replace_file
 from kaggle_speech.streaming.app.widgets import percent
+from kaggle_speech.streaming.words import Detection
 
 
 class LogRow(typing.NamedTuple):
@@ -30,9 +32,9 @@ class LogRow(typing.NamedTuple):
 class DetectionLog(QtWidgets.QTableWidget):
     """A table of `LogRow`; `rows` holds them, the oldest first."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(0, 4)
-        self.rows = []
+        self.rows: list[LogRow] = []
         self.setAccessibleName("log of detections")
         self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Sure"])
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -47,11 +49,18 @@ class DetectionLog(QtWidgets.QTableWidget):
         header.setHighlightSections(False)
         header.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QtWidgets.QHeaderView.ResizeMode.Stretch)
-        for column in range(4):
-            self.horizontalHeaderItem(column).setTextAlignment(_ALIGNMENT[column])
+        for column, alignment in enumerate(_ALIGNMENT):
+            self.model().setHeaderData(
+                column, QtCore.Qt.Orientation.Horizontal, alignment, QtCore.Qt.ItemDataRole.TextAlignmentRole
+            )
 
-    def add(self, source, detection):
-        """Add a `Detection` of a source, as of now."""
+    def add(self, source: str, detection: Detection) -> None:
+        """Add a detection, as of now.
+
+        Args:
+            source: name of the microphone or file.
+            detection: the detection.
+        """
         clock = datetime.datetime.now().isoformat(timespec="milliseconds")
         self.rows.append(LogRow(clock, source, round(detection.time_s, 3), detection.label, detection.confidence))
         self.insertRow(0)
@@ -62,13 +71,17 @@ class DetectionLog(QtWidgets.QTableWidget):
             self.setItem(0, column, item)
         self.scrollToTop()
 
-    def forget(self):
+    def forget(self) -> None:
         """Empty the log."""
         self.rows.clear()
         self.setRowCount(0)
 
-    def save(self, path):
-        """Write a CSV, a line a detection, the oldest first. Raises OSError where the file cannot be written."""
+    def save(self, path: Path | str) -> None:
+        """Write a CSV, a line a detection, the oldest first.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         import pandas as pd
 
         rows_df = pd.DataFrame(self.rows, columns=LogRow._fields)

@@ -1,10 +1,13 @@
-"""The window in small, for a notebook cell: the big word and a bar for each label, with ipywidgets."""
+"""Live panel for a notebook cell: the last word and a bar for each label, with ipywidgets."""
 
 import time
+from collections.abc import Sequence
 
 from kaggle_speech.labels import COMMANDS
 from kaggle_speech.streaming.app import palette
 from kaggle_speech.streaming.runner import StreamRunner
+from kaggle_speech.streaming.stream import Source
+from kaggle_speech.streaming.words import Detection, LiveState, StreamingRecogniser
 
 REFRESH_S = 0.1
 #: Seconds of the stream that a word stays bright.
@@ -12,7 +15,7 @@ BRIGHT_S = 1.5
 
 
 class LivePanel:
-    """What is heard, as it is heard. Display `view`, then `follow` a source.
+    """Shows the detections of a stream while it runs. Display `view`, then `follow` a source.
 
     Args:
         vocabulary: labels, in the order of the probabilities.
@@ -24,62 +27,73 @@ class LivePanel:
         ImportError: ipywidgets is not installed.
     """
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary: Sequence[str]):
         import ipywidgets
 
-        self.word, self.status, self.last = ipywidgets.HTML(), ipywidgets.HTML(), None
+        self.word = ipywidgets.HTML()
+        self.status = ipywidgets.HTML()
         self.bars = [
             ipywidgets.FloatProgress(0, min=0, max=1, description=label, layout={"width": "260px", "margin": "0 12px"})
             for label in vocabulary
         ]
         num_rows = -(-len(vocabulary) // (2 if len(vocabulary) <= 12 else 3))
-        columns = [ipywidgets.VBox(self.bars[at : at + num_rows]) for at in range(0, len(vocabulary), num_rows)]
+        columns = [
+            ipywidgets.VBox(self.bars[first : first + num_rows]) for first in range(0, len(vocabulary), num_rows)
+        ]
         left = ipywidgets.VBox([self.word, self.status], layout={"width": "300px"})
         self.view = ipywidgets.HBox([left, *columns], layout={"align_items": "center"})
         self._show_word("", palette.MUTED)
 
-    def follow(self, recogniser, source):
-        """Hear a source to its end; interrupting the kernel ends it sooner.
+    def follow(self, recogniser: StreamingRecogniser, source: Source) -> list[Detection]:
+        """Process a source to its end; interrupting the kernel ends it sooner.
 
         Args:
-            recogniser: `streaming.StreamingRecogniser`.
+            recogniser: the recogniser; it is reset first.
             source: one of `sources`.
 
         Returns:
-            list of `Detection`.
+            The detections.
 
-        Raises: what ended the source.
+        Raises:
+            Exception: the error that ended the source or the recogniser.
         """
-        heard = []
-        running = StreamRunner(recogniser, source, on_event=heard.append)
+        detections: list[Detection] = []
+        running = StreamRunner(recogniser, source, on_event=detections.append, observe=StreamingRecogniser.live_state)
         running.start()
         try:
             while running.is_running:
                 time.sleep(REFRESH_S)
-                self.show(running.state, heard, recogniser.threshold)
+                self.show(running.state, detections, recogniser.threshold)
         except KeyboardInterrupt:
             pass
         finally:
             running.stop()
         if running.error is not None:
             raise running.error
-        self.show(running.state, heard, recogniser.threshold)
-        return heard
+        self.show(running.state, detections, recogniser.threshold)
+        return detections
 
-    def show(self, state, heard, threshold):
-        """Show a `LiveState` (or None) and the last of the detections; bars at the threshold or above are orange."""
+    def show(self, state: LiveState | None, detections: Sequence[Detection], threshold: float) -> None:
+        """Show a state and the last of the detections; bars at the threshold or above are orange.
+
+        Args:
+            state: state of the recogniser; None, before the first chunk, shows nothing.
+            detections: detections so far, in time.
+            threshold: lowest probability of a detection, 0 to 1.
+        """
         if state is None:
             return
         for bar, probability in zip(self.bars, state.probabilities, strict=True):
             bar.value = float(probability)
-            is_heard = probability >= threshold and bar.description in COMMANDS
-            bar.style.bar_color = palette.ORANGE if is_heard else palette.BLUE
+            is_above = probability >= threshold and bar.description in COMMANDS
+            bar.style.bar_color = palette.ORANGE if is_above else palette.BLUE
         self.status.value = f"<center>{state.time_s:.1f} s, {state.level_dbfs:.0f} dBFS</center>"
-        if heard:
-            is_fresh = state.time_s - heard[-1].time_s < BRIGHT_S
-            self._show_word(heard[-1].label, palette.ORANGE if is_fresh else palette.MUTED, heard[-1].confidence)
+        if detections:
+            last = detections[-1]
+            is_recent = state.time_s - last.time_s < BRIGHT_S
+            self._show_word(last.label, palette.ORANGE if is_recent else palette.MUTED, last.confidence)
 
-    def _show_word(self, word, color, confidence=None):
+    def _show_word(self, word: str, color: str, confidence: float | None = None) -> None:
         sure = "" if confidence is None else f"{100 * confidence:.0f} % sure"
         self.word.value = (
             f'<center style="color: {color}; font-size: 56px; font-weight: 700; line-height: 1.2; height: 70px">{word}'

@@ -3,13 +3,15 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-#: What Qt needs from a Linux system and does not bring along.
+#: Packages of Debian and Ubuntu that Qt needs and PySide6 does not bring along.
 SYSTEM_LIBRARIES = "libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 libxcb-cursor0"
 
 
-def require_qt():
-    """Import Qt, or say what is missing.
+def require_qt() -> None:
+    """Import Qt, or raise an error that says what is missing.
 
     Raises:
         ImportError: PySide6, or a library of the system that it needs, is not installed; or PySide6 is one that would
@@ -26,15 +28,20 @@ def require_qt():
         ) from error
     if loses_references(lambda: PySide6.QtCore.QObject().setObjectName("a")):
         raise ImportError(
-            f"PySide6 {PySide6.__version__} takes apart the None of Python {sys.version.split()[0]}, which ends the "
-            'process after some seconds: `pip install "PySide6-Essentials<6.12"`, or take Python 3.12'
+            f"PySide6 {PySide6.__version__} crashes Python {sys.version.split()[0]} within seconds: it drops references"
+            ' to None. `pip install "PySide6-Essentials<6.12"`, or use Python 3.12'
         )
 
 
-def loses_references(call, num_calls=50):
-    """Whether each call of a function that returns nothing takes one reference to None too many.
+def loses_references(call: Callable[[], None], num_calls: int = 50) -> bool:
+    """Whether a function that returns None drops one reference to None per call.
 
-    PySide6 6.12 does, because it is compiled for Pythons (3.12 and later) whose None is not counted.
+    PySide6 6.12 does, because it is compiled for Pythons (3.12 and later) that do not count references to None; Python
+    3.11 crashes within seconds.
+
+    Args:
+        call: the function.
+        num_calls: calls to make.
     """
     before = sys.getrefcount(None)
     for _ in range(num_calls):
@@ -42,16 +49,16 @@ def loses_references(call, num_calls=50):
     return sys.getrefcount(None) <= before - num_calls // 2
 
 
-def require_screen(path, picture_path):
-    """Say that there is no screen before Qt does, which would end the process.
+def require_screen(path: Path | str | None, picture_path: Path | str | None) -> None:
+    """Check that there is a screen. Qt would end the process without one.
 
     Args:
         path: audio file to play, or None.
         picture_path: picture to make of it, which needs no screen, or None.
 
     Raises:
-        ValueError: a picture is wanted, but of no file.
-        RuntimeError: Linux, without X11 and Wayland, and Qt is not told to draw elsewhere.
+        ValueError: a picture without a file to play.
+        RuntimeError: Linux, without X11 and Wayland, and QT_QPA_PLATFORM is not set.
     """
     places = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if picture_path is not None:

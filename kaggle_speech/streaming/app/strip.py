@@ -1,6 +1,7 @@
-"""The last three seconds as waveform and spectrogram, with the words that were heard in them."""
+"""Strip with the last three seconds of sound: waveform, spectrogram, and the detections in them."""
 
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -9,38 +10,38 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.features.filters import FeatureSpec, hz_to_mel, log_mel_levels
 from kaggle_speech.streaming.app import palette
 from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
+from kaggle_speech.streaming.words import Detection
 
 SPEC = FeatureSpec(frame_length=512, fft_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
-#: Colours span so many dB below the loudest of the strip, which counts as no quieter than the floor (dB).
-RANGE_DB, MIN_TOP_DB = 60.0, -40.0
-#: Waveforms quieter than this peak are not blown up to full height.
+#: Colours span so many dB below the loudest frame of the strip.
+RANGE_DB = 60.0
+#: A quieter loudest frame counts as so loud.
+MIN_TOP_DB = -40.0
+#: Waveforms with a lower peak are not scaled up to full height.
 MIN_PEAK = 0.05
 DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
 MARGIN = 52  # pixels on the left, for the frequencies
 
 
-def envelope(waveform, num_columns):
+def envelope(waveform: np.ndarray, num_columns: int) -> np.ndarray:
     """Lowest and highest sample of each column. Shape: `(samples,)` -> `(num_columns, 2)`."""
     starts = np.linspace(0, len(waveform), num_columns, endpoint=False).astype(int)
     return np.stack([np.minimum.reduceat(waveform, starts), np.maximum.reduceat(waveform, starts)], axis=1)
 
 
 @functools.cache
-def _color_table():
-    """256 colours, dark to bright, as Qt wants them."""
+def _color_table() -> list[int]:
+    """256 colours of Qt, dark to bright."""
     import matplotlib
 
     colors = np.round(255 * matplotlib.colormaps["magma"](np.arange(256))[:, :3]).astype(int)
     return [QtGui.qRgb(*map(int, color)) for color in colors]
 
 
-def spectrogram_image(waveform):
-    """Time runs right, frequency up, loudness is colour. Shape: `(samples,)` -> QImage `(frames, mel bins)`."""
-    levels = np.ascontiguousarray(
-        np.flipud(
-            np.round(255 * log_mel_levels(waveform, SPEC, range_db=RANGE_DB, min_top_db=MIN_TOP_DB)).astype("uint8").T
-        )
-    )
+def spectrogram_image(waveform: np.ndarray) -> QtGui.QImage:
+    """Spectrogram as a picture: time to the right, frequency up. Shape: `(samples,)` -> QImage `(frames, mel bins)`."""
+    levels = log_mel_levels(waveform, SPEC, range_db=RANGE_DB, min_top_db=MIN_TOP_DB)
+    levels = np.ascontiguousarray(np.flipud(np.round(255 * levels).astype("uint8").T))
     height, width = levels.shape
     image = QtGui.QImage(levels.data, width, height, width, QtGui.QImage.Format.Format_Indexed8)
     image.setColorTable(_color_table())
@@ -50,16 +51,23 @@ def spectrogram_image(waveform):
 class SoundStrip(QtWidgets.QWidget):
     """Draws a waveform over its spectrogram; the right edge is now."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.setMinimumHeight(170)
         self.setAccessibleName("the last three seconds, waveform and spectrogram")
         self.show_sound(np.zeros(BUFFER_SAMPLES, "float32"), 0.0, [])
 
-    def show_sound(self, waveform, time_s, detections):
-        """Shape: `(BUFFER_SAMPLES,)`, end of the waveform in the stream, `Detection` that may be in it."""
-        self.waveform, self.time_s = waveform, time_s
-        self.detections = [found for found in detections if time_s - DURATION_S <= found.time_s <= time_s]
+    def show_sound(self, waveform: np.ndarray, time_s: float, detections: Iterable[Detection]) -> None:
+        """Draw a waveform and the detections in it.
+
+        Args:
+            waveform: `(BUFFER_SAMPLES,)`.
+            time_s: end of the waveform, in seconds of the stream.
+            detections: those outside of the waveform are left out.
+        """
+        self.waveform = waveform
+        self.time_s = time_s
+        self.detections = [detection for detection in detections if time_s - DURATION_S <= detection.time_s <= time_s]
         self.image = spectrogram_image(waveform)
         self.update()
 
@@ -67,7 +75,8 @@ class SoundStrip(QtWidgets.QWidget):
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)
-        width, bottom = self.width() - MARGIN, self.height() - 20
+        width = self.width() - MARGIN
+        bottom = self.height() - 20
         split = 20 + 0.36 * (bottom - 20)
         wave = QtCore.QRectF(MARGIN, 20, width, split - 20)
         self._draw_waveform(painter, wave)
@@ -110,13 +119,13 @@ class SoundStrip(QtWidgets.QWidget):
         font.setPixelSize(12)
         font.setBold(True)
         painter.setFont(font)
-        for found in self.detections:
-            x = area.right() - area.width() * (self.time_s - found.time_s) / DURATION_S
+        for detection in self.detections:
+            x = area.right() - area.width() * (self.time_s - detection.time_s) / DURATION_S
             painter.setPen(QtGui.QPen(QtGui.QColor(palette.ORANGE), 1.5))
             painter.drawLine(QtCore.QPointF(x, area.top() + 16), QtCore.QPointF(x, area.bottom()))
-            width = painter.fontMetrics().horizontalAdvance(found.label)
+            width = painter.fontMetrics().horizontalAdvance(detection.label)
             left = min(max(x - width / 2, area.left()), area.right() - width)
-            painter.drawText(QtCore.QRectF(left, area.top() - 2, width + 2, 16), _CENTER, found.label)
+            painter.drawText(QtCore.QRectF(left, area.top() - 2, width + 2, 16), _CENTER, detection.label)
 
 
 _LEFT = QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter

@@ -1,6 +1,6 @@
 """Colours, type and style of the window."""
 
-from PySide6 import QtGui
+from PySide6 import QtGui, QtWidgets
 
 from kaggle_speech.streaming.app.palette import (
     BACKGROUND,
@@ -63,14 +63,24 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {BORDER}; pad
 """
 
 
-def blend(color, other, share):
-    """A colour between two. Shape: `#rrggbb`, `#rrggbb`, 0 (the first) to 1 (the other) -> QColor."""
-    ends = QtGui.QColor(color).getRgbF()[:3], QtGui.QColor(other).getRgbF()[:3]
-    return QtGui.QColor.fromRgbF(*((1 - share) * a + share * b for a, b in zip(*ends, strict=True)))
+def blend(color: str, other: str, fraction: float) -> QtGui.QColor:
+    """A colour between two.
+
+    Args:
+        color, other: the two, `#rrggbb`.
+        fraction: of the other, 0 to 1.
+    """
+    first = QtGui.QColor(color)
+    second = QtGui.QColor(other)
+    return QtGui.QColor.fromRgbF(
+        (1 - fraction) * first.redF() + fraction * second.redF(),
+        (1 - fraction) * first.greenF() + fraction * second.greenF(),
+        (1 - fraction) * first.blueF() + fraction * second.blueF(),
+    )
 
 
-def dress(application):
-    """Give an application the style: the same on every system, so that it looks as it was drawn."""
+def apply_theme(application: QtWidgets.QApplication) -> None:
+    """Give an application the style of this file, on every operating system."""
     application.setStyle("Fusion")
     font = QtGui.QFont()
     font.setFamilies(FONTS)

@@ -1,31 +1,50 @@
-"""The parts of the window that show probabilities: a bar, a grid of them, the big word."""
+"""Widgets of the window: meter, grid of meters, panel of the last word, and their layout."""
+
+from collections.abc import Iterable, Sequence
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from kaggle_speech.labels import COMMANDS
 from kaggle_speech.streaming.app import palette, theme
+from kaggle_speech.streaming.words import Detection
 
-#: Milliseconds that the word's panel glows after a detection, and that the word stays bright.
-FLASH_MS, BRIGHT_MS = 900, 2500
-#: What stands in the word's place before there is one.
+#: Duration of the glow of the word's panel after a detection.
+FLASH_MS = 900
+#: Time after a detection in which the word stays bright.
+BRIGHT_MS = 2500
+#: Text in the word's place before the first detection.
 READY = "ready"
 
 
-def percent(share):
-    """Shape: 0 to 1 -> text."""
-    return f"{100 * share:.0f} %"
+def percent(fraction: float) -> str:
+    """A fraction as text, such as `55 %`."""
+    return f"{100 * fraction:.0f} %"
 
 
-def label_of(text="", role=None, meaning=""):
-    """A label in one of the roles of `theme.STYLE`; screen readers say its text, and what it means."""
-    label = QtWidgets.QLabel(text, accessibleDescription=meaning)
+def label_of(text: str = "", role: str | None = None, meaning: str = "") -> QtWidgets.QLabel:
+    """A text label.
+
+    Args:
+        text: its text.
+        role: one of the roles in `theme.STYLE`; None for plain text.
+        meaning: description for screen readers.
+    """
+    label = QtWidgets.QLabel(text)
+    label.setAccessibleDescription(meaning)
     label.setProperty("role", role)
     return label
 
 
-def card_of(heading, content, spacing=12):
-    """A surface with rounded corners: a row of `row_of`, and below it a widget that takes the room there is."""
-    card = QtWidgets.QFrame(objectName="card")
+def card_of(heading: QtWidgets.QLayout, content: QtWidgets.QWidget, spacing: int = 12) -> QtWidgets.QFrame:
+    """A surface with rounded corners.
+
+    Args:
+        heading: top row, from `row_of`.
+        content: widget below it that takes the remaining space.
+        spacing: pixels between the two.
+    """
+    card = QtWidgets.QFrame()
+    card.setObjectName("card")
     column = QtWidgets.QVBoxLayout(card)
     column.setContentsMargins(18, 14, 18, 16)
     column.setSpacing(spacing)
@@ -34,8 +53,13 @@ def card_of(heading, content, spacing=12):
     return card
 
 
-def row_of(*parts, spacing=10):
-    """Widgets beside each other; None takes the space that is left."""
+def row_of(*parts: QtWidgets.QWidget | None, spacing: int = 10) -> QtWidgets.QHBoxLayout:
+    """Widgets beside each other.
+
+    Args:
+        parts: widgets; None takes the remaining space.
+        spacing: pixels between two.
+    """
     row = QtWidgets.QHBoxLayout()
     row.setSpacing(spacing)
     for part in parts:
@@ -50,31 +74,40 @@ class Meter(QtWidgets.QWidget):
     """A thin bar with a mark at the threshold.
 
     Args:
-        name: what it shows, for screen readers.
-        colors: below the threshold, and at it or above.
+        name: name for screen readers.
+        colors: colour below the threshold, and colour at the threshold or above.
         height: pixels.
 
     Attributes:
-        share: length of the bar, 0 to 1.
-        threshold: where the mark is, 0 to 1; None for no mark.
+        fraction: length of the bar, 0 to 1.
+        threshold: position of the mark, 0 to 1; None for no mark.
     """
 
-    def __init__(self, name, colors=(palette.BLUE, palette.ORANGE), height=12):
-        super().__init__(accessibleName=name)
+    def __init__(self, name: str, colors: tuple[str, str] = (palette.BLUE, palette.ORANGE), height: int = 12):
+        super().__init__()
+        self.setAccessibleName(name)
         self.setFixedHeight(height)
-        self.colors, self.share, self.threshold = colors, 0.0, None
+        self.colors = colors
+        self.fraction = 0.0
+        self.threshold: float | None = None
 
-    def show_share(self, share, threshold=None):
-        """Set the bar and the mark."""
-        share = min(max(float(share), 0.0), 1.0)
-        if (share, threshold) != (self.share, self.threshold):
-            self.share, self.threshold = share, threshold
+    def show_fraction(self, fraction: float, threshold: float | None = None) -> None:
+        """Set the bar and the mark.
+
+        Args:
+            fraction: length of the bar; clipped to 0 to 1.
+            threshold: position of the mark, 0 to 1; None for no mark.
+        """
+        fraction = min(max(float(fraction), 0.0), 1.0)
+        if (fraction, threshold) != (self.fraction, self.threshold):
+            self.fraction = fraction
+            self.threshold = threshold
             self.update()
 
     @property
-    def is_above(self):
+    def is_above(self) -> bool:
         """Whether the bar reaches the mark."""
-        return self.threshold is not None and self.share >= self.threshold
+        return self.threshold is not None and self.fraction >= self.threshold
 
     def paintEvent(self, event):  # noqa: N802
         painter = QtGui.QPainter(self)
@@ -84,13 +117,13 @@ class Meter(QtWidgets.QWidget):
         radius = bar.height() / 2
         painter.setBrush(QtGui.QColor(palette.BORDER))
         painter.drawRoundedRect(bar, radius, radius)
-        if self.share > 0:
+        if self.fraction > 0:
             painter.save()
             path = QtGui.QPainterPath()
             path.addRoundedRect(bar, radius, radius)
             painter.setClipPath(path)
             painter.setBrush(QtGui.QColor(self.colors[self.is_above]))
-            painter.drawRoundedRect(bar.adjusted(0, 0, (self.share - 1) * bar.width(), 0), radius, radius)
+            painter.drawRoundedRect(bar.adjusted(0, 0, (self.fraction - 1) * bar.width(), 0), radius, radius)
             painter.restore()
         if self.threshold is not None:
             painter.setBrush(QtGui.QColor(palette.TEXT))
@@ -117,9 +150,12 @@ class ClassGrid(QtWidgets.QWidget):
         threshold: 0 to 1.
     """
 
-    def __init__(self, vocabulary, threshold):
+    def __init__(self, vocabulary: Sequence[str], threshold: float):
         super().__init__()
-        self.meters, self.names, self.values, self.threshold = [], [], [], threshold
+        self.meters: list[Meter] = []
+        self.names: list[QtWidgets.QLabel] = []
+        self.values: list[QtWidgets.QLabel] = []
+        self.threshold = threshold
         grid = QtWidgets.QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
@@ -129,45 +165,49 @@ class ClassGrid(QtWidgets.QWidget):
         for index, label in enumerate(vocabulary):
             is_command = label in COMMANDS
             colors = (palette.BLUE, palette.ORANGE) if is_command else (palette.MUTED, palette.MUTED)
-            meter, name = Meter(label, colors), label_of(label, None if is_command else "muted")
+            meter = Meter(label, colors)
+            name = label_of(label, None if is_command else "muted")
             value = label_of("0 %", "muted", f"probability of {label}")
             value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
             value.setMinimumWidth(value.fontMetrics().horizontalAdvance("100 %") + 8)
-            column, row = 4 * (index // num_rows), index % num_rows
+            column = 4 * (index // num_rows)
+            row = index % num_rows
             for offset, widget in enumerate((name, meter, value)):
                 grid.addWidget(widget, row, column + offset)
             grid.setColumnStretch(column + 1, 1)
             if index // num_rows:
                 grid.setColumnMinimumWidth(column - 1, 14)
-            for cells, widget in ((self.meters, meter), (self.names, name), (self.values, value)):
-                cells.append(widget)
+            self.meters.append(meter)
+            self.names.append(name)
+            self.values.append(value)
         self.show_probabilities([0.0] * len(vocabulary))
 
-    def show_probabilities(self, probabilities):
+    def show_probabilities(self, probabilities: Iterable[float]) -> None:
         """Set all bars. Shape: `(len(vocabulary),)`."""
-        for share, meter, name, value in zip(probabilities, self.meters, self.names, self.values, strict=True):
-            meter.show_share(share, self.threshold)
-            value.setText(percent(share))
+        for probability, meter, name, value in zip(probabilities, self.meters, self.names, self.values, strict=True):
+            meter.show_fraction(probability, self.threshold)
+            value.setText(percent(probability))
             font = name.font()
             if font.bold() != meter.is_above:
                 font.setBold(meter.is_above)
                 name.setFont(font)
 
-    def show_threshold(self, threshold):
-        """Move the marks. Shape: 0 to 1."""
+    def show_threshold(self, threshold: float) -> None:
+        """Move the marks to a threshold, 0 to 1."""
         self.threshold = threshold
-        self.show_probabilities([meter.share for meter in self.meters])
+        self.show_probabilities([meter.fraction for meter in self.meters])
 
 
 class WordPanel(QtWidgets.QFrame):
-    """The last word that was heard, as large as fits; glows when it is heard and dims afterwards.
+    """The last detection in large letters; glows at the detection and dims afterwards.
 
     Args:
-        words: those that may be heard; all are shown in the size that the widest allows.
+        words: labels that can be detected; all are shown in the size that the widest allows.
     """
 
-    def __init__(self, words):
-        super().__init__(objectName="card")
+    def __init__(self, words: Iterable[str]):
+        super().__init__()
+        self.setObjectName("card")
         self.setMinimumHeight(180)
         self.words = (*words, READY)
         self.heading = label_of("HEARD", "heading")
@@ -190,31 +230,32 @@ class WordPanel(QtWidgets.QFrame):
         self.dim.timeout.connect(lambda: self._set_color(palette.MUTED))
         self.show_hint("Press the space bar, then say a command")
 
-    def show_hint(self, text):
-        """Say what to do, where nothing has been heard yet."""
+    def show_hint(self, text: str) -> None:
+        """Show an instruction, before the first detection."""
         self.dim.stop()
         self.word.setText(READY)
         self.confidence.setText(text)
-        self.meter.show_share(0.0)
+        self.meter.show_fraction(0.0)
         self._set_color(palette.MUTED)
 
-    def show_detection(self, detection):
-        """Show a `Detection` and glow."""
+    def show_detection(self, detection: Detection) -> None:
+        """Show a detection and glow."""
         self.word.setText(detection.label)
         self.confidence.setText(f"{percent(detection.confidence)} sure, at {detection.time_s:.1f} s")
-        self.meter.show_share(detection.confidence)
+        self.meter.show_fraction(detection.confidence)
         self._set_color(palette.TEXT)
         self.glow.stop()
         self.glow.start()
         self.dim.start()
 
-    def _set_color(self, color):
+    def _set_color(self, color: str) -> None:
         self._color = color
         self._fit()
 
-    def _fit(self):
-        """Set the size as a style: the style of the application decides on fonts."""
-        font, room = QtGui.QFont(self.font()), self.word.size()
+    def _fit(self) -> None:
+        """Set the font size in the style sheet, because that of the application overrides fonts."""
+        font = QtGui.QFont(self.font())
+        room = self.word.size()
         font.setWeight(QtGui.QFont.Weight.Bold)
         font.setPixelSize(100)
         widest = max(QtGui.QFontMetrics(font).horizontalAdvance(word) for word in self.words)
@@ -226,9 +267,10 @@ class WordPanel(QtWidgets.QFrame):
         self._fit()
 
     def paintEvent(self, event):  # noqa: N802
-        share = self.glow.currentValue() if self.glow.state() == QtCore.QAbstractAnimation.State.Running else 0.0
+        is_glowing = self.glow.state() == QtCore.QAbstractAnimation.State.Running
+        glow = self.glow.currentValue() if is_glowing else 0.0
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        painter.setPen(QtGui.QPen(theme.blend(palette.BORDER, palette.ORANGE, share), 1 + share))
-        painter.setBrush(theme.blend(palette.SURFACE, palette.ORANGE, 0.28 * share))
+        painter.setPen(QtGui.QPen(theme.blend(palette.BORDER, palette.ORANGE, glow), 1 + glow))
+        painter.setBrush(theme.blend(palette.SURFACE, palette.ORANGE, 0.28 * glow))
         painter.drawRoundedRect(QtCore.QRectF(self.rect()).adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)

@@ -1,23 +1,27 @@
-"""The window: a source is chosen, heard in threads of its own, and looked at twenty times a second."""
+"""The live window: choose a source, start and stop, see probabilities, detections and sound, 20 times a second."""
 
 import collections
+import functools
 import queue
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from kaggle_speech.streaming import runner, sources
+from kaggle_speech.streaming import sources
 from kaggle_speech.streaming.app import palette, theme
 from kaggle_speech.streaming.app.log import DetectionLog
 from kaggle_speech.streaming.app.strip import SoundStrip
 from kaggle_speech.streaming.app.widgets import Chooser, ClassGrid, Meter, WordPanel, card_of, label_of, percent, row_of
 from kaggle_speech.streaming.chunks import MIN_LEVEL_DBFS
-from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD
+from kaggle_speech.streaming.runner import StreamRunner
+from kaggle_speech.streaming.stream import Source
+from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detection, LiveState, StreamingRecogniser
 
 REFRESH_MS = 50
 AUDIO_FILES = "Audio (*.wav *.flac *.ogg *.mp3);;All files (*)"
-#: Detections that may still be in the strip.
+#: Detections kept for the strip.
 MAX_RECENT = 16
 NO_MICROPHONE = "No microphone was found. Plug one in and open this window again, or play a file."
 
@@ -26,12 +30,17 @@ class Button(QtWidgets.QPushButton):
     """A button that Return presses, since the space bar starts and stops.
 
     Args:
-        text: on it, and its name for screen readers.
+        text: text on it, also its name for screen readers.
         hint: tool tip.
+        clicked: called when it is pressed.
+        name: name in `theme.STYLE`.
     """
 
-    def __init__(self, text, hint, clicked, **options):
-        super().__init__(text, toolTip=hint, accessibleName=text.rstrip(" …"), **options)
+    def __init__(self, text: str, hint: str, clicked: Callable[[], object], name: str = ""):
+        super().__init__(text)
+        self.setToolTip(hint)
+        self.setAccessibleName(text.rstrip(" …"))
+        self.setObjectName(name)
         self.clicked.connect(clicked)
 
     def keyPressEvent(self, event):  # noqa: N802
@@ -45,25 +54,31 @@ class LiveWindow(QtWidgets.QMainWindow):
     """The live recogniser as a window.
 
     Args:
-        recogniser: `streaming.StreamingRecogniser`; the window has it to itself.
-        path: audio file to choose at first, instead of a microphone.
+        recogniser: the recogniser; the window has it to itself.
+        path: audio file that is chosen first, instead of a microphone.
 
     Attributes:
-        live: `runner.StreamRunner` of the last start, None before.
-        is_running: whether it has been started, and neither stopped nor come to its end.
+        runner: `StreamRunner` of the last start, None before.
+        is_running: whether it has been started, and has neither been stopped nor ended.
 
     Signals:
-        heard(Detection): a detection is on the screen.
+        detected(Detection): a detection is on the screen.
         ended(): the source has ended, failed or was stopped.
     """
 
-    heard, ended = QtCore.Signal(object), QtCore.Signal()
+    detected = QtCore.Signal(object)
+    ended = QtCore.Signal()
 
-    def __init__(self, recogniser, path=None):
+    def __init__(self, recogniser: StreamingRecogniser, path: Path | str | None = None):
         super().__init__()
-        self.recogniser, self.live, self.is_running, self._makers = recogniser, None, False, []
-        self._queue, self._state = queue.SimpleQueue(), None
-        self._recent, self._asked = collections.deque(maxlen=MAX_RECENT), collections.deque()
+        self.recogniser = recogniser
+        self.runner: StreamRunner | None = None
+        self.is_running = False
+        self._makers: list[Callable[[], Source]] = []  # in the order of the drop-down list
+        self._detections: queue.SimpleQueue[Detection] = queue.SimpleQueue()  # from the thread of the recogniser
+        self._state: LiveState | None = None
+        self._recent: collections.deque[Detection] = collections.deque(maxlen=MAX_RECENT)
+        self._asked: collections.deque[tuple[float, int]] = collections.deque()  # time, evaluations so far
         self.setWindowTitle("Kaggle Speech, live")
         self._build()
         self._find_microphones()
@@ -76,7 +91,8 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def _build(self):
         self._build_controls()
-        self.strip, self.log = SoundStrip(), DetectionLog()
+        self.strip = SoundStrip()
+        self.log = DetectionLog()
         self.word = WordPanel(self.recogniser.trigger.events)
         self.grid = ClassGrid(self.recogniser.vocabulary, self.recogniser.threshold)
         save = Button("Save CSV …", "Save the log (Ctrl+S)", self.save_log)
@@ -122,18 +138,19 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.source_box.setPlaceholderText("No microphone")
         self.source_box.currentIndexChanged.connect(self._change_source)
         self.open_button = Button("Open a file …", "Play an audio file instead (Ctrl+O)", self.open_file)
-        self.start_button = Button("Start", "Start and stop (space bar)", self.toggle, objectName="start")
+        self.start_button = Button("Start", "Start and stop (space bar)", self.toggle, name="start")
         self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, accessibleName="threshold in percent")
         self.slider.setRange(round(100 * MIN_THRESHOLD), round(100 * MAX_THRESHOLD))
         self.slider.setMinimumWidth(150)
-        self.slider.setToolTip("What a word's probability must reach (arrow keys)")
+        self.slider.setToolTip("Lowest probability of a detection (arrow keys)")
         self.threshold_value = label_of(meaning="threshold")
         self.threshold_value.setMinimumWidth(46)
         self.threshold_value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
         self.slider.setValue(round(100 * self.recogniser.threshold))
         self.threshold_value.setText(percent(self.recogniser.threshold))
         self.slider.valueChanged.connect(self.set_threshold)
-        self.banner, self.message = QtWidgets.QFrame(objectName="banner"), label_of(meaning="message")
+        self.banner = QtWidgets.QFrame(objectName="banner")
+        self.message = label_of(meaning="message")
         self.message.setWordWrap(True)
         row = QtWidgets.QHBoxLayout(self.banner)
         row.setContentsMargins(16, 10, 16, 10)
@@ -141,12 +158,13 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.banner.hide()
 
     def _build_status(self):
-        self.status, self.device = label_of(meaning="state"), label_of(role="muted", meaning="microphone or file")
+        self.status = label_of(meaning="state")
+        self.device = label_of(role="muted", meaning="microphone or file")
         self.level_meter = Meter("level", (palette.BLUE, palette.BLUE), 8)
         self.level_meter.setFixedWidth(90)
-        self.level, self.rate, self.dropped = (
-            label_of(role="muted", meaning=text) for text in ("level", "how often the model is asked", "lost sound")
-        )
+        self.level = label_of(role="muted", meaning="level")
+        self.rate = label_of(role="muted", meaning="evaluations of the model per second")
+        self.dropped = label_of(role="muted", meaning="lost sound")
         bar = QtWidgets.QWidget(accessibleName="status")
         bar.setLayout(row_of(self.status, self.device, None, self.level_meter, self.level, self.rate, self.dropped))
         bar.layout().setContentsMargins(18, 4, 18, 4)
@@ -160,7 +178,7 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     # --- sources ------------------------------------------------------------------------------------------------
 
-    def _find_microphones(self):
+    def _find_microphones(self) -> None:
         try:
             devices = sources.input_devices()
         except sources.SourceError as error:
@@ -168,21 +186,26 @@ class LiveWindow(QtWidgets.QMainWindow):
         if not devices:
             return self.show_message(NO_MICROPHONE)
         for index, name in [(None, "Default microphone"), *devices]:
-            self.add_source(name, lambda index=index: sources.Microphone(index))
+            self.add_source(name, functools.partial(_microphone, index))
         self.source_box.setCurrentIndex(0)
 
-    def add_source(self, name, make):
-        """Offer a source. Args: its name, and a function that makes it anew for each start."""
-        self._makers.append(make)
+    def add_source(self, name: str, make_source: Callable[[], Source]) -> None:
+        """Add a source to the drop-down list.
+
+        Args:
+            name: name in the list.
+            make_source: makes the source anew for each start.
+        """
+        self._makers.append(make_source)
         self.source_box.addItem(name)
         self.source_box.setEnabled(True)
 
-    def add_file(self, path):
-        """Offer an audio file, and choose it."""
+    def add_file(self, path: Path | str) -> None:
+        """Add an audio file to the drop-down list, and choose it."""
         self.add_source(Path(path).name, lambda: sources.AudioFile(path, real_time=True))
         self.source_box.setCurrentIndex(len(self._makers) - 1)
 
-    def open_file(self):
+    def open_file(self) -> None:
         """Ask for an audio file, and play it."""
         path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Play an audio file", "", AUDIO_FILES)
         if path:
@@ -190,7 +213,7 @@ class LiveWindow(QtWidgets.QMainWindow):
             self.add_file(path)
             self.start()
 
-    def _change_source(self):
+    def _change_source(self) -> None:
         was_running = self.is_running
         self.stop()
         self.banner.hide()
@@ -199,12 +222,15 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     # --- running ------------------------------------------------------------------------------------------------
 
-    def toggle(self):
+    def toggle(self) -> None:
         """Start or stop."""
-        (self.stop if self.is_running else self.start)()
+        if self.is_running:
+            self.stop()
+        else:
+            self.start()
 
-    def start(self):
-        """Hear the chosen source from its beginning; what stands against it is shown as a message."""
+    def start(self) -> None:
+        """Start the chosen source from its beginning; an error is shown as a message."""
         index = self.source_box.currentIndex()
         if self.is_running:
             return
@@ -212,11 +238,13 @@ class LiveWindow(QtWidgets.QMainWindow):
             return self.show_message(NO_MICROPHONE)
         try:
             source = self._makers[index]()
-            if self.live is not None and self.live.is_running:
-                raise RuntimeError(f"{self.live.source.name} has not let go yet. Try again in a moment.")
-            self._queue = queue.SimpleQueue()
-            self.live = runner.StreamRunner(self.recogniser, source, on_event=self._queue.put)
-            self.live.start()
+            if self.runner is not None and self.runner.is_running:
+                raise RuntimeError(f"{self.runner.source.name} has not stopped yet. Try again in a moment.")
+            self._detections = queue.SimpleQueue()
+            self.runner = StreamRunner(
+                self.recogniser, source, on_event=self._detections.put, observe=StreamingRecogniser.live_state
+            )
+            self.runner.start()
         except (OSError, ValueError, RuntimeError) as error:
             return self.show_message(str(error))
         self.banner.hide()
@@ -226,43 +254,43 @@ class LiveWindow(QtWidgets.QMainWindow):
         if not self.log.rows:
             self.word.show_hint("Say a command")
 
-    def stop(self):
-        """Stop hearing, and wait until the threads are gone."""
-        if self.is_running:
-            self.live.stop()
-            self._end()
+    def stop(self) -> None:
+        """Stop the source, and wait for its threads."""
+        if self.is_running and self.runner is not None:
+            self.runner.stop()
+            self._end(self.runner)
 
-    def refresh(self):
-        """Show what is new; a source that has ended, or failed, is noticed here."""
-        if self.is_running:
-            has_ended = not self.live.is_running  # asked first, so that the last of it is shown below
-            self._show_state()
+    def refresh(self) -> None:
+        """Show new detections and the state; notices the end or failure of the source."""
+        if self.is_running and self.runner is not None:
+            has_ended = not self.runner.is_running  # before the state is shown, which is the last one then
+            self._show_state(self.runner)
             if has_ended:
-                self._end()
+                self._end(self.runner)
 
-    def _show_state(self):
-        while not self._queue.empty():
-            detection = self._queue.get()
+    def _show_state(self, runner: StreamRunner) -> None:
+        while not self._detections.empty():
+            detection = self._detections.get()
             self._recent.append(detection)
             self.word.show_detection(detection)
-            self.log.add(self.live.source.name, detection)
-            self.heard.emit(detection)
-        state = self.live.state
+            self.log.add(runner.source.name, detection)
+            self.detected.emit(detection)
+        state = runner.state
         if state is not None and state is not self._state:
             self._state = state
             self.grid.show_probabilities(state.probabilities)
             self.strip.show_sound(state.waveform, state.time_s, self._recent)
         self._show_figures()
 
-    def _end(self):
+    def _end(self, runner: StreamRunner) -> None:
         self._set_running(False)
         self._asked.clear()
         self._show_figures()
-        if self.live.error is not None:
-            self.show_message(f"{self.live.source.name} failed: {self.live.error}")
+        if runner.error is not None:
+            self.show_message(f"{runner.source.name} failed: {runner.error}")
         self.ended.emit()
 
-    def _set_running(self, is_running):
+    def _set_running(self, is_running: bool) -> None:
         self.is_running = is_running
         self.start_button.setText("Stop" if is_running else "Start")
         self.start_button.setAccessibleName(self.start_button.text())
@@ -271,37 +299,41 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.status.setText("● Listening" if is_running else "■ Stopped")
         self.status.setStyleSheet(f"color: {palette.BLUE if is_running else palette.MUTED}; font-weight: 600;")
 
-    def _show_figures(self):
-        """The status bar."""
-        state, now = self.live.state if self.is_running else None, time.monotonic()
-        if self.is_running:
-            self._asked.append((now, self.recogniser.num_asked))
-            while now - self._asked[0][0] > 1.0 and len(self._asked) > 2:
-                self._asked.popleft()
-        seconds, count = (
-            (b - a for a, b in zip(self._asked[0], self._asked[-1], strict=True)) if self._asked else (0, 0)
-        )
-        self.rate.setText(f"{count / seconds if seconds else 0:.0f} inferences/s")
+    def _show_figures(self) -> None:
+        """Update the status bar."""
+        state = self.runner.state if self.is_running and self.runner is not None else None
+        self.rate.setText(f"{self._evaluations_per_second():.0f} inferences/s")
         level = MIN_LEVEL_DBFS if state is None else state.level_dbfs
         self.level.setText(f"{level:.0f} dBFS".replace("-", "\N{MINUS SIGN}"))
-        self.level_meter.show_share(1 - level / MIN_LEVEL_DBFS)
-        self.device.setText(self.live.source.name if self.live else self.source_box.currentText())
-        self.dropped.setText(f"{self.live.num_dropped if self.live else 0} chunks dropped")
+        self.level_meter.show_fraction(1 - level / MIN_LEVEL_DBFS)
+        self.device.setText(self.runner.source.name if self.runner else self.source_box.currentText())
+        self.dropped.setText(f"{self.runner.num_dropped if self.runner else 0} chunks dropped")
 
-    # --- what the controls do -----------------------------------------------------------------------------------
+    def _evaluations_per_second(self) -> float:
+        """Evaluations of the model in the last second; 0 when nothing runs."""
+        if not self.is_running:
+            return 0.0
+        now = time.monotonic()
+        self._asked.append((now, self.recogniser.num_asked))
+        while now - self._asked[0][0] > 1.0 and len(self._asked) > 2:
+            self._asked.popleft()
+        start, num_before = self._asked[0]
+        return (self.recogniser.num_asked - num_before) / (now - start) if now > start else 0.0
 
-    def set_threshold(self, value):
-        """Set what a probability must reach, in percent; holds from the next hop."""
+    # --- actions of the controls --------------------------------------------------------------------------------
+
+    def set_threshold(self, value: int) -> None:
+        """Set the threshold, in percent; it holds from the next hop on."""
         self.recogniser.threshold = value / 100
         self.threshold_value.setText(percent(value / 100))
         self.grid.show_threshold(value / 100)
 
-    def show_message(self, text):
+    def show_message(self, text: str) -> None:
         """Show a message until the next start."""
         self.message.setText(text)
         self.banner.show()
 
-    def save_log(self):
+    def save_log(self) -> None:
         """Ask for a CSV, and write the log to it."""
         name = time.strftime("detections_%Y%m%d_%H%M%S.csv")
         path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Save the log", name, "CSV (*.csv)")
@@ -311,7 +343,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         except OSError as error:
             self.show_message(f"The log was not saved: {error}")
 
-    def clear_log(self):
+    def clear_log(self) -> None:
         """Empty the log."""
         self.log.forget()
 
@@ -319,3 +351,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.stop()
         self.timer.stop()
         super().closeEvent(event)
+
+
+def _microphone(index: int | None) -> Source:
+    return sources.Microphone(index)
