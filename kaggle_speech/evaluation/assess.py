@@ -1,7 +1,8 @@
-"""A trained model on the validation clips: all that `evaluation` and `robustness` say; `report` writes it down."""
+"""Assesses a model on the validation clips: every metric, interval and robustness curve, in one `Assessment`."""
 
 import typing
 
+import numpy as np
 import pandas as pd
 
 from kaggle_speech.data import clips
@@ -14,25 +15,32 @@ from kaggle_speech.evaluation.metrics import (
     worst_clips,
 )
 from kaggle_speech.evaluation.robustness import SHIFTS_MS, SNRS_DB, robustness
-from kaggle_speech.inference import answers, predict
+from kaggle_speech.evaluation.validation import predict_competition
+from kaggle_speech.inference import answers
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import SILENCE
 from kaggle_speech.models import runs
 
 
 class Assessment(typing.NamedTuple):
-    """What `assess` found.
+    """Results of `assess`; `report.write_report` writes them to a folder.
 
     Attributes:
         clips_df: the validation clips, with `answer` and `is_right`.
         probabilities: `(clips, 12)`.
-        metrics: JSON-able, every number of it; `settings` says what they are of.
-        confusion_df, roc, precision_recall, label_df, speaker_df, worst_df: see `evaluation`.
-        robustness_df: see `robustness`.
-        differences_df: clips that only one of two models gets right; None where there is no other.
+        metrics: every number, JSON-able; its `settings` state what they depend on.
+        confusion_df: from `metrics.confusion_matrix`.
+        roc: from `metrics.one_vs_rest_roc`.
+        precision_recall: from `metrics.one_vs_rest_precision_recall`.
+        label_df: from `intervals.label_intervals`.
+        speaker_df: from `intervals.speaker_accuracy`.
+        worst_df: from `metrics.worst_clips`.
+        robustness_df: from `robustness.robustness`.
+        differences_df: clips that only one of two models gets right; None where there is no other model.
     """
 
     clips_df: pd.DataFrame
-    probabilities: typing.Any
+    probabilities: np.ndarray
     metrics: dict
     confusion_df: pd.DataFrame
     roc: dict
@@ -43,78 +51,85 @@ class Assessment(typing.NamedTuple):
     robustness_df: pd.DataFrame
     differences_df: pd.DataFrame | None
 
-
-def _probabilities(engine, val_df, progress):
-    found = predict.predict_probabilities(engine.model, val_df, progress=progress)
-    return answers.competition_probabilities(found, engine.vocabulary)
+    def __repr__(self) -> str:
+        return f"Assessment(accuracy={self.clips_df['is_right'].mean():.4f}, {len(self.clips_df)} clips)"
 
 
-def assess(engine, clips_df, *, against=None, num_resamples=intervals.NUM_RESAMPLES, seed=0, progress=True):
-    """Everything that can be said of a model from the validation clips.
+def assess(
+    recogniser: Recogniser,
+    clips_df: pd.DataFrame,
+    *,
+    against: Recogniser | None = None,
+    num_resamples: int = intervals.NUM_RESAMPLES,
+    seed: int = 0,
+    progress: bool = True,
+) -> Assessment:
+    """Assess a model on the validation clips: accuracy, confusions, speakers, noise and shifts.
 
     Args:
-        engine: a `Recogniser`.
-        clips_df: all clips that can be read, from `index.check_clips`; the validation clips and the noise recordings of
+        recogniser: its model and vocabulary are used, not its rejection.
+        clips_df: all readable clips, from `clips.read_clips_table`; the validation clips and the noise recordings of
             them are used.
-        against: the engine of another model, to compare with.
-        num_resamples, seed: see `evaluation.bootstrap_means`; the seed also draws the noise.
+        against: another model, to compare with; None for none.
+        num_resamples: bootstrap resamples of the intervals.
+        seed: of the intervals and of the noise.
         progress: show progress bars.
-
-    Returns:
-        `Assessment`.
 
     Raises:
         ValueError: there are no validation clips.
+        AudioError: a clip cannot be read; names it.
     """
-    val_df, draw = clips.validation_clips(clips_df), {"num_resamples": num_resamples, "seed": seed}
-    probabilities = _probabilities(engine, val_df, progress)
+    bootstrap_options: dict[str, typing.Any] = {"num_resamples": num_resamples, "seed": seed}
+    val_df = clips.validation_clips(clips_df)
+    probabilities = predict_competition(recogniser.model, recogniser.vocabulary, val_df, progress)
     val_df = val_df.assign(answer=answers.most_probable(probabilities))
     val_df["is_right"] = val_df["answer"] == val_df["label"]
     spoken_df = val_df[val_df["label"] != SILENCE]  # silence has no speaker
     noise_paths = clips.noise_paths(clips_df)
-    found = Assessment(
+    assessment = Assessment(
         clips_df=val_df,
         probabilities=probabilities,
         metrics={},
         confusion_df=confusion_matrix(val_df["label"], val_df["answer"]),
         roc=one_vs_rest_roc(val_df["label"], probabilities),
         precision_recall=one_vs_rest_precision_recall(val_df["label"], probabilities),
-        label_df=intervals.label_intervals(val_df, val_df["is_right"], **draw),
+        label_df=intervals.label_intervals(val_df, val_df["is_right"], **bootstrap_options),
         speaker_df=intervals.speaker_accuracy(spoken_df, spoken_df["is_right"]),
         worst_df=worst_clips(val_df, probabilities),
-        robustness_df=robustness(engine.model, engine.vocabulary, val_df, noise_paths, progress=progress, **draw),
+        robustness_df=robustness(recogniser, val_df, noise_paths, progress=progress, **bootstrap_options),
         differences_df=None,
     )
-    metrics = _numbers(found, draw)
-    settings = _settings(engine, draw) | {"data": clips.data_fingerprint(clips_df)}
+    metrics = _metrics(assessment, bootstrap_options)
+    settings = _settings(recogniser, bootstrap_options) | {"data": clips.data_fingerprint(clips_df)}
     if against is not None:
-        comparison, differences_df = _compare(val_df, _probabilities(against, val_df, progress), draw)
-        found = found._replace(differences_df=differences_df)
-        metrics["comparison"], settings["against"] = comparison, against.settings["model"]
-    return found._replace(metrics=metrics | {"settings": settings})
+        other_probabilities = predict_competition(against.model, against.vocabulary, val_df, progress)
+        comparison, differences_df = _compare(val_df, other_probabilities, bootstrap_options)
+        assessment = assessment._replace(differences_df=differences_df)
+        metrics["comparison"] = comparison
+        settings["against"] = against.settings["model"]
+    return assessment._replace(metrics=metrics | {"settings": settings})
 
 
-def _numbers(found, draw):
+def _metrics(assessment: Assessment, bootstrap_options: dict) -> dict:
     """All numbers, JSON-able."""
-    rates = {
-        "area_under_roc": {label: curve["auc"] for label, curve in found.roc.items()},
-        "average_precision": {label: curve["average_precision"] for label, curve in found.precision_recall.items()},
-    }
     return {
-        **classification_metrics(found.clips_df["label"], found.clips_df["answer"]),
-        "accuracy_interval": found.label_df.loc["all", ["low", "high"]].tolist(),
-        "labels": found.label_df.drop(index="all").to_dict("index"),
-        **rates,
-        "speakers": _speaker_summary(found.speaker_df, draw),
-        "robustness": found.robustness_df.to_dict("records"),
+        **classification_metrics(assessment.clips_df["label"], assessment.clips_df["answer"]),
+        "accuracy_interval": [assessment.label_df[end].to_dict()["all"] for end in ("low", "high")],
+        "labels": assessment.label_df.drop(index="all").to_dict("index"),
+        "area_under_roc": {label: curve["auc"] for label, curve in assessment.roc.items()},
+        "average_precision": {
+            label: curve["average_precision"] for label, curve in assessment.precision_recall.items()
+        },
+        "speakers": _speaker_summary(assessment.speaker_df, bootstrap_options),
+        "robustness": assessment.robustness_df.to_dict("records"),
     }
 
 
-def _settings(engine, draw):
-    """What the numbers depend on."""
+def _settings(recogniser: Recogniser, bootstrap_options: dict) -> dict:
+    """Settings that the numbers depend on."""
     return {
-        **{name: engine.settings[name] for name in ("model", "precision", "engine")},
-        **draw,
+        **{name: recogniser.settings[name] for name in ("model", "precision", "engine")},
+        **bootstrap_options,
         "confidence": intervals.CONFIDENCE,
         "snrs_db": SNRS_DB,
         "shifts_ms": SHIFTS_MS,
@@ -122,21 +137,27 @@ def _settings(engine, draw):
     }
 
 
-def _speaker_summary(speaker_df, draw):
-    """How many speakers there are and have errors, and the mean over them, each counting the same."""
+def _speaker_summary(speaker_df: pd.DataFrame, bootstrap_options: dict) -> dict:
+    """Number of speakers, of those with errors, and the mean accuracy, in which all speakers count the same."""
     if speaker_df.empty:
         return {"num_speakers": 0}
-    (mean,) = intervals.mean_intervals(speaker_df[["accuracy"]], speaker_df.index, **draw).itertuples(index=False)
-    with_errors = int((speaker_df["num_wrong"] > 0).sum())
-    summary = {"num_speakers": len(speaker_df), "num_with_errors": with_errors}
-    return summary | {"mean_accuracy": float(mean.mean), "low": float(mean.low), "high": float(mean.high)}
+    mean = intervals.mean_intervals(speaker_df[["accuracy"]], speaker_df.index, **bootstrap_options).iloc[0].to_dict()
+    return {
+        "num_speakers": len(speaker_df),
+        "num_with_errors": int((speaker_df["num_wrong"] > 0).sum()),
+        "mean_accuracy": float(mean["mean"]),
+        "low": float(mean["low"]),
+        "high": float(mean["high"]),
+    }
 
 
-def _compare(val_df, other_probabilities, draw):
-    """The numbers of `evaluation.compare_answers`, and the clips that only one gets right."""
+def _compare(
+    val_df: pd.DataFrame, other_probabilities: np.ndarray, bootstrap_options: dict
+) -> tuple[dict, pd.DataFrame]:
+    """Numbers of `intervals.compare_answers`, and the clips that only one model gets right."""
     both_df = val_df.assign(other_answer=answers.most_probable(other_probabilities))
     is_other_right = both_df["other_answer"] == both_df["label"]
-    comparison = intervals.compare_answers(both_df["is_right"], is_other_right, both_df["speaker"], **draw)
+    comparison = intervals.compare_answers(both_df["is_right"], is_other_right, both_df["speaker"], **bootstrap_options)
     comparison["other_recall"] = is_other_right.groupby(both_df["label"]).mean().to_dict()
     columns = ["path", "word", "speaker", "label", "answer", "other_answer"]
     return comparison, both_df.loc[both_df["is_right"] != is_other_right, columns].sort_values("label")

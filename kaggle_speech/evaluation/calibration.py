@@ -1,6 +1,7 @@
-"""Calibration: temperature, reliability bins, and the threshold of a rejection."""
+"""Calibration: scores of a command, temperature, reliability bins, and the threshold of a rejection."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
@@ -21,44 +22,45 @@ NO_THRESHOLD = "none"
 
 
 def score_names(predictions: Predictions) -> tuple[str, ...]:
-    """Names of the scores that can be computed: with logits, those of `LOGIT_SCORES`, too."""
-    return (*SCORES, *(LOGIT_SCORES if predictions.logits is not None else ()))
+    """Names of the scores that `command_scores` can compute: those of `LOGIT_SCORES` where there are logits."""
+    return (*SCORES, *LOGIT_SCORES) if predictions.logits is not None else tuple(SCORES)
 
 
 def best_commands(predictions: Predictions) -> np.ndarray:
-    """The most probable of the commands. Shape: -> `(clips,)` str."""
+    """The most probable of the ten commands. Shape: -> `(clips,)` str."""
     return most_probable(predictions.competition()[:, : len(COMMANDS)], COMMANDS)
 
 
-def command_scores(predictions: Predictions, name: str, temperature: float = 1.0) -> np.ndarray:
-    """Scores of how sure a model is that a clip is a command. Shape: -> `(clips,)`.
+def command_scores(predictions: Predictions, score: str, temperature: float = 1.0) -> np.ndarray:
+    """Scores that rank clips by how likely they hold a command. Shape: -> `(clips,)`.
 
     Args:
-        predictions: of the model.
-        name: as in `answers.rejection_score`; or, of the commands' logits, `logit`, the highest, or `energy`, the
-            free energy's negative (arXiv 2010.03759).
+        predictions: probabilities of the clips, and logits for the scores that need them.
+        score: `probability` of the best command; `known`, that of all commands together; `entropy`, negative, over the
+            commands; `margin`, the best command over the best other label; or, from the commands' logits, `logit`, the
+            highest, and `energy`, the negative free energy (arXiv 2010.03759).
         temperature: of the probabilities, and of the energy.
 
     Raises:
         ValueError: there is no such score, or it needs logits and there are none.
     """
-    names = score_names(predictions)
-    if name not in names:
-        raise ValueError(f"`score` must be one of {names}. Received: score={name!r}")
-    if name in SCORES:
-        return rejection_score(predictions.probabilities, predictions.vocabulary, name, temperature)
-    known = predictions.logits[:, [predictions.vocabulary.index(command) for command in COMMANDS]]
-    return known.max(axis=1) if name == "logit" else temperature * logsumexp(known / temperature, axis=1)
+    available = score_names(predictions)
+    if score not in available:
+        raise ValueError(f"`score` must be one of {available}. Received: score={score!r}")
+    if score in SCORES:
+        return rejection_score(predictions.probabilities, predictions.vocabulary, score, temperature)
+    logits = np.asarray(predictions.logits)[:, [predictions.vocabulary.index(command) for command in COMMANDS]]
+    return logits.max(axis=1) if score == "logit" else temperature * logsumexp(logits / temperature, axis=1)
 
 
-def fit_temperature(predictions, labels):
-    """The temperature that makes the true labels most likely, from 0.05 to 20.
+def fit_temperature(predictions: Predictions, labels: npt.ArrayLike) -> float:
+    """The temperature at which the true labels are most likely, from 0.05 to 20.
 
-    Clips of a label that the model cannot answer, as `unknown` where it knows commands alone, are left out.
+    Clips whose label is not among the model's, as `unknown` where it was trained on commands alone, are left out.
 
     Args:
-        predictions: of the model.
-        labels: `(clips,)`, of the twelve.
+        predictions: probabilities of the clips.
+        labels: `(clips,)`, true labels, of the twelve.
 
     Raises:
         ValueError: there is no clip to fit on.
@@ -69,43 +71,48 @@ def fit_temperature(predictions, labels):
     rows = np.flatnonzero(np.isin(labels, [word_to_label(word) for word in predictions.vocabulary]))
     if not len(rows):
         raise ValueError(f"`labels` must hold labels of the model. Received: {sorted(map(str, {*labels}))}")
-    predictions = predictions.rows(rows)
+    fitted = predictions.rows(rows)
     columns = [COMPETITION_LABELS.index(label) for label in labels[rows]]
 
-    def mean_loss(log_temperature):
-        values = predictions.competition(np.exp(log_temperature))[np.arange(len(rows)), columns]
-        return -np.log(np.maximum(values, 1e-12)).mean()
+    def mean_loss(log_temperature: float) -> float:
+        probabilities = fitted.competition(np.exp(log_temperature))[np.arange(len(rows)), columns]
+        return -np.log(np.maximum(probabilities, 1e-12)).mean()
 
     return float(np.exp(minimize_scalar(mean_loss, bounds=np.log([0.05, 20]), method="bounded").x))
 
 
-def choose_threshold(scores, labels, answers, false_accept_rate=None):
+def choose_threshold(
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    answers: npt.ArrayLike,
+    false_accept_rate: float | None = None,
+) -> float:
     """The threshold of best accuracy over the twelve labels, or the lowest one for a rate of false accepts.
 
     Shape: `(clips,)` each -> float, between two scores. The lowest score, which rejects nothing, where that is best or
         no answer is a command.
 
     Args:
-        scores: higher = surer of a command.
-        labels: what was said, of the twelve.
-        answers: the most probable label; only commands can be rejected.
-        false_accept_rate: share of the clips of unknown words that may be taken for a command, 0 to 1; None for best
+        scores: higher for clips that more likely hold a command.
+        labels: true labels, of the twelve.
+        answers: the most probable labels; only commands can be rejected.
+        false_accept_rate: fraction of the clips of unknown words that may be taken for a command, 0 to 1; None for best
             accuracy.
 
     Raises:
-        ValueError: the rate is no share, or there is one and no unknown word.
+        ValueError: the rate is not from 0 to 1, or there is one and no unknown word.
     """
-    scores, labels, answers = map(np.asarray, (scores, labels, answers))
-    is_command = np.isin(answers, COMMANDS)
+    scores, labels, answers = np.asarray(scores), np.asarray(labels), np.asarray(answers)
     num_unknown = (labels == UNKNOWN).sum()
-    steps = np.unique(scores[is_command] if is_command.any() else scores)
-    scores, labels, answers = scores[is_command], labels[is_command], answers[is_command]
-    thresholds = np.array([steps[0], *(steps[:-1] + steps[1:]) / 2, np.nextafter(steps[-1], np.inf)])
-    order = np.argsort(scores)
-    num_rejected = np.searchsorted(scores[order], thresholds)
-    is_unknown = labels[order] == UNKNOWN
+    is_command = np.isin(answers, COMMANDS)
+    levels = np.unique(scores[is_command] if is_command.any() else scores)
+    thresholds = np.array([levels[0], *(levels[:-1] + levels[1:]) / 2, np.nextafter(levels[-1], np.inf)])
+    order = np.argsort(scores[is_command])
+    num_rejected = np.searchsorted(scores[is_command][order], thresholds)
+    is_unknown = labels[is_command][order] == UNKNOWN
     if false_accept_rate is None:
-        gain = is_unknown.astype(int) - (labels == answers)[order]
+        is_right = (labels == answers)[is_command][order]
+        gain = is_unknown.astype(int) - is_right  # of rejecting the clip
         return float(thresholds[np.concatenate([[0], np.cumsum(gain)])[num_rejected].argmax()])
     if not 0 <= false_accept_rate <= 1 or not num_unknown:
         raise ValueError(
@@ -116,28 +123,48 @@ def choose_threshold(scores, labels, answers, false_accept_rate=None):
     return float(thresholds[(num_accepted <= false_accept_rate * num_unknown).argmax()])
 
 
-def reliability_bins(is_right, confidences, num_bins=15):
-    """How often answers of some confidence are right.
+def reliability_bins(is_right: npt.ArrayLike, confidences: npt.ArrayLike, num_bins: int = 15) -> pd.DataFrame:
+    """Accuracy of answers by their confidence.
 
     Shape: `(clips,)`, `(clips,)` -> DataFrame, a row for each bin of equal width with clips in it: `confidence` and
         `accuracy`, means over its `num_clips`.
+
+    Args:
+        is_right: whether each answer is right.
+        confidences: of the answers, 0 to 1.
+        num_bins: bins between 0 and 1.
+
+    Source: `sklearn.calibration.calibration_curve`, which does not count the clips.
     """
     edges = np.linspace(0, 1, num_bins + 1)
-    judged_df = pd.DataFrame({"confidence": confidences, "accuracy": is_right}).astype(float)
-    bins = judged_df.groupby(pd.cut(confidences, edges, include_lowest=True), observed=True)
+    answers_df = pd.DataFrame({"confidence": confidences, "accuracy": is_right}).astype(float)
+    bins = answers_df.groupby(pd.cut(answers_df["confidence"], list(edges), include_lowest=True), observed=True)
     return bins.mean().assign(num_clips=bins.size()).reset_index(drop=True)
 
 
-def expected_calibration_error(bins_df):
-    """The distance of accuracy from confidence, the mean over clips. Args: from `reliability_bins`.
+def expected_calibration_error(bins_df: pd.DataFrame) -> float:
+    """Distance of accuracy from confidence, the mean over clips, 0 to 1.
+
+    Args:
+        bins_df: from `reliability_bins`.
 
     Source: arXiv 1706.04599, equation 3.
     """
     return float(np.average((bins_df["accuracy"] - bins_df["confidence"]).abs(), weights=bins_df["num_clips"]))
 
 
-def choose_temperature_and_threshold(predictions, clips_df, score, false_accept_rate):
-    """Temperature and threshold. A rate is of all unknown words, an accuracy of the clips that it is quoted by."""
+def choose_temperature_and_threshold(
+    predictions: Predictions, clips_df: pd.DataFrame, score: str, false_accept_rate: float | None
+) -> tuple[float, float]:
+    """Temperature and threshold for a score.
+
+    Args:
+        predictions: of the validation clips.
+        clips_df: the clips, from `clips.open_set_clips`.
+        score: one of `score_names`, or `none`, whose threshold rejects nothing.
+        false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
+            accuracy over the clips that accuracies are quoted by.
+    """
     is_quoted = clips_df["is_quoted"].to_numpy()
     temperature = fit_temperature(predictions.rows(is_quoted), clips_df["label"][is_quoted])
     if score == NO_THRESHOLD:
@@ -149,13 +176,22 @@ def choose_temperature_and_threshold(predictions, clips_df, score, false_accept_
     return temperature, choose_threshold(scores[rows], labels[rows], answers[rows], false_accept_rate)
 
 
-def choose_rejection(predictions, clips_df, score="probability", false_accept_rate=None):
+def choose_rejection(
+    predictions: Predictions,
+    clips_df: pd.DataFrame,
+    score: str = "probability",
+    false_accept_rate: float | None = None,
+) -> Rejection:
     """The `Rejection` that suits a model best.
 
     Args:
-        predictions: for validation clips.
-        clips_df: the clips: `index.open_set_clips`.
-        score: one of `rejection.SCORES`.
-        false_accept_rate: as in `choose_threshold`.
+        predictions: of the validation clips.
+        clips_df: the clips, from `clips.open_set_clips`.
+        score: `probability`, `known`, `entropy` or `margin` (see `command_scores`).
+        false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
+            accuracy.
+
+    Raises:
+        ValueError: there is no such score, or the rate is not from 0 to 1.
     """
     return Rejection(score, *choose_temperature_and_threshold(predictions, clips_df, score, false_accept_rate))

@@ -1,9 +1,14 @@
-"""A page that needs nothing but itself: pictures and sounds are inside, and there is no script. Standard library."""
+"""Self-contained HTML page: pictures and sounds are data URIs, there is no script."""
 
 import base64
 import html
 import io
 import typing
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from kaggle_speech.audio import wav_bytes
 
@@ -25,7 +30,7 @@ audio { width: 100%; }
 
 
 class Section(typing.NamedTuple):
-    """A heading and what stands under it.
+    """A heading and its content.
 
     Attributes:
         title: text.
@@ -36,60 +41,81 @@ class Section(typing.NamedTuple):
     content: str
 
 
-def data_uri(content, media_type):
-    """Bytes as the address of themselves."""
+def data_uri(content: bytes, media_type: str) -> str:
+    """A `data:` URI that holds the bytes."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def paragraph(text):
-    """Text as HTML."""
+def paragraph(text: str) -> str:
+    """A text as an HTML paragraph."""
     return f"<p>{html.escape(text)}</p>"
 
 
-def png_bytes(figure):
-    """A matplotlib figure as a PNG."""
+def png_bytes(figure: Figure) -> bytes:
+    """A matplotlib figure as PNG."""
     content = io.BytesIO()
     figure.savefig(content, format="png", bbox_inches="tight", dpi=100)
     return content.getvalue()
 
 
-def picture(png, caption, name):
-    """A picture and how to read it.
+def picture(png: bytes, caption: str, name: str) -> str:
+    """A picture with a caption.
 
     Args:
-        png: its bytes.
+        png: PNG.
         caption: text under it.
-        name: text for those who do not see it.
+        name: text for screen readers.
     """
     image = f'<img src="{data_uri(png, "image/png")}" alt="{html.escape(name)}">'
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def clip_player(waveform, png, caption):
-    """A clip to see and to hear. Args: `(samples,)`, the bytes of its picture, text."""
+def clip_player(waveform: np.ndarray, png: bytes, caption: str) -> str:
+    """A clip with its picture and a player.
+
+    Args:
+        waveform: `(samples,)`, 16 kHz.
+        png: picture of the clip.
+        caption: text under it.
+    """
     player = f'<audio controls preload="none" src="{data_uri(wav_bytes(waveform), "audio/wav")}"></audio>'
     image = f'<img src="{data_uri(png, "image/png")}" alt="{html.escape(f"spectrogram: {caption}")}">'
     return f"<figure>{image}{player}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def clip_players(players):
-    """Clips side by side. Args: from `clip_player`."""
+def clip_players(players: Iterable[str]) -> str:
+    """Clips side by side.
+
+    Args:
+        players: from `clip_player`.
+    """
     return f'<div class="clips">{"".join(players)}</div>'
 
 
-def table(frame, *, index=True):
-    """A pandas DataFrame as a table; what is in it is text, never HTML."""
-    frame = frame.rename_axis(index=None, columns=frame.index.name)  # else the name has a line of its own
+def table(frame: pd.DataFrame, *, index: bool = True) -> str:
+    """A DataFrame as a table; its content is text, never HTML.
+
+    Args:
+        frame: the content.
+        index: show the index.
+    """
+    name = typing.cast(str, frame.index.name)
+    frame = frame.rename_axis(index=None, columns=name)  # else the name has a line of its own
     return f'<div class="wide">{frame.to_html(index=index, border=0, escape=True, na_rep="")}</div>'
 
 
-def folded(summary, content):
-    """Something long that opens when it is clicked. Args: text, HTML."""
+def folded(summary: str, content: str) -> str:
+    """Content that opens with a click.
+
+    Args:
+        summary: text that is always visible.
+        content: HTML.
+    """
     return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
 
 
-def page(title, introduction, sections):
-    """The whole page.
+def page(title: str, introduction: str, sections: Sequence[Section]) -> str:
+    """The whole page, as HTML.
 
     Args:
         title: text.

@@ -1,45 +1,75 @@
-"""Metrics of answers: accuracy, recall, F1, confusion, ROC, precision-recall, worst clips."""
+"""Metrics over clips: accuracy, recall, macro F1, confusion, ROC, precision-recall, worst clips. Pure functions."""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn import metrics
 
 from kaggle_speech.labels import COMPETITION_LABELS
 
 
-def classification_metrics(true_labels, predicted_labels, labels=COMPETITION_LABELS):
+def classification_metrics(
+    true_labels: npt.ArrayLike, predicted_labels: npt.ArrayLike, labels: Sequence[str] = COMPETITION_LABELS
+) -> dict:
     """Accuracy, macro F1 and the recall of each label.
 
     Shape: `(clips,)` str, `(clips,)` str -> dict of float; recalls are under `recall`, a dict by label.
 
-    Labels without a clip are left out of recall and macro F1.
+    Args:
+        true_labels: labels of the clips.
+        predicted_labels: labels that a model gave them.
+        labels: labels to score, in order; those without a clip are left out of recall and macro F1.
+
+    Source: `sklearn.metrics.accuracy_score`, `f1_score` and `recall_score`.
+
+    Examples:
+        >>> classification_metrics(["yes", "no", "no"], ["yes", "yes", "no"])["recall"]
+        {'yes': 1.0, 'no': 0.5}
     """
+    true_labels = np.asarray(true_labels)
     present = [label for label in labels if label in set(true_labels)]
     recall = metrics.recall_score(true_labels, predicted_labels, labels=present, average=None, zero_division=0)
+    f1 = metrics.f1_score(true_labels, predicted_labels, labels=present, average="macro", zero_division=0)
     return {
         "accuracy": float(metrics.accuracy_score(true_labels, predicted_labels)),
-        "macro_f1": float(
-            metrics.f1_score(true_labels, predicted_labels, labels=present, average="macro", zero_division=0)
-        ),
+        "macro_f1": float(f1),
         "recall": dict(zip(present, map(float, recall), strict=True)),
         "num_clips": len(true_labels),
         "num_labels": len(present),
     }
 
 
-def confusion_matrix(true_labels, predicted_labels, labels=COMPETITION_LABELS):
-    """Counts: rows say what was said, columns what was answered. pandas DataFrame `(labels, labels)`."""
+def confusion_matrix(
+    true_labels: npt.ArrayLike, predicted_labels: npt.ArrayLike, labels: Sequence[str] = COMPETITION_LABELS
+) -> pd.DataFrame:
+    """Counts of each pair of true and predicted label.
+
+    Args:
+        true_labels: labels of the clips.
+        predicted_labels: labels that a model gave them.
+        labels: rows and columns, in order.
+
+    Returns:
+        DataFrame: a row for each true label (`said`), a column for each predicted one (`answered`).
+    """
     counts = metrics.confusion_matrix(true_labels, predicted_labels, labels=list(labels))
     return pd.DataFrame(counts, index=pd.Index(labels, name="said"), columns=pd.Index(labels, name="answered"))
 
 
-def one_vs_rest_roc(true_labels, probabilities, labels=COMPETITION_LABELS):
-    """How well the probability of a label tells its clips from all others, over every threshold.
+def one_vs_rest_roc(
+    true_labels: npt.ArrayLike, probabilities: np.ndarray, labels: Sequence[str] = COMPETITION_LABELS
+) -> dict[str, dict]:
+    """ROC curve of each label's probability as a detector of the label.
 
     Shape: `(clips,)` str, `(clips, len(labels))` -> dict by label of
         `{"false_positive_rate": (points,), "true_positive_rate": (points,), "auc": float}`.
 
-    Labels without a clip are left out.
+    Args:
+        true_labels: labels of the clips.
+        probabilities: probabilities that a model gave them.
+        labels: labels in the order of the columns; those without a clip are left out.
     """
     curves = {}
     for label, is_label, scores in _one_vs_rest(true_labels, probabilities, labels):
@@ -52,21 +82,28 @@ def one_vs_rest_roc(true_labels, probabilities, labels=COMPETITION_LABELS):
     return curves
 
 
-def _one_vs_rest(true_labels, probabilities, labels):
-    """Each label of which there are clips, and others: its name, which clips are of it, and its probabilities."""
+def _one_vs_rest(
+    true_labels: npt.ArrayLike, probabilities: np.ndarray, labels: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, clips and probabilities of each label that some clips have and others do not."""
     for label, scores in zip(labels, np.transpose(probabilities), strict=True):
         is_label = np.asarray(true_labels) == label
         if is_label.any() and not is_label.all():
             yield label, is_label, scores
 
 
-def one_vs_rest_precision_recall(true_labels, probabilities, labels=COMPETITION_LABELS):
-    """Of the clips above a threshold, how many are of the label; of the label's, how many are above; every threshold.
+def one_vs_rest_precision_recall(
+    true_labels: npt.ArrayLike, probabilities: np.ndarray, labels: Sequence[str] = COMPETITION_LABELS
+) -> dict[str, dict]:
+    """Precision-recall curve of each label's probability as a detector of the label.
 
     Shape: `(clips,)` str, `(clips, len(labels))` -> dict by label of
         `{"precision": (points,), "recall": (points,), "average_precision": float}`.
 
-    Labels without a clip are left out.
+    Args:
+        true_labels: labels of the clips.
+        probabilities: probabilities that a model gave them.
+        labels: labels in the order of the columns; those without a clip are left out.
     """
     curves = {}
     for label, is_label, scores in _one_vs_rest(true_labels, probabilities, labels):
@@ -76,17 +113,29 @@ def one_vs_rest_precision_recall(true_labels, probabilities, labels=COMPETITION_
     return curves
 
 
-def worst_clips(clips_df, probabilities, labels=COMPETITION_LABELS, num_clips=10):
-    """The clips whose own label got the lowest probability.
+def worst_clips(
+    clips_df: pd.DataFrame,
+    probabilities: np.ndarray,
+    labels: Sequence[str] = COMPETITION_LABELS,
+    num_clips: int = 10,
+) -> pd.DataFrame:
+    """Clips whose true label has the lowest probability.
 
-    Shape: `(clips, len(labels))` -> DataFrame of `num_clips` rows: the columns of `clips_df`,
-        `answer`, `confidence` (probability of the answer) and `label_probability`, worst first.
+    Args:
+        clips_df: frame with a `label` column.
+        probabilities: `(clips, len(labels))`.
+        labels: labels in the order of the columns.
+        num_clips: rows to return.
+
+    Returns:
+        DataFrame, worst first: the columns of `clips_df`, `answer`, `confidence` (probability of the answer) and
+        `label_probability`.
     """
     rows = np.arange(len(clips_df))
     columns = clips_df["label"].map({label: index for index, label in enumerate(labels)}).to_numpy()
-    judged_df = clips_df.assign(
+    answered_df = clips_df.assign(
         answer=np.asarray(labels)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1),
         label_probability=probabilities[rows, columns],
     )
-    return judged_df.nsmallest(num_clips, "label_probability").reset_index(drop=True)
+    return answered_df.nsmallest(num_clips, "label_probability").reset_index(drop=True)

@@ -1,6 +1,9 @@
-"""Open set: curves and tables of how well a model tells known words from unknown ones."""
+"""Open set: curves (OSCR, DET) and tables of how well a model tells commands from unknown words."""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn import metrics
 
@@ -14,22 +17,23 @@ from kaggle_speech.evaluation.calibration import (
     score_names,
 )
 from kaggle_speech.inference.answers import reject
+from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMMANDS, UNKNOWN
 
 
-def open_set_curves(scores, labels, best_commands):
-    """How well a score tells commands from unknown words, over every threshold; silence is left out.
+def open_set_curves(scores: npt.ArrayLike, labels: npt.ArrayLike, commands: npt.ArrayLike) -> dict:
+    """Curves of a score that tells commands from unknown words, over every threshold; silence is left out.
 
     Shape: `(clips,)` each -> dict:
-        `auroc`, the share of pairs of a command and an unknown word in the right order;
-        `fpr_at_95_tpr`, the share of unknown words accepted where 95 % of the commands are;
+        `auroc`, the fraction of pairs of a command and an unknown word in the right order;
+        `fpr_at_95_tpr`, the fraction of unknown words accepted where 95 % of the commands are;
         `oscr`, a dict of the curve `false_positive_rate`, `correct_rate` (commands accepted and told apart), `area`;
         `det`, a dict of the curve `false_positive_rate`, `false_negative_rate`.
 
     Args:
-        scores: higher = surer of a command.
-        labels: what was said, of the twelve.
-        best_commands: the most probable of the commands.
+        scores: higher for clips that more likely hold a command.
+        labels: true labels, of the twelve.
+        commands: the most probable command of each clip.
 
     Raises:
         ValueError: there are no commands or no unknown words.
@@ -37,13 +41,13 @@ def open_set_curves(scores, labels, best_commands):
     Source: OSCR, arXiv 1811.04110, equations 8 and 9.
     """
     rows = np.isin(labels, (*COMMANDS, UNKNOWN))
-    scores, labels, best_commands = (np.asarray(column)[rows] for column in (scores, labels, best_commands))
+    scores, labels, commands = np.asarray(scores)[rows], np.asarray(labels)[rows], np.asarray(commands)[rows]
     is_known = labels != UNKNOWN
     if is_known.all() or not is_known.any():
         raise ValueError(f"`labels` must hold commands and `unknown`. Received: {sorted(map(str, {*labels}))}")
     accepted_unknown, accepted_known, _ = metrics.roc_curve(is_known, scores, drop_intermediate=False)
     det_x, det_y, _ = metrics.det_curve(is_known, scores)
-    is_wrong = is_known & (labels != best_commands)  # such a clip is in no curve, but lowers its end
+    is_wrong = is_known & (labels != commands)  # such a clip is in no curve, but lowers its end
     oscr_x, oscr_y, _ = metrics.roc_curve(is_known[~is_wrong], scores[~is_wrong], drop_intermediate=False)
     oscr_y = oscr_y * (1 - is_wrong.sum() / is_known.sum())
     return {
@@ -58,50 +62,70 @@ def open_set_curves(scores, labels, best_commands):
     }
 
 
-def cross_fitted_answers(predictions, clips_df, score="probability", false_accept_rate=None, left_out_words=()):
+def cross_fitted_answers(
+    predictions: Predictions,
+    clips_df: pd.DataFrame,
+    score: str = "probability",
+    false_accept_rate: float | None = None,
+    left_out_words: Iterable[str] = (),
+) -> tuple[np.ndarray, np.ndarray]:
     """Answers to each half of the speakers with the temperature and the threshold that suit the other half.
 
-    Shape: -> labels `(clips,)` str, confidences `(clips,)`, as from `Rejection.apply`.
+    Shape: -> labels `(clips,)` str, confidences `(clips,)`, 0 to 1.
 
     Args:
-        predictions, clips_df, false_accept_rate: as in `choose_rejection`.
-        score: one of `calibration.score_names`, or `none`.
-        left_out_words: words that choose nothing, as if they were not known to exist.
+        predictions: of the validation clips.
+        clips_df: the clips, from `clips.open_set_clips`.
+        score: one of `calibration.score_names`, or `none`, which rejects nothing.
+        false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
+            accuracy.
+        left_out_words: words that choose no threshold, as if nobody knew them.
     """
     half = speaker_halves(clips_df["speaker"])
     may_choose = ~clips_df["word"].isin(left_out_words).to_numpy()
-    labels, confidences = np.empty(len(half), dtype=object), np.empty(len(half))
+    labels = np.empty(len(half), dtype=object)
+    confidences = np.empty(len(half))
     for number in (0, 1):
-        here, there = half == number, (half != number) & may_choose
+        is_here = half == number
+        is_other = ~is_here & may_choose
         temperature, threshold = choose_temperature_and_threshold(
-            predictions.rows(there), clips_df[there], score, false_accept_rate
+            predictions.rows(is_other), clips_df[is_other], score, false_accept_rate
         )
-        judged = predictions.rows(here)
-        scores = command_scores(judged, "known" if score == NO_THRESHOLD else score, temperature)
-        labels[here], confidences[here] = reject(judged.competition(temperature), scores, threshold)
+        here = predictions.rows(is_here)
+        scores = command_scores(here, "known" if score == NO_THRESHOLD else score, temperature)
+        labels[is_here], confidences[is_here] = reject(here.competition(temperature), scores, threshold)
     return labels.astype(str), confidences
 
 
-def score_table(predictions, clips_df, scores=None, false_accept_rate=None, left_out_words=()):
-    """What each score gives, a row a score.
+def score_table(
+    predictions: Predictions,
+    clips_df: pd.DataFrame,
+    scores: Iterable[str] | None = None,
+    false_accept_rate: float | None = None,
+    left_out_words: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Curves and cross-fitted answers of each score, a row a score.
 
     Args:
-        predictions: for validation clips.
-        clips_df: the clips: `index.open_set_clips`.
-        scores: names; None for `none` (no threshold) and all that there are.
-        false_accept_rate: as in `choose_threshold`.
-        left_out_words: words that no threshold was chosen on, counted by themselves.
+        predictions: of the validation clips.
+        clips_df: the clips, from `clips.open_set_clips`.
+        scores: names; None for `none` (no threshold) and all of `calibration.score_names`.
+        false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
+            accuracy.
+        left_out_words: words that choose no threshold; they are counted by themselves.
 
     Returns:
-        pandas DataFrame with the columns `score`; `auroc, fpr_at_95_tpr, oscr_area` (see `open_set_curves`), over all
-        clips at the temperature that suits them; and, of the cross-fitted answers, `accuracy` over the twelve labels on
-        the clips that accuracies are quoted by, `unknown_recall`, the share of clips of unknown words answered
-        `unknown`, and `commands_lost`, the share of the commands answered `unknown`. With words left out, recall and
+        DataFrame with the columns `score`; `auroc, fpr_at_95_tpr, oscr_area` (see `open_set_curves`), over all clips at
+        the temperature that suits them; and, of the cross-fitted answers, `accuracy` over the twelve labels on the
+        clips that accuracies are quoted by, `unknown_recall`, the fraction of clips of unknown words answered
+        `unknown`, and `commands_lost`, the fraction of the commands answered `unknown`. With words left out, recall and
         area under the curve for them alone, too: `left_out_recall, left_out_auroc`.
     """
-    true_labels, is_quoted = clips_df["label"].to_numpy(), clips_df["is_quoted"].to_numpy()
+    true_labels = clips_df["label"].to_numpy()
+    is_quoted = clips_df["is_quoted"].to_numpy()
     is_left_out = clips_df["word"].isin(left_out_words).to_numpy()
-    is_known, is_unknown = np.isin(true_labels, COMMANDS), true_labels == UNKNOWN
+    is_known = np.isin(true_labels, COMMANDS)
+    is_unknown = true_labels == UNKNOWN
     commands = best_commands(predictions)
     temperature = fit_temperature(predictions.rows(is_quoted), true_labels[is_quoted])
     rows = []
@@ -109,37 +133,52 @@ def score_table(predictions, clips_df, scores=None, false_accept_rate=None, left
         values = command_scores(predictions, "known" if score == NO_THRESHOLD else score, temperature)
         curves = open_set_curves(values, true_labels, commands)
         answers, _ = cross_fitted_answers(predictions, clips_df, score, false_accept_rate, left_out_words)
-        row = {"score": score, **{name: curves[name] for name in ("auroc", "fpr_at_95_tpr")}}
-        row |= {"oscr_area": curves["oscr"]["area"], "accuracy": (answers == true_labels)[is_quoted].mean()}
-        row |= {"unknown_recall": (answers == UNKNOWN)[is_unknown & ~is_left_out].mean()}
+        is_rejected = answers == UNKNOWN
+        row = {
+            "score": score,
+            "auroc": curves["auroc"],
+            "fpr_at_95_tpr": curves["fpr_at_95_tpr"],
+            "oscr_area": curves["oscr"]["area"],
+            "accuracy": (answers == true_labels)[is_quoted].mean(),
+            "unknown_recall": is_rejected[is_unknown & ~is_left_out].mean(),
+        }
         if is_left_out.any():
-            counts = is_known | is_left_out
-            curves = open_set_curves(values[counts], true_labels[counts], commands[counts])
-            row |= {"left_out_auroc": curves["auroc"]}
-            row |= {"left_out_recall": (answers == UNKNOWN)[is_left_out].mean()}
-        rows.append(row | {"commands_lost": (answers == UNKNOWN)[is_known].mean()})
+            chosen = is_known | is_left_out
+            left_out_curves = open_set_curves(values[chosen], true_labels[chosen], commands[chosen])
+            row["left_out_auroc"] = left_out_curves["auroc"]
+            row["left_out_recall"] = is_rejected[is_left_out].mean()
+        row["commands_lost"] = is_rejected[is_known].mean()
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def protocol_table(known_only, with_unknown, clips_df, false_accept_rate=None, left_out_words=()):
-    """Three ways to say `unknown`, side by side: a threshold, a label that is trained, or both.
+def protocol_table(
+    known_only: Predictions,
+    with_unknown: Predictions,
+    clips_df: pd.DataFrame,
+    false_accept_rate: float | None = None,
+    left_out_words: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Three ways to answer `unknown`, side by side: a threshold, a trained label, or both.
 
     Args:
-        known_only: `Predictions` of a model that was trained on commands and silence alone.
-        with_unknown: of one that was trained on other words, too, as `unknown`.
-        clips_df, false_accept_rate, left_out_words: as in `score_table`.
+        known_only: of a model that was trained on commands and silence alone.
+        with_unknown: of a model that was trained on other words, too, as `unknown`.
+        clips_df: the clips, from `clips.open_set_clips`.
+        false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
+            accuracy.
+        left_out_words: words that choose no threshold; they are counted by themselves.
 
     Returns:
-        pandas DataFrame, the columns of `score_table` with `protocol` before them. The model of known words heard no
-        other word in training, `with_unknown` all but those left out.
+        DataFrame, the columns of `score_table` with `protocol` before them.
     """
-    parts = {
+    protocols = {
         "known words + threshold": (known_only, score_names(known_only)),
         "trained unknown": (with_unknown, (NO_THRESHOLD,)),
         "both": (with_unknown, score_names(with_unknown)),
     }
     tables = {
         name: score_table(predictions, clips_df, scores, false_accept_rate, left_out_words)
-        for name, (predictions, scores) in parts.items()
+        for name, (predictions, scores) in protocols.items()
     }
     return pd.concat(tables, names=["protocol"]).reset_index(level=0).reset_index(drop=True)

@@ -1,17 +1,23 @@
-"""What an assessment found, as a folder: numbers, tables, figures, and one page that holds all of them.
+"""Report of an assessment: a folder of numbers, tables and figures, and one page that holds all of them.
 
 The page has no script and needs no network: pictures and sounds are inside (see `html_page`).
 """
 
+import typing
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kaggle_speech import audio, files, folders
+from kaggle_speech.data.clips import read_clips_table
 from kaggle_speech.evaluation import html_page
+from kaggle_speech.evaluation.assess import Assessment, assess
 from kaggle_speech.evaluation.html_page import Section
 from kaggle_speech.features import ops
+from kaggle_speech.inference.load import load_recogniser
 from kaggle_speech.labels import SILENCE
 from kaggle_speech.models.pretrained import PRETRAINED_DIR
 from kaggle_speech.plots import clips, scores
@@ -21,104 +27,128 @@ from kaggle_speech.progress import progress_bar
 MAX_SPEAKERS = 20
 
 
-def _spoken_accuracy(found):
-    """Accuracy without the clips that no noise is added to."""
-    return found.clips_df.loc[found.clips_df["label"] != SILENCE, "is_right"].mean()
+def _spoken_accuracy(assessment: Assessment) -> float:
+    """Accuracy without silence, to which no noise is added."""
+    return assessment.clips_df.loc[assessment.clips_df["label"] != SILENCE, "is_right"].mean()
 
 
-def _speakers_with_errors(found):
-    return found.speaker_df[found.speaker_df["num_wrong"] > 0].head(MAX_SPEAKERS)
+def _speakers_with_errors(assessment: Assessment) -> pd.DataFrame:
+    return assessment.speaker_df[assessment.speaker_df["num_wrong"] > 0].head(MAX_SPEAKERS)
 
 
-def _has(found, kind):
-    return (found.robustness_df["kind"] == kind).any()
+class ReportFigure(typing.NamedTuple):
+    """A figure of the report.
+
+    Attributes:
+        size: width and height in inches.
+        draw: draws it on an axis.
+        caption: how to read it.
+        conditions: `snr_db` or `shift_ms` where it needs the model to have been tried under noise or shifts.
+    """
+
+    size: tuple[float, float]
+    draw: Callable[[Assessment, Axes], object]
+    caption: str
+    conditions: str | None = None
 
 
-#: File name: size in inches, what draws it, how to read it. A figure of what there is none of is left out.
-FIGURES = {
-    "labels": (
+#: Figures by file name. One without data is left out.
+FIGURES: dict[str, ReportFigure] = {
+    "labels": ReportFigure(
         (7, 4.5),
-        lambda found, ax: scores.plot_intervals(found.label_df, ax),
+        lambda assessment, ax: scores.plot_intervals(assessment.label_df, ax),
         "The dot is the share of the label's clips that are answered right. The bar is where it would be, 95 times in "
         "100, had other speakers been asked: labels whose bars overlap may be equally hard. A bar without width means "
         "that there was no error to draw, not that there is none.",
     ),
-    "confusion": (
+    "confusion": ReportFigure(
         (7, 7),
-        lambda found, ax: scores.plot_confusion(found.confusion_df, ax),
+        lambda assessment, ax: scores.plot_confusion(assessment.confusion_df, ax),
         "A row is what was said, a column what was answered, in percent of the row. What is off the diagonal is wrong: "
         "look for a dark cell there, which is a pair of words that are mixed up.",
     ),
-    "confusion_counts": (
+    "confusion_counts": ReportFigure(
         (7, 7),
-        lambda found, ax: scores.plot_confusion(found.confusion_df, ax, counts=True),
+        lambda assessment, ax: scores.plot_confusion(assessment.confusion_df, ax, counts=True),
         "The same in clips: how much a percentage is worth.",
     ),
-    "roc": (
+    "roc": ReportFigure(
         (7, 5),
-        lambda found, ax: scores.plot_roc(found.roc, ax),
+        lambda assessment, ax: scores.plot_roc(assessment.roc, ax),
         "Each label's probability as a detector of the label, at every threshold: how many of its clips are found "
         "(up) at how many false alarms among all others (right, each step ten times as many). The nearer to the top "
         "left, the better; an area of 1 means that some threshold parts them without error.",
     ),
-    "precision_recall": (
+    "precision_recall": ReportFigure(
         (7, 5),
-        lambda found, ax: scores.plot_precision_recall(found.precision_recall, ax),
+        lambda assessment, ax: scores.plot_precision_recall(assessment.precision_recall, ax),
         "The same thresholds: of the clips above one, how many are of the label (up), against how many of the label "
         "are above (right). The nearer to the top right, the better. A curve that drops early has confident errors.",
     ),
-    "speakers": (
+    "speakers": ReportFigure(
         (7, 6),
-        lambda found, ax: scores.plot_intervals(_speakers_with_errors(found), ax),
+        lambda assessment, ax: scores.plot_intervals(_speakers_with_errors(assessment), ax),
         f"The speakers with most errors, {MAX_SPEAKERS} at most. A speaker has few clips, so the bars are wide "
         "(Wilson's, over clips), and the worst of many look bad by chance, too: only a bar that ends far from the "
         "accuracy over all speakers is worth a look.",
     ),
-    "robustness_snr": (
+    "robustness_snr": ReportFigure(
         (7, 4.5),
-        lambda found, ax: scores.plot_robustness(found.robustness_df, "snr_db", ax, _spoken_accuracy(found)),
+        lambda assessment, ax: scores.plot_robustness(
+            assessment.robustness_df, "snr_db", ax, _spoken_accuracy(assessment)
+        ),
         "The black line is the share of spoken clips answered right with background noise behind them, its band the "
         "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
         "small differences between them say nothing. At 0 dB noise and clip are equally loud. The noise is of the "
         "second halves of the recordings; training hears the first ones, so that noises of other kinds may cost more.",
+        conditions="snr_db",
     ),
-    "fates_snr": (
+    "fates_snr": ReportFigure(
         (7, 4),
-        lambda found, ax: scores.plot_error_kinds(found.robustness_df, "snr_db", ax),
+        lambda assessment, ax: scores.plot_error_kinds(assessment.robustness_df, "snr_db", ax),
         "What becomes of the commands that are not answered right. Being missed (above) is mostly harmless: one says "
         "it again. Being taken for another command (below) is not.",
+        conditions="snr_db",
     ),
-    "robustness_shift": (
+    "robustness_shift": ReportFigure(
         (7, 4.5),
-        lambda found, ax: scores.plot_robustness(found.robustness_df, "shift_ms", ax),
+        lambda assessment, ax: scores.plot_robustness(assessment.robustness_df, "shift_ms", ax),
         "The share of all clips answered right when they come earlier (left) or later (right); what moves out of the "
         "second is lost. A flat top as wide as a recogniser's hop means that it does not matter where a word falls.",
+        conditions="shift_ms",
     ),
 }
-KIND_OF = {"robustness_snr": "snr_db", "fates_snr": "snr_db", "robustness_shift": "shift_ms"}
 
 
-def draw_figure(found, name):
-    """One of `FIGURES`, a matplotlib figure that no window shows; None where there is nothing to draw."""
-    size, draw, _ = FIGURES[name]
-    if (name == "speakers" and _speakers_with_errors(found).empty) or (
-        name in KIND_OF and not _has(found, KIND_OF[name])
-    ):
+def draw_figure(assessment: Assessment, name: str) -> Figure | None:
+    """Draw one figure of the report; no window shows it.
+
+    Args:
+        assessment: from `assess.assess`.
+        name: one of `FIGURES`.
+
+    Returns:
+        The figure; None where there is nothing to draw.
+    """
+    report_figure = FIGURES[name]
+    if name == "speakers" and _speakers_with_errors(assessment).empty:
         return None
-    figure = Figure(figsize=size, layout="constrained")
-    draw(found, figure.subplots())
+    if report_figure.conditions and not (assessment.robustness_df["kind"] == report_figure.conditions).any():
+        return None
+    figure = Figure(figsize=report_figure.size, layout="constrained")
+    report_figure.draw(assessment, figure.subplots())
     return figure
 
 
-def _draw_clip(clip, size=(3, 2)):
-    """The spectrogram of a row of `worst_df`."""
+def _draw_clip(clip: typing.Any, size: tuple[float, float] = (3, 2)) -> Figure:
+    """Spectrogram of a row of `worst_df`."""
     figure = Figure(figsize=size, layout="constrained")
     clips.plot_features(ops.log_mel_spectrogram(audio.read_clip(clip.path)), figure.subplots())
     return figure
 
 
-def _clip_caption(clip):
-    """What was said in a row of `worst_df`, and what was answered."""
+def _clip_caption(clip: typing.Any) -> str:
+    """Caption of a row of `worst_df`: true label, answer, probabilities, speaker."""
     word = "" if clip.word == clip.label else f" ({clip.word})"
     return (
         f"{clip.label}{word}, answered {clip.answer} with {clip.confidence:.0%}; {clip.label} got "
@@ -126,8 +156,8 @@ def _clip_caption(clip):
     )
 
 
-def refuse_run_folder(out_dir):
-    """Refuse to write a report into the folder of a run, whose numbers and tables have the same names.
+def refuse_run_folder(out_dir: Path | str) -> None:
+    """Refuse to write a report into the folder of a run, whose files have the same names.
 
     Args:
         out_dir: folder for a report.
@@ -142,13 +172,13 @@ def refuse_run_folder(out_dir):
         )
 
 
-def write_report(found, out_dir, name, progress=True):
-    """Write a folder: `evaluation.json`, tables as CSV, figures as PNG, and `report.html`, which holds all of it.
+def write_report(assessment: Assessment, out_dir: Path | str, name: str, progress: bool = True) -> Path:
+    """Write a report: `evaluation.json`, tables as CSV, figures as PNG, and `report.html`, which holds all of it.
 
     Args:
-        found: from `assessment.assess`.
-        out_dir: folder to write to; files of an earlier call are replaced.
-        name: of the model, for the title.
+        assessment: from `assess.assess`.
+        out_dir: folder to write to; files of an earlier report are replaced.
+        name: name of the model, for the title.
         progress: show a progress bar.
 
     Returns:
@@ -160,41 +190,51 @@ def write_report(found, out_dir, name, progress=True):
     out_dir = Path(out_dir)
     refuse_run_folder(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    _write_tables(found, out_dir)
+    _write_tables(assessment, out_dir)
     pictures = {}
     for file in progress_bar(FIGURES, desc="drawing", unit="figure", progress=progress):
-        figure = draw_figure(found, file)
+        figure = draw_figure(assessment, file)
         (out_dir / f"{file}.png").unlink(missing_ok=True)
         if figure is not None:
             png = html_page.png_bytes(figure)
             (out_dir / f"{file}.png").write_bytes(png)
-            pictures[file] = html_page.picture(png, FIGURES[file][2], file.replace("_", " "))
-    files.write_json(out_dir / "evaluation.json", found.metrics)
+            pictures[file] = html_page.picture(png, FIGURES[file].caption, file.replace("_", " "))
+    files.write_json(out_dir / "evaluation.json", assessment.metrics)
     path = out_dir / "report.html"
     title = f"How well {name} hears"
-    path.write_text(html_page.page(title, _introduction(found), _sections(found, pictures)), encoding="utf-8")
+    path.write_text(html_page.page(title, _introduction(assessment), _sections(assessment, pictures)), encoding="utf-8")
     return path
 
 
-def _write_tables(found, out_dir):
-    rates_df = found.confusion_df.div(found.confusion_df.sum(axis=1).clip(lower=1), axis=0)
-    indexed = {"confusion": found.confusion_df, "confusion_rates": rates_df}
-    indexed |= {"labels": found.label_df, "speakers": found.speaker_df}
-    listed = {"worst_clips": found.worst_df, "robustness": found.robustness_df, "differences": found.differences_df}
-    for file, frame in (indexed | listed).items():
-        path = out_dir / f"{file}.csv"
-        path.unlink(missing_ok=True)
-        if frame is not None:
-            frame.to_csv(path, index=file in indexed)
+def _write_tables(assessment: Assessment, out_dir: Path) -> None:
+    counts_df = assessment.confusion_df
+    with_index = {
+        "confusion": counts_df,
+        "confusion_rates": counts_df.div(counts_df.sum(axis=1).clip(lower=1), axis=0),
+        "labels": assessment.label_df,
+        "speakers": assessment.speaker_df,
+    }
+    without_index = {
+        "worst_clips": assessment.worst_df,
+        "robustness": assessment.robustness_df,
+        "differences": assessment.differences_df,
+    }
+    for name in (*with_index, *without_index):
+        (out_dir / f"{name}.csv").unlink(missing_ok=True)
+    for name, indexed_df in with_index.items():
+        indexed_df.to_csv(out_dir / f"{name}.csv")
+    for name, table_df in without_index.items():
+        if table_df is not None:
+            table_df.to_csv(out_dir / f"{name}.csv", index=False)
 
 
-def _percent(share):
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
 
 
-def _introduction(found):
-    """The page in four sentences."""
-    metrics = found.metrics
+def _introduction(assessment: Assessment) -> str:
+    """Summary of the page in four sentences, as HTML."""
+    metrics = assessment.metrics
     low, high = metrics["accuracy_interval"]
     recall = pd.Series(metrics["recall"])
     texts = [
@@ -205,22 +245,27 @@ def _introduction(found):
     speakers = metrics["speakers"]
     if speakers["num_speakers"]:
         texts.append(f"{speakers['num_with_errors']} of {speakers['num_speakers']} speakers meet at least one error.")
-    noisy_df = found.robustness_df[found.robustness_df["noise"] == "all"]
+    noisy_df = assessment.robustness_df[assessment.robustness_df["noise"] == "all"]
     if len(noisy_df):
-        steps = ", ".join(f"{_percent(row.accuracy)} at {row.value} dB" for row in noisy_df.itertuples())
-        texts.append(f"With background noise, spoken clips: {_percent(_spoken_accuracy(found))} as recorded, {steps}.")
+        steps = ", ".join(
+            f"{_percent(accuracy)} at {snr_db} dB"
+            for snr_db, accuracy in zip(noisy_df["value"], noisy_df["accuracy"], strict=True)
+        )
+        recorded = _percent(_spoken_accuracy(assessment))
+        texts.append(f"With background noise, spoken clips: {recorded} as recorded, {steps}.")
     return "".join(map(html_page.paragraph, texts))
 
 
-def _sections(found, pictures):
-    """What the page holds, in the order in which one asks."""
-    robustness_df = found.robustness_df.drop(columns="num_clips").round(4)
+def _sections(assessment: Assessment, pictures: dict[str, str]) -> list[Section]:
+    """Sections of the page, the most asked questions first."""
+    robustness_df = assessment.robustness_df.drop(columns="num_clips").round(4)
     noisy_df = robustness_df[robustness_df["kind"] == "snr_db"].drop(columns="kind")
     shifted_df = robustness_df[robustness_df["kind"] == "shift_ms"].drop(columns=["kind", "noise"])
-    speakers = html_page.folded("All speakers", html_page.table(found.speaker_df.round(3)))
-    curves_df = pd.DataFrame({name: found.metrics[name] for name in ("area_under_roc", "average_precision")}).round(4)
+    speakers = html_page.folded("All speakers", html_page.table(assessment.speaker_df.round(3)))
+    areas = {name: assessment.metrics[name] for name in ("area_under_roc", "average_precision")}
+    curves_df = pd.DataFrame(areas).round(4)
     content = {
-        "Which words are hard": [pictures["labels"], html_page.table(found.label_df.round(4))],
+        "Which words are hard": [pictures["labels"], html_page.table(assessment.label_df.round(4))],
         "What is taken for what": [pictures["confusion"], pictures["confusion_counts"]],
         "How well a threshold could tell": [pictures["roc"], pictures["precision_recall"], html_page.table(curves_df)],
         "Who is not understood": [pictures.get("speakers", ""), speakers],
@@ -231,27 +276,31 @@ def _sections(found, pictures):
     if "robustness_shift" in pictures:
         table = html_page.folded("All numbers", html_page.table(shifted_df, index=False))
         content["When the word comes early or late"] = [pictures["robustness_shift"], table]
-    content["The worst clips"] = [_worst_clips(found)]
-    if "comparison" in found.metrics:
-        content["Against the other model"] = _comparison(found)
-    content["What this is of"] = [_settings(found.metrics["settings"])]
+    content["The worst clips"] = [_worst_clips(assessment)]
+    if assessment.differences_df is not None:
+        content["Against the other model"] = _comparison(assessment, assessment.differences_df)
+    content["What this is of"] = [_settings(assessment.metrics["settings"])]
     return [Section(title, "".join(parts)) for title, parts in content.items()]
 
 
-def _worst_clips(found):
+def _worst_clips(assessment: Assessment) -> str:
     text = (
         "The clips whose own label got the lowest probability, worst first. Listen: some are cut off or mislabelled, "
         "and no model could get those right. Time runs right, high pitch is up, bright is loud."
     )
     players = [
         html_page.clip_player(audio.read_clip(clip.path), html_page.png_bytes(_draw_clip(clip)), _clip_caption(clip))
-        for clip in found.worst_df.itertuples()
+        for clip in assessment.worst_df.itertuples()
     ]
     return html_page.paragraph(text) + html_page.clip_players(players)
 
 
-def comparison_text(figures):
-    """What a comparison says. Args: from `evaluation.compare_answers`."""
+def comparison_text(figures: dict) -> str:
+    """A comparison in words.
+
+    Args:
+        figures: from `intervals.compare_answers`.
+    """
     return (
         f"This model answers {_percent(figures['accuracy'])} right, the other {_percent(figures['other_accuracy'])}: a "
         f"difference of {100 * figures['difference']:+.1f} points (95 % interval over speakers "
@@ -261,8 +310,8 @@ def comparison_text(figures):
     )
 
 
-def _comparison(found):
-    figures = found.metrics["comparison"]
+def _comparison(assessment: Assessment, differences_df: pd.DataFrame) -> list[str]:
+    figures = assessment.metrics["comparison"]
     counts_df = pd.DataFrame(
         [
             [figures["num_both_right"], figures["num_only_this"]],
@@ -271,9 +320,9 @@ def _comparison(found):
         ["this is right", "this is wrong"],
         ["other is right", "other is wrong"],
     )
-    recall_df = pd.DataFrame({"this": found.metrics["recall"], "other": figures["other_recall"]}).round(4)
-    recall_df = recall_df.reindex(list(found.metrics["recall"]))
-    shown_df = found.differences_df.drop(columns="path")
+    recall_df = pd.DataFrame({"this": assessment.metrics["recall"], "other": figures["other_recall"]}).round(4)
+    recall_df = recall_df.reindex(list(assessment.metrics["recall"]))
+    shown_df = differences_df.drop(columns="path")
     return [
         html_page.paragraph(comparison_text(figures)),
         html_page.table(counts_df),
@@ -282,23 +331,70 @@ def _comparison(found):
     ]
 
 
-def _settings(settings):
-    """The settings as a table of names and values; nested ones in the form `versions: keras`."""
-    rows = {}
+def _settings(settings: dict) -> str:
+    """Settings as a table of names and values; nested ones in the form `versions: keras`."""
+    rows: dict[str, typing.Any] = {}
     for name, value in settings.items():
-        nested = {f"{name}: {key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
-        rows |= nested
+        if isinstance(value, dict):
+            rows |= {f"{name}: {key}": part for key, part in value.items()}
+        else:
+            rows[name] = value
     values = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in rows.values()]
     return html_page.table(pd.DataFrame({"value": values}, pd.Index(rows, name="setting")))
 
 
-def evaluation_dir(model_path):
-    """Where the evaluation of a model goes: into the folder of its run, or beside an exported file.
+def evaluation_dir(model_path: Path | str) -> Path:
+    """Folder for the evaluation of a model: in the folder of its run, or beside an exported file.
 
-    Nothing goes into the package: the evaluations of its own models are among the runs.
+    The evaluations of the package's own models go to the runs, never into the package.
+
+    Args:
+        model_path: folder of a run or a pretrained model, or an `.onnx` file.
     """
     model_path, own_dir = Path(model_path), PRETRAINED_DIR.parent.resolve()
     if model_path.resolve().is_relative_to(own_dir):
         return folders.output_dir() / "runs" / f"evaluation_{model_path.resolve().relative_to(own_dir).parts[0]}"
     is_file = model_path.suffix == ".onnx"
     return model_path.with_name(f"{model_path.stem}_evaluation") if is_file else model_path / "evaluation"
+
+
+def evaluate(
+    source: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    out_dir: Path | str | None = None,
+    against: Path | str | None = None,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> Assessment:
+    """Evaluate a model on the validation speakers, also under noise and shifts.
+
+    Args:
+        source: pretrained name, folder of a run, or `.onnx` file; None for the default model.
+        data_dir: folder of the recordings; None finds or unpacks them.
+        out_dir: folder for a report with `report.html`; None writes none.
+        against: another model to compare with, named as in `source`; None for none.
+        seed: of the intervals and of the noise.
+        progress: show progress bars.
+
+    Returns:
+        `Assessment`; its `metrics` hold every number.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: the model makes transcripts, there are no validation clips, or `out_dir` is the folder of a run.
+        NoDataError: `data_dir` is None and there is no data in the usual places.
+
+    Examples:
+        >>> evaluate("tc_resnet", "data/sample", "evaluation").metrics["accuracy"]  # doctest: +SKIP
+        0.9312
+    """
+    if out_dir is not None:
+        refuse_run_folder(out_dir)  # before the minutes that an assessment takes
+    recogniser = load_recogniser(source)
+    other = None if against is None else load_recogniser(against)
+    clips_df, _ = read_clips_table(data_dir, progress=progress)
+    assessment = assess(recogniser, clips_df, against=other, seed=seed, progress=progress)
+    if out_dir is not None:
+        write_report(assessment, out_dir, recogniser.name, progress)
+    return assessment

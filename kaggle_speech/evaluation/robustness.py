@@ -1,8 +1,13 @@
-"""How the answers hold when it gets noisy, and when the word comes early or late. NumPy only.
+"""Robustness: accuracy under background noise at several ratios, and with the word early or late. NumPy only.
 
-The noise is of the recordings' second halves; training hears the first ones, so that noises of other kinds may cost
-more. Each clip keeps its piece of one recording over all ratios: a curve shows the ratio and not the draw.
+The noise comes from the second halves of the recordings; training uses the first halves, so noises of other kinds may
+cost more. Each clip keeps its segment of one recording over all ratios, so a curve shows the ratio and not the choice
+of the segment.
 """
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,108 +17,138 @@ from kaggle_speech.data.noise import mix_at_snr, read_noise
 from kaggle_speech.evaluation.intervals import NUM_RESAMPLES, mean_intervals
 from kaggle_speech.inference.answers import competition_probabilities, most_probable
 from kaggle_speech.inference.predict import predict_conditions, transform_changes
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
 SNRS_DB = (20, 15, 10, 5, 0, -5)
 SHIFTS_MS = (-300, -200, -100, 0, 100, 200, 300)
 
 
-def draw_segments(noise_paths, num_clips, seed=0, split="val"):
-    """Which piece of which recording goes behind each clip, the recordings equally often.
-
-    Shape: -> `(num_clips,)` numbers of recordings, and a function of a slice of clips to `(batch, CLIP_SAMPLES)` noise.
+def draw_segments(
+    noise_paths: Sequence[Path | str], num_clips: int, seed: int = 0, split: str = "val"
+) -> tuple[np.ndarray, Callable[[slice], np.ndarray]]:
+    """Choose a segment of a noise recording for each clip, the recordings equally often.
 
     Args:
         noise_paths: recordings, not empty.
-        num_clips: how many clips there are.
-        seed: of the drawing.
-        split: whose part of the recordings (see `noise.REGIONS`).
+        num_clips: number of clips.
+        seed: of the choice.
+        split: part of the recordings to use (see `noise.REGIONS`).
+
+    Returns:
+        The index of each clip's recording, `(num_clips,)`, and a function from a slice of clips to their noise,
+        `(batch, CLIP_SAMPLES)`.
 
     Raises:
         ValueError: there is no recording.
     """
     if not noise_paths:
         raise ValueError("`noise_paths` must name at least one recording. Received: none")
-    rng, regions = np.random.default_rng(seed), read_noise(noise_paths, split)
-    numbers = rng.permutation(np.arange(num_clips) % len(regions))
-    starts = rng.integers([len(regions[number]) - CLIP_SAMPLES + 1 for number in numbers])
+    rng = np.random.default_rng(seed)
+    regions = read_noise(noise_paths, split)
+    recordings = rng.permutation(np.arange(num_clips) % len(regions))
+    starts = rng.integers([len(regions[recording]) - CLIP_SAMPLES + 1 for recording in recordings])
 
-    def segments(rows):
-        return np.array([regions[n][at : at + CLIP_SAMPLES] for n, at in zip(numbers[rows], starts[rows], strict=True)])
+    def segments(rows: slice) -> np.ndarray:
+        chosen = zip(recordings[rows], starts[rows], strict=True)
+        return np.array([regions[recording][start : start + CLIP_SAMPLES] for recording, start in chosen])
 
-    return numbers, segments
+    return recordings, segments
 
 
-def answers_under(model, vocabulary, clips_df, changes, progress=True):
-    """The answers under each condition. Args: as in `inference.predict_conditions`.
+def _add_noise(
+    waveform: np.ndarray, rows: slice, *, segments: Callable[[slice], np.ndarray], snr_db: float
+) -> np.ndarray:
+    return mix_at_snr(waveform, segments(rows), snr_db)
 
-    Shape: -> `(len(changes), len(clips_df))` labels.
+
+def answers_under(
+    recogniser: Recogniser,
+    clips_df: pd.DataFrame,
+    changes: Sequence[Callable[[np.ndarray, slice], np.ndarray]],
+    progress: bool = True,
+) -> np.ndarray:
+    """Most probable labels of clips under several conditions. Shape: -> `(len(changes), len(clips_df))` str.
+
+    Args:
+        recogniser: its model and vocabulary are used, not its rejection.
+        clips_df: frame with a `path` column.
+        changes: functions of `(batch, samples)` waveforms, and of the slice of rows that they are, to the waveforms
+            under a condition.
+        progress: show a progress bar.
+
+    Raises:
+        AudioError: a file cannot be read; names it.
+        ValueError: the frame is empty.
     """
     description = f"{len(changes)} conditions"
-    found = predict_conditions(model, clips_df, changes, progress=progress, description=description)
-    return np.array([most_probable(competition_probabilities(values, vocabulary)) for values in found])
+    conditions = predict_conditions(recogniser.model, clips_df, changes, progress=progress, description=description)
+    return np.array(
+        [most_probable(competition_probabilities(probabilities, recogniser.vocabulary)) for probabilities in conditions]
+    )
 
 
 def robustness(
-    model,
-    vocabulary,
-    clips_df,
-    noise_paths,
+    recogniser: Recogniser,
+    clips_df: pd.DataFrame,
+    noise_paths: Sequence[Path | str],
     *,
-    snrs_db=SNRS_DB,
-    shifts_ms=SHIFTS_MS,
-    num_resamples=NUM_RESAMPLES,
-    seed=0,
-    progress=True,
-):
-    """How many clips are answered right under noise and shifts.
+    snrs_db: Sequence[float] = SNRS_DB,
+    shifts_ms: Sequence[float] = SHIFTS_MS,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Accuracy under noise and shifts.
 
-    Noise goes behind spoken clips only: silence with noise is silence, at no ratio. Shifts move all clips; what moves
-    out of the second is lost, and zeros fill up.
+    Noise is added to spoken clips only: silence with noise is silence, at any ratio. Shifts move all clips; samples
+    that leave the second are lost, and zeros fill the gap.
 
     Args:
-        model: waveform in, probabilities out.
-        vocabulary: labels in the order of its outputs.
+        recogniser: its model and vocabulary are used, not its rejection.
         clips_df: columns `path, label, speaker`.
-        noise_paths: recordings; where there are none, there is no noise.
+        noise_paths: recordings; where there are none, no noise is added.
         snrs_db: signal-to-noise ratios in mean power.
-        shifts_ms: below 0 is earlier.
-        num_resamples, seed: of the intervals, and of the drawing of noise.
+        shifts_ms: shifts; below 0 is earlier.
+        num_resamples: bootstrap resamples of the intervals.
+        seed: of the intervals and of the noise.
         progress: show progress bars.
 
     Returns:
         DataFrame, a row a condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a recording, or `all`),
-        `accuracy, low, high` (95 %, over speakers), `missed` (share of commands taken for silence or unknown),
-        `confused` (share of commands taken for another one), `num_clips`.
+        `accuracy, low, high` (95 %, over speakers), `missed` (fraction of commands taken for silence or unknown),
+        `confused` (fraction of commands taken for another command), `num_clips`.
     """
-    frames, options = [], {"num_resamples": num_resamples, "seed": seed}
+    frames = []
+    bootstrap_options = {"num_resamples": num_resamples, "seed": seed}
     spoken_df = clips_df[clips_df["label"] != SILENCE].reset_index(drop=True)
     if noise_paths and len(spoken_df) and snrs_db:
-        numbers, segments = draw_segments(noise_paths, len(spoken_df), seed)
-        changes = [
-            lambda waveform, rows, snr_db=snr_db: mix_at_snr(waveform, segments(rows), snr_db) for snr_db in snrs_db
-        ]
-        answers = answers_under(model, vocabulary, spoken_df, changes, progress)
-        names = {"all": slice(None)} | {path.stem: numbers == n for n, path in enumerate(noise_paths)}
-        for name, rows in names.items():
-            if len(spoken_df[rows]):
-                found_df = _rates(spoken_df[rows], answers[:, rows], **options)
-                frames.append(found_df.assign(kind="snr_db", value=snrs_db, noise=name))
+        recordings, segments = draw_segments(noise_paths, len(spoken_df), seed)
+        noises = [functools.partial(_add_noise, segments=segments, snr_db=snr_db) for snr_db in snrs_db]
+        answers = answers_under(recogniser, spoken_df, noises, progress)
+        groups = {"all": np.full(len(spoken_df), True)}
+        groups |= {Path(path).stem: recordings == index for index, path in enumerate(noise_paths)}
+        for name, rows in groups.items():
+            if rows.any():
+                rates_df = _rates(spoken_df[rows], answers[:, rows], **bootstrap_options)
+                frames.append(rates_df.assign(kind="snr_db", value=snrs_db, noise=name))
     if shifts_ms:
-        changes = transform_changes([f"shift_ms={shift_ms}" for shift_ms in shifts_ms])
-        answers = answers_under(model, vocabulary, clips_df, changes, progress)
-        frames.append(_rates(clips_df, answers, **options).assign(kind="shift_ms", value=shifts_ms, noise=""))
+        shifts = transform_changes([f"shift_ms={shift_ms}" for shift_ms in shifts_ms])
+        answers = answers_under(recogniser, clips_df, shifts, progress)
+        rates_df = _rates(clips_df, answers, **bootstrap_options)
+        frames.append(rates_df.assign(kind="shift_ms", value=shifts_ms, noise=""))
     columns = ["kind", "value", "noise", "accuracy", "low", "high", "missed", "confused", "num_clips"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
-def _rates(clips_df, answers, **options):
-    """What becomes of the clips, a row a condition. Shape: `answers` is `(conditions, clips)`."""
+def _rates(clips_df: pd.DataFrame, answers: np.ndarray, **bootstrap_options: int) -> pd.DataFrame:
+    """Accuracy and kinds of errors, a row a condition. Shape: `answers` is `(conditions, clips)`."""
     labels = clips_df["label"].to_numpy()
-    is_right, is_passed = answers == labels, np.isin(answers, (SILENCE, UNKNOWN))
+    is_right = answers == labels
+    is_passed = np.isin(answers, (SILENCE, UNKNOWN))
     is_command = ~np.isin(labels, (SILENCE, UNKNOWN))
-    found_df = mean_intervals(is_right.T, clips_df["speaker"], **options).rename(columns={"mean": "accuracy"})
-    return found_df.assign(
+    rates_df = mean_intervals(is_right.T, clips_df["speaker"], **bootstrap_options)
+    return rates_df.rename(columns={"mean": "accuracy"}).assign(
         missed=is_passed[:, is_command].mean(axis=1),
         confused=(~is_passed & ~is_right)[:, is_command].mean(axis=1),
         num_clips=len(clips_df),

@@ -1,34 +1,24 @@
-"""Error rates of transcripts: words and characters, by utterance and in all."""
+"""Error rates of transcripts: words (WER) and characters (CER), of each utterance and over all of them."""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kaggle_speech.data.utterance_batches import plan_batches, read_batch
+from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
+from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
+from kaggle_speech.text.ngram import NGram
 
 
-def utterance_error_rates(references, hypotheses):
-    """Errors of each transcript: words and characters to substitute, delete and insert, by those that were said.
-
-    Spaces are characters, but not those before the first and after the last word. With the numbers as weights,
-    `evaluation.mean_intervals` gives error rates over all utterances and their intervals over speakers.
-
-    Args:
-        references: list of str, what was said; at least a word each.
-        hypotheses: list of str, what was understood.
-
-    Returns:
-        DataFrame with a row for each utterance: `wer, cer` (above 1 where much was added), `num_words,
-        num_characters` (of the references).
+def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
+    """Errors and lengths of each utterance: `word_errors, num_words, character_errors, num_characters`.
 
     Raises:
         ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
-
-    Examples:
-        >>> utterance_error_rates(["go up"], ["go pup"])
-           wer  cer  num_words  num_characters
-        0  0.5  0.2          2               5
     """
     import jiwer
 
@@ -41,64 +31,118 @@ def utterance_error_rates(references, hypotheses):
     empty = [index for index, text in enumerate(references) if not text.strip()]
     if empty:
         raise ValueError(f"each of `references` must hold a word. Received: none in those of index {empty}")
+    words = jiwer.process_words(references, hypotheses)
+    characters = jiwer.process_characters(references, hypotheses)
     return pd.DataFrame(
         {
-            "wer": [jiwer.wer(*pair) for pair in zip(references, hypotheses, strict=True)],
-            "cer": [jiwer.cer(*pair) for pair in zip(references, hypotheses, strict=True)],
-            "num_words": [len(text.split()) for text in references],
-            "num_characters": [len(text.strip()) for text in references],
+            "word_errors": [_num_edits(alignment) for alignment in words.alignments],
+            "num_words": [len(reference) for reference in words.references],
+            "character_errors": [_num_edits(alignment) for alignment in characters.alignments],
+            "num_characters": [len(reference) for reference in characters.references],
         }
     )
 
 
-def transcript_metrics(references, hypotheses):
-    """Error rates over all utterances: all errors by all that was said, so that long ones count more.
+def _num_edits(alignment: Sequence[Any]) -> int:
+    """Substitutions, deletions and insertions in one of jiwer's alignments."""
+    return sum(
+        max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        for chunk in alignment
+        if chunk.type != "equal"
+    )
 
-    Args, Raises: as in `utterance_error_rates`.
+
+def utterance_error_rates(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
+    """Word and character error rate of each utterance.
+
+    Spaces count as characters, except before the first and after the last word. With the lengths as weights,
+    `intervals.mean_intervals` gives error rates over all utterances and their intervals over speakers.
+
+    Args:
+        references: spoken texts; at least a word each.
+        hypotheses: recognised texts.
+
+    Returns:
+        DataFrame with a row for each utterance: `wer, cer` (errors by length of the reference, above 1 where much was
+        inserted), `num_words, num_characters` (of the references).
+
+    Raises:
+        ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
+
+    Source: `jiwer.wer` and `jiwer.cer`.
+
+    Examples:
+        >>> utterance_error_rates(["go up"], ["go pup"])
+           wer  cer  num_words  num_characters
+        0  0.5  0.2          2               5
+    """
+    counts_df = _count_errors(references, hypotheses)
+    return pd.DataFrame(
+        {
+            "wer": counts_df["word_errors"] / counts_df["num_words"],
+            "cer": counts_df["character_errors"] / counts_df["num_characters"],
+            "num_words": counts_df["num_words"],
+            "num_characters": counts_df["num_characters"],
+        }
+    )
+
+
+def transcript_metrics(references: Iterable[str], hypotheses: Iterable[str]) -> dict[str, float | int]:
+    """Word and character error rate over all utterances: all errors by the length of all references.
+
+    Args:
+        references: spoken texts; at least a word each.
+        hypotheses: recognised texts.
 
     Returns:
         dict: `wer, cer` (float), `num_utterances, num_words, num_characters`.
+
+    Raises:
+        ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
 
     Examples:
         >>> transcript_metrics(["go up", "stop"], ["go pup", "stop"])["cer"]  # 1 error in 9 characters
         0.1111111111111111
     """
-    rates_df = utterance_error_rates(references, hypotheses)
-    num_words, num_characters = rates_df["num_words"], rates_df["num_characters"]
+    counts_df = _count_errors(references, hypotheses)
+    totals = counts_df.sum()
     return {
-        "wer": float((rates_df["wer"] * num_words).sum() / num_words.sum()),
-        "cer": float((rates_df["cer"] * num_characters).sum() / num_characters.sum()),
-        "num_utterances": len(rates_df),
-        "num_words": int(num_words.sum()),
-        "num_characters": int(num_characters.sum()),
+        "wer": float(totals["word_errors"] / totals["num_words"]),
+        "cer": float(totals["character_errors"] / totals["num_characters"]),
+        "num_utterances": len(counts_df),
+        "num_words": int(totals["num_words"]),
+        "num_characters": int(totals["num_characters"]),
     }
 
 
-def decoders(language_model=None):
-    """The ways to read a model's outputs, by name: `greedy`, `beam`, and `beam_ngram` where there is a language model.
+def decoders(language_model: NGram | None = None) -> dict[str, Callable[[], Decoder]]:
+    """Decoders by name: `greedy`, `beam`, and `beam_ngram` where there is a language model.
 
     Args:
-        language_model: `ngram.NGram`.
+        language_model: of `beam_ngram`; None leaves it out.
 
     Returns:
-        dict of functions without arguments, each of which makes a decoder of `ctc`.
+        dict of functions without arguments, each of which makes a decoder.
     """
-    found = {"greedy": GreedyDecoder, "beam": BeamDecoder}
+    makers: dict[str, Callable[[], Decoder]] = {"greedy": GreedyDecoder, "beam": BeamDecoder}
     if language_model is not None:
-        found["beam_ngram"] = lambda: BeamDecoder(language_model=language_model)
-    return found
+        makers["beam_ngram"] = functools.partial(BeamDecoder, language_model=language_model)
+    return makers
 
 
-def utterance_log_probabilities(model, utterances_df, batch_size=16):
-    """What a model makes of whole utterances, those of about the same length together.
+def utterance_log_probabilities(
+    model: Model, utterances_df: pd.DataFrame, batch_size: int = 16
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Log-probabilities of whole utterances, computed in batches of similar length.
 
     Args:
-        model: as in `transcription.StreamingTranscriber`.
+        model: its `predict_on_batch` takes `{"waveform": (batch, samples), "num_samples": (batch,)}` and gives
+            log-probabilities `(batch, frames, characters)`.
         utterances_df: frame with the columns `path, num_samples`.
         batch_size: utterances at a time.
 
-    Returns:
-        generator of `(row, log_probabilities)`: each row number once, and `(frames, characters)`; padding says blank.
+    Yields:
+        `(row, log_probabilities)`: each row number once, and `(frames, characters)`; padding frames are blank.
 
     Raises:
         AudioError, OSError: a file cannot be read; names it.
@@ -110,26 +154,36 @@ def utterance_log_probabilities(model, utterances_df, batch_size=16):
         yield from zip(rows, outputs, strict=True)
 
 
-def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False):
-    """What a model understands of utterances.
+def transcribe_utterances(
+    model: Model,
+    utterances_df: pd.DataFrame,
+    decoders: Mapping[str, Callable[[], Decoder]] | None = None,
+    *,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Transcripts of utterances, by one decoder or several.
 
     Args:
-        model: as in `utterance_log_probabilities`.
+        model: its `predict_on_batch` takes `{"waveform": (batch, samples), "num_samples": (batch,)}` and gives
+            log-probabilities `(batch, frames, characters)`.
         utterances_df: frame with the columns `name, speaker, path, text, num_samples`.
-        decoders: dict of ways to read its outputs; None for the best path, `greedy`.
+        decoders: from the function `decoders`; None for the best path, `greedy`.
         progress: show a progress bar.
 
     Returns:
-        pandas DataFrame, the rows of `utterances_df`: `name, speaker, text`, and a column for each of `decoders`.
+        DataFrame, the rows of `utterances_df`: `name, speaker, text`, and a column for each of `decoders`.
+
+    Raises:
+        AudioError, OSError: a file cannot be read; names it.
     """
-    decoders = decoders or {"greedy": GreedyDecoder}
+    makers = decoders or {"greedy": GreedyDecoder}
     transcripts_df = utterances_df[["name", "speaker", "text"]].reset_index(drop=True)
-    texts = {name: [""] * len(utterances_df) for name in decoders}
+    texts = {name: [""] * len(utterances_df) for name in makers}
     outputs = utterance_log_probabilities(model, utterances_df)
     for row, log_probabilities in progress_bar(
         outputs, desc="transcribing", total=len(utterances_df), unit="utterance", progress=progress
     ):
-        for name, make_decoder in decoders.items():
+        for name, make_decoder in makers.items():
             decoder = make_decoder()
             decoder.process(log_probabilities)
             decoder.finish()
@@ -137,14 +191,16 @@ def transcribe_utterances(model, utterances_df, decoders=None, *, progress=False
     return transcripts_df.assign(**texts)
 
 
-def summarize_transcripts(transcripts_df, decoders=("greedy",)):
-    """Error rates of each decoder of a model's outputs.
+def summarize_transcripts(
+    transcripts_df: pd.DataFrame, decoders: Iterable[str] = ("greedy",)
+) -> dict[str, dict[str, float | int]]:
+    """Error rates of each decoder.
 
     Args:
-        transcripts_df: from `transcribe_utterances`; columns of other names may have been added.
-        decoders: names of the columns that hold what a decoder read.
+        transcripts_df: from `transcribe_utterances`; other columns are not looked at.
+        decoders: names of the columns that hold the transcripts of a decoder.
 
     Returns:
-        dict of what `error_rates.transcript_metrics` gives, by the name of the decoder.
+        dict by decoder: `wer, cer, num_utterances, num_words, num_characters`, as from `transcript_metrics`.
     """
     return {name: transcript_metrics(transcripts_df["text"], transcripts_df[name]) for name in decoders}

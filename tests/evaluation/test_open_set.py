@@ -347,7 +347,7 @@ def run_dir(tmp_path):
 def test_threshold_keeps_what_suits_the_validation_clips(run_dir, sample_dir, capsys):
     command = ["threshold", "--data", str(sample_dir), "--run", str(run_dir)]
     clips_df = clips.open_set_clips(clips.check_clips(clips.index_clips(sample_dir))[0])
-    predictions = validation.predict_with_logits(run_dir, clips_df)
+    predictions = validation.open_set_predictions(run_dir, clips_df)
     for options in ({"score": "margin", "false_accept_rate": 0.1}, {}):
         written = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         assert main([*command, *written]) == 0

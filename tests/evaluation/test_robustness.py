@@ -9,6 +9,7 @@ from kaggle_speech.audio import AudioError, write_wav
 from kaggle_speech.data import noise
 from kaggle_speech.evaluation import robustness
 from kaggle_speech.inference import batches, predict
+from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import COMPETITION_LABELS
 
 TIME_S = np.arange(16_000) / 16_000
@@ -62,7 +63,9 @@ def snr_db(waveform, power):
 @pytest.mark.parametrize(("otherwise", "fate"), [("silence", "missed"), ("unknown", "missed"), ("go", "confused")])
 def test_a_model_that_hears_above_a_ratio_falls_at_that_ratio(clips_df, recordings, otherwise, fate):
     model = Judge(lambda waveform, power: snr_db(waveform, power) > 7.5, otherwise)
-    found_df = robustness.robustness(model, COMPETITION_LABELS, clips_df, recordings, shifts_ms=(), progress=False)
+    found_df = robustness.robustness(
+        Recogniser(model, COMPETITION_LABELS), clips_df, recordings, shifts_ms=(), progress=False
+    )
     all_df = found_df[found_df["noise"] == "all"].set_index("value")
     assert list(all_df.index) == list(robustness.SNRS_DB) and (all_df["num_clips"] == 77).all()  # silence is left out
     np.testing.assert_allclose(all_df.loc[[20, 15, 10], ["accuracy", "low", "high"]], 1)
@@ -83,7 +86,7 @@ def test_a_model_that_hears_early_words_falls_where_they_are_late(clips_df):
     model = Judge(is_early, "unknown")
     shifts_ms = (-300, -100, 0, 100, 300)
     options = {"shifts_ms": shifts_ms, "progress": False}
-    found_df = robustness.robustness(model, COMPETITION_LABELS, clips_df, [], **options)
+    found_df = robustness.robustness(Recogniser(model, COMPETITION_LABELS), clips_df, [], **options)
     assert list(found_df["value"]) == list(shifts_ms) and set(found_df["kind"]) == {"shift_ms"}
     np.testing.assert_allclose(found_df["accuracy"], [1, 1, 1, 1 / 12, 1 / 12])
     assert (found_df["num_clips"] == 84).all()
@@ -92,7 +95,7 @@ def test_a_model_that_hears_early_words_falls_where_they_are_late(clips_df):
 
 def test_intervals_are_over_speakers_and_the_seed_decides(clips_df, recordings):
     model = Judge(lambda waveform, power: waveform[:, 0] > 0, "silence")  # as the noise has it
-    arguments = (model, COMPETITION_LABELS, clips_df, recordings)
+    arguments = (Recogniser(model, COMPETITION_LABELS), clips_df, recordings)
     first_df, second_df, other_df = (
         robustness.robustness(*arguments, snrs_db=(5,), shifts_ms=(), seed=seed, progress=False) for seed in (1, 1, 2)
     )
@@ -116,7 +119,7 @@ def test_each_clip_keeps_its_noise_over_all_ratios(recordings):
 
 
 def test_nothing_to_ask_gives_an_empty_table(clips_df):
-    found_df = robustness.robustness(None, COMPETITION_LABELS, clips_df, [], shifts_ms=(), progress=False)
+    found_df = robustness.robustness(Recogniser(None, COMPETITION_LABELS), clips_df, [], shifts_ms=(), progress=False)
     assert found_df.empty and {"kind", "value", "accuracy"} <= {*found_df}
 
 
