@@ -1,4 +1,4 @@
-"""error_rates.py: wrong words and characters, counted as by hand."""
+"""Error rates of transcripts: wrong words and characters, counted by hand."""
 
 import numpy as np
 import pytest

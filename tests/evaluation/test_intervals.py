@@ -1,4 +1,4 @@
-"""evaluation.py and decoding.py against counting by hand, every draw there is, and closed forms."""
+"""Metrics and intervals against counting by hand, all possible resamples, and closed forms."""
 
 import itertools
 

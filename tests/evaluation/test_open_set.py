@@ -1,4 +1,4 @@
-"""open_set.py and rejection.py against counting by hand, scikit-learn, and the whole way through the door."""
+"""Open set, calibration and rejection against counting by hand, scikit-learn, and the command line."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""assessment.py, report.py and html_page.py: the folder is whole, and the page needs nothing but itself."""
+"""Assessment, report and page: the folder is whole, and the page needs nothing but itself."""
 
 import base64
 import html.parser
@@ -166,6 +166,24 @@ def test_a_report_never_goes_into_the_folder_of_a_run(written, tmp_path):
     with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):
         report.write_report(found, tmp_path, "x", progress=False)
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == files
+
+
+def test_evaluate_goes_from_a_name_to_a_report(make_data, tmp_path):
+    pytest.importorskip("onnxruntime", reason="runs the pretrained model")
+    speakers = [name for name in map("{:08x}".format, range(200)) if which_set(name) == "val"][:2]
+    data_dir = make_data([*COMMANDS, "bed"], speakers)
+    assessment = report.evaluate("tc_resnet", data_dir, tmp_path / "out", against="tc_resnet", progress=False)
+    assert (
+        repr(assessment)
+        == f"Assessment(accuracy={assessment.metrics['accuracy']:.4f}, {len(assessment.clips_df)} clips)"
+    )
+    assert assessment.metrics["comparison"]["difference"] == 0 and len(assessment.differences_df) == 0
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["num_clips"] == len(assessment.clips_df)
+    assert "How well tc_resnet hears" in (tmp_path / "out" / "report.html").read_text()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):  # before anything is loaded
+        report.evaluate("no_such_model", data_dir, tmp_path / "run")
 
 
 def test_no_validation_clips(clips_df):

@@ -1,4 +1,4 @@
-"""robustness.py on models that are right under known conditions only."""
+"""Robustness of models that are right under known conditions only."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""app: the window, drawn where nobody sees it, with sources that are made here."""
+"""Live window, drawn off screen, with sources that are made here."""
 
 import os
 import threading
@@ -404,3 +404,8 @@ def test_pyside_that_takes_none_apart_is_refused(monkeypatch):
     monkeypatch.setattr("sys.getrefcount", lambda _: next(counts))
     with pytest.raises(ImportError, match="drops references"):
         requirements.require_qt()
+
+
+def test_a_picture_needs_a_file(recogniser, tmp_path):
+    with pytest.raises(ValueError, match="`path` must name an audio file for a picture"):
+        launch.run(recogniser, picture_path=tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""Live panel: the widgets of a notebook cell, asked for what they show."""
+"""Live panel: the widgets of a notebook cell, asked for their content."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""sources.py: every format comes out as `read_audio` gives it; what cannot be heard is said."""
+"""Sources: every format gives what `read_audio` gives; errors name the source."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Synthetic streams and scores: what is said where, and what was heard of it, counted by hand."""
+"""Synthetic streams and scores: words, times and detections, counted by hand."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""transcription.py: windows that overlap give what one look at the whole gives, however the sound is cut."""
+"""Streaming transcriber: overlapping windows give the text of one long window, however the sound is cut."""
 
 import functools
 import itertools
