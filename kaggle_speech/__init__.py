@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # for editors and type checkers, the names of `_NAMES`
     from kaggle_speech.data.clips import read_clips_table as read_clips_table
     from kaggle_speech.data.clips import test_clips as test_clips
     from kaggle_speech.data.clips import validation_clips as validation_clips
-    from kaggle_speech.evaluation.assess import assess as assess
+    from kaggle_speech.evaluation.report import evaluate as evaluate
     from kaggle_speech.export.publish import publish_run as publish_run
     from kaggle_speech.export.report import export_run as export_run
     from kaggle_speech.features.filters import FeatureSpec as FeatureSpec
@@ -74,7 +74,7 @@ _NAMES = {
     "data.augmentation": "Augmentation",
     "data.clip_batches": "make_datasets",
     "data.clips": "read_clips_table, test_clips, validation_clips",
-    "evaluation.assess": "assess",
+    "evaluation.report": "evaluate",
     "export.publish": "publish_run",
     "export.report": "export_run",
     "features.filters": "FeatureSpec",

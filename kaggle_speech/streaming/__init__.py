@@ -7,6 +7,7 @@ _NAMES = {
     "words": "StreamingRecogniser, Detection, Trigger",
     "transcripts": "StreamingTranscriber, PartialTranscript, Windows",
     "runner": "StreamRunner",
+    "stream": "Stream, Source",
     "scores": "stream_evaluate, score_detections, trace_stream",
     "made_streams": "stream_pieces",
 }
