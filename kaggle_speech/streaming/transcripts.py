@@ -200,7 +200,7 @@ def make_stream(
         )
     make_decoder: Callable[[], Decoder] = GreedyDecoder
     if beam_width != 1:
-        options = {} if lm_weight is None else {"lm_weight": lm_weight}
+        options: dict[str, typing.Any] = {} if lm_weight is None else {"lm_weight": lm_weight}
         make_decoder = functools.partial(BeamDecoder, beam_width, transcriber.language_model, **options)
     return StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
 
