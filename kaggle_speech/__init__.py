@@ -62,9 +62,12 @@ if TYPE_CHECKING:  # for editors and type checkers, the names of `_NAMES`
     from kaggle_speech.streaming.sources import Microphone as Microphone
     from kaggle_speech.streaming.words import Detection as Detection
     from kaggle_speech.training.comparison import compare as compare
+    from kaggle_speech.training.fit import fit as fit
+    from kaggle_speech.training.recipe import FitOptions as FitOptions
     from kaggle_speech.training.recipe import Recipe as Recipe
     from kaggle_speech.training.recipe import TranscriptRecipe as TranscriptRecipe
     from kaggle_speech.training.transcripts import train_transcriber as train_transcriber
+    from kaggle_speech.training.words import train as train
 
 __version__ = "0.1.0"
 
@@ -89,8 +92,10 @@ _NAMES = {
     "streaming.sources": "AudioFile, Microphone",
     "streaming.words": "Detection",
     "training.comparison": "compare",
-    "training.recipe": "Recipe, TranscriptRecipe",
+    "training.fit": "fit",
+    "training.recipe": "FitOptions, Recipe, TranscriptRecipe",
     "training.transcripts": "train_transcriber",
+    "training.words": "train",
 }
 #: The packages, by stage.
 _ROOMS = (

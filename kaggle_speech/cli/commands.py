@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kaggle_speech.data import places
 from kaggle_speech.data.augmentation import Augmentation
-from kaggle_speech.inference.answers import copy_rejection, write_rejection
+from kaggle_speech.inference.answers import write_rejection
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
 from kaggle_speech.training.recipe import Recipe, without_each
 
@@ -98,7 +98,7 @@ def train(args):
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, archives.prepare_data(args.data), recipe.vocabulary)
-    _print_metrics(words.train_run(recipe, clips_df, args.out, **options))
+    _print_metrics(words.train(recipe, clips_df, args.out, **options))
     print(f"model and metrics: {args.out}")
 
 
@@ -164,23 +164,16 @@ def publish(args):
 
 def export(args):
     """Write a trained model for other runtimes, compare each file with it, and report sizes, accuracies and speeds."""
-    from kaggle_speech.data import clips
     from kaggle_speech.export import report
-    from kaggle_speech.export.publish import export_metadata
     from kaggle_speech.inference import load, runtimes
-    from kaggle_speech.models import runs
 
     files = [(name, precision) for name in args.formats for precision in args.precisions]
     files = [(name, precision) for name, precision in files if precision in runtimes.FORMATS[name][1]]
     if load.task(args.run) == "transcripts":
         raise ValueError(f"{args.run}: must recognise words. Received: a model that makes transcripts")
-    model, vocabulary = runs.load_run(args.run)
     clips_df, _ = read_index(args.data)
-    calibration_df = clips.prepare_clips(clips_df, "train", seed=0).head(args.num_calibration)
-    val_df, out_dir = clips.validation_clips(clips_df), Path(args.out or args.run)
-    metadata = export_metadata(args.run)
-    report_df = report.export_run(model, vocabulary, out_dir, "model", files, val_df, calibration_df, metadata)
-    copy_rejection(args.run, metadata["model"], out_dir, metadata["model"])
+    out_dir = Path(args.out or args.run)
+    report_df = report.export_run(args.run, out_dir, clips_df, files, num_calibration=args.num_calibration)
     print(report_df.to_string(index=False))
     print(f"files and model_report.csv: {out_dir}")
 

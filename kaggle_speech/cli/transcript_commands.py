@@ -32,7 +32,8 @@ def train_transcriber(args):
     """Train a model that makes transcripts; a killed run continues, a finished one is not trained again."""
     from kaggle_speech.training import transcripts
 
-    recipe = TranscriptRecipe(**{name: getattr(args, name) for name in TranscriptRecipe.__dataclass_fields__})
+    names = [name for name in TranscriptRecipe.__dataclass_fields__ if hasattr(args, name)]
+    recipe = TranscriptRecipe(**{name: getattr(args, name) for name in names})
     utterances_df, bad_df = _read_utterances(args.data)
     options = {"bad_df": bad_df, "overwrite": args.overwrite}
     metrics = transcripts.train_transcriber(recipe, utterances_df, args.out, **options)
@@ -67,23 +68,20 @@ def evaluate_transcriber(args):
 
 def export_transcriber(args):
     """Write a trained model as ONNX, which takes sound of any length and needs no TensorFlow, and compare it."""
-    from kaggle_speech.data import splits
-    from kaggle_speech.export import transcripts
-    from kaggle_speech.inference import load
+    from kaggle_speech.export import report
 
-    num_speakers = load.load_transcriber(args.run, engine="keras").num_val_speakers
-    utterances_df = splits.split_speakers(_read_utterances(args.data)[0], num_speakers)
+    utterances_df, _ = _read_utterances(args.data)
     out_dir = Path(args.out or args.run)
-    report_df = transcripts.export_transcriber_run(args.run, out_dir, utterances_df[utterances_df["split"] == "val"])
+    report_df = report.export_run(args.run, out_dir, utterances_df)
     print(report_df.to_string(index=False))
     print(f"files and model_report.csv: {out_dir}")
 
 
 def publish_transcriber(args):
     """Copy a finished run's exported model, with a card, to a folder that can be handed on."""
-    from kaggle_speech.export import transcripts
+    from kaggle_speech.export import publish
 
-    transcripts.publish_transcriber_run(args.run, args.out)
+    publish.publish_run(args.run, args.out)
     print(args.out)
 
 

@@ -1,14 +1,18 @@
 """Check of exported files: written, loaded again and compared with the model before they take their place."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from kaggle_speech.export import onnx_graph
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference.batches import predict_waveforms
 
-#: How far a probability may be from the model's: rounding, and 16-bit weights. int8 is judged by its answers.
+#: Largest difference of a probability from the model's: rounding, and 16-bit weights. int8 is judged by its answers.
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 0.1, "int8": 1.0}
 #: Share of the answers that must be the model's, or a label that the model finds as likely within `SAME_MARGIN`.
 MIN_AGREEMENT = {"float32": 0.99, "float16": 0.97, "int8": 0.95}
@@ -16,10 +20,52 @@ SAME_MARGIN = 0.1
 
 
 class ExportError(RuntimeError):
-    """A file that does not answer as the model does, or that no runtime loads. It is not kept."""
+    """A file that does not answer as its model does, or that no runtime loads. It is not kept."""
 
 
-def check_answers(path, probabilities, expected, precision):
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Inputs that an exported file is compared with its model on.
+
+    Attributes:
+        predict: function of a loaded file, or of a model, to its probabilities for the inputs, `(answers, labels)`.
+        expected: the probabilities of the model.
+    """
+
+    predict: Callable[[Any], np.ndarray]
+    expected: np.ndarray
+
+
+def compare_on_clips(model: keras.Model, waveform: np.ndarray) -> Comparison:
+    """The comparison of a word recogniser's files on clips.
+
+    Args:
+        model: waveform in, probabilities out.
+        waveform: `(clips, samples)` float32.
+    """
+
+    def predict(runtime: Any) -> np.ndarray:
+        return predict_waveforms(runtime, waveform)
+
+    return Comparison(predict, predict(model))
+
+
+def compare_on_batches(model: keras.Model, batches: Sequence[dict[str, np.ndarray]]) -> Comparison:
+    """The comparison of a transcriber's files on batches; each frame is an answer, those of padding too.
+
+    Args:
+        model: a dict of inputs in, log-probabilities out.
+        batches: inputs of the model: recordings of several lengths, for answers that differ.
+    """
+
+    def predict(runtime: Any) -> np.ndarray:
+        log_probabilities = [np.asarray(runtime.predict_on_batch(batch)) for batch in batches]
+        return np.concatenate([np.exp(batch).reshape(-1, batch.shape[-1]) for batch in log_probabilities])
+
+    return Comparison(predict, predict(model))
+
+
+def _check_probabilities(path: Path | str, probabilities: np.ndarray, expected: np.ndarray, precision: str) -> None:
     difference = np.abs(probabilities - expected).max()
     of_answers = expected[np.arange(len(expected)), probabilities.argmax(axis=1)]
     agreement = (expected.max(axis=1) - of_answers <= SAME_MARGIN).mean()
@@ -30,25 +76,41 @@ def check_answers(path, probabilities, expected, precision):
         )
 
 
-def predict_clips(waveform):
-    """A function of a model: what it answers for clips."""
-    return lambda model: predict_waveforms(model, waveform)
+def write_checked(
+    out_path: Path | str,
+    write: Callable[[Path], Any],
+    runtime_class: Callable[[Path], Any],
+    comparison: Comparison,
+    precision: str,
+) -> np.ndarray:
+    """Write a file, load it and compare its probabilities; only then does it take its place.
 
+    Args:
+        out_path: the file or folder.
+        write: called with the path to write to.
+        runtime_class: called with the path to load the file.
+        comparison: inputs, and the probabilities of the model.
+        precision: key of `MAX_DIFFERENCE`.
 
-def write_checked(out_path, write, runtime_class, predict, expected, precision):
-    """Write a file, load it and compare its answers, which are returned; only then does it take its place."""
+    Returns:
+        `(answers, labels)`; the probabilities of the file.
+
+    Raises:
+        ExportError: the file cannot be written or loaded, or its probabilities are others.
+    """
     Path(out_path).parent.mkdir(parents=True, exist_ok=True)
-    found = []
+    probabilities = np.empty(0)
 
-    def write_and_check(path):
+    def write_and_check(path: Path) -> None:
+        nonlocal probabilities
         try:
             with onnx_graph.quiet():
                 write(path)
                 runtime = runtime_class(path)
-            found.append(predict(runtime))
+            probabilities = comparison.predict(runtime)
         except Exception as error:
             raise ExportError(f"{out_path}: must convert and load again. Received: {error}") from error
-        check_answers(out_path, found[0], expected, precision)
+        _check_probabilities(out_path, probabilities, comparison.expected, precision)
 
     replace_file(out_path, write_and_check)
-    return found[0]
+    return probabilities

@@ -1,7 +1,9 @@
-"""ONNX files of trained models: conversion, precision, metadata."""
+"""ONNX files of trained models, for both tasks: conversion, precision, metadata."""
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,93 +13,111 @@ import tensorflow as tf
 from kaggle_speech import __version__
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kaggle_speech.export import onnx_graph, onnx_gru
-from kaggle_speech.export.check import predict_clips, write_checked
+from kaggle_speech.export.check import Comparison, write_checked
 from kaggle_speech.inference.runtimes import OnnxModel
-from kaggle_speech.models.anatomy import frontend
-from kaggle_speech.models.folder import task_of
+from kaggle_speech.models import anatomy
 
 OPSET = 18
-LICENCE = "code MIT; trained on Speech Commands (Pete Warden, arXiv 1804.03209), CC BY 4.0"
+#: Precisions of the files, by task.
+PRECISIONS = {"words": ("float32", "float16", "int8"), "transcripts": ("float32", "float16")}
+LICENCES = {
+    "words": "code MIT; trained on Speech Commands (Pete Warden, arXiv 1804.03209), CC BY 4.0",
+    "transcripts": "code MIT; weights as their training data: LibriSpeech (Panayotov et al., ICASSP 2015) is CC BY 4.0",
+}
+#: Names of the axes of inputs and outputs.
+AXES = {"waveform": ("batch", "samples"), "num_samples": ("batch",), "output": ("batch", "frames")}
 
 
-def metadata_of(model, vocabulary, more=()):
-    """What an exported file says of itself, and what more, or other, is given: a dict of what is JSON-able."""
+def metadata_of(model: keras.Model, task: str, vocabulary: Sequence[str], more: Mapping | None = None) -> dict:
+    """Facts that an exported file states about itself.
+
+    Args:
+        model: Keras model of this package.
+        task: `words` or `transcripts`.
+        vocabulary: labels in the order of the outputs.
+        more: further facts, or other values of these; JSON-able.
+
+    Returns:
+        dict: task, vocabulary, sample rate, features, licence, version; `clip_samples` of a word recogniser,
+        `output_step` (samples from one output to the next) of a transcriber.
+    """
+    lengths = {"clip_samples": CLIP_SAMPLES} if task == "words" else {"output_step": anatomy.output_step(model)}
     return {
-        "task": task_of({"vocabulary": vocabulary}),
+        "task": task,
         "vocabulary": list(vocabulary),
         "sample_rate": SAMPLE_RATE,
-        "features": dataclasses.asdict(frontend(model).spec),
-        "licence": LICENCE,
+        **lengths,
+        "features": dataclasses.asdict(anatomy.frontend(model).spec),
+        "licence": LICENCES[task],
         "kaggle_speech": __version__,
-        **dict(more),
+        **(more or {}),
     }
 
 
 def _one_minus_erf(graph, node, name, _):
-    """What tf2onnx lacks for the GELU: ONNX has no erfc."""
+    """Convert Erfc, which the GELU needs and tf2onnx lacks: ONNX has Erf only."""
     one = graph.make_const(f"{name}_one", np.array(1, dtype=np.float32)).output[0]
     erf = graph.make_node("Erf", [node.input[0]], name=f"{name}_erf").output[0]
     node.type = "Sub"
     graph.replace_inputs(node, [one, erf])
 
 
-def keras_to_onnx(model):
-    """An ONNX model of a Keras model, folded; inputs have the same names, and any length where the model takes any."""
+def keras_to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """Convert a Keras model to a folded ONNX model with the same inputs, whose first axis is named `batch`.
+
+    Args:
+        model: Keras model; where it takes any length, so does the ONNX model.
+    """
     import tf2onnx
 
     signature = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype, name=x.name), model.input)
     handlers = {"Erfc": (_one_minus_erf, []), **onnx_gru.HANDLERS}
     with onnx_graph.quiet():
         proto, _ = tf2onnx.convert.from_keras(model, (signature,), opset=OPSET, custom_op_handlers=handlers)
-    return onnx_graph.fold(proto)
+    return onnx_graph.name_axes(onnx_graph.fold(proto), AXES)
 
 
-def write_onnx(proto, model, out_path, metadata, predict, expected, precision):
-    """Write an ONNX model in few bytes, load it and compare its answers; one that answers otherwise is not kept.
+def export_onnx(
+    model: keras.Model,
+    out_path: Path | str,
+    metadata: Mapping,
+    comparison: Comparison,
+    *,
+    precision: str = "float32",
+    calibration: np.ndarray | None = None,
+) -> np.ndarray:
+    """Write an ONNX file that `inference.runtimes.OnnxModel` runs; one with other probabilities is not kept.
 
     Args:
-        proto: from `keras_to_onnx`.
-        model: the Keras model that it is of.
-        out_path, metadata, precision: as in `export_onnx`.
-        predict: called with the loaded file; `(answers, labels)` probabilities, which are returned.
-        expected: the same of the Keras model.
+        model: Keras model of this package.
+        out_path: the `.onnx` file.
+        metadata: from `metadata_of`; goes into the file.
+        comparison: inputs to compare on, and the probabilities of the model.
+        precision: `float32`; `float16` stores the weights in half the bytes; `int8`, for word recognisers only,
+            quantises convolutions and dense layers, with ranges from `calibration`.
+        calibration: `(clips, samples)` of some hundred training clips; only for int8.
+
+    Returns:
+        `(answers, labels)`; the probabilities of the file.
 
     Raises:
-        ExportError: the file does not answer as the model does.
+        ExportError: the probabilities of the file are not those of the model.
+        ValueError: files of the task have no such precision, or there are no clips to calibrate on.
     """
-    proto = onnx_graph.compute_dft_kernels(proto, frontend(model).spec)
+    precisions = PRECISIONS[metadata["task"]]
+    if precision not in precisions:
+        raise ValueError(f"`precision` must be one of {precisions}. Received: precision={precision!r}")
+    calibration = np.empty((0, 0), "float32") if calibration is None else calibration
+    if precision == "int8" and not len(calibration):
+        raise ValueError("`calibration` must be training clips where `precision` is int8. Received: none")
+    frontend = anatomy.frontend(model)
+    proto = keras_to_onnx(onnx_gru.mark_gru(model) if metadata["task"] == "transcripts" else model)
+    if precision == "int8":
+        proto = onnx_graph.quantize(proto, calibration, [frontend.name])
+    proto = onnx_graph.compute_dft_kernels(proto, frontend.spec)
     if precision == "float16":
         proto = onnx_graph.halve_weights(proto)
     proto = onnx_graph.shorten_names(proto)
-    entries = metadata | {"precision": precision}
+    entries = {**metadata, "precision": precision}
     onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
-    return write_checked(out_path, lambda path: onnx.save(proto, path), OnnxModel, predict, expected, precision)
-
-
-def export_onnx(model, out_path, metadata, waveform, expected, *, precision="float32", calibration=None):
-    """Write an ONNX file that `runtimes.OnnxModel` runs: any number of clips at a time.
-
-    Args:
-        model: Keras model, waveform in, probabilities out.
-        out_path: the `.onnx` file.
-        metadata: from `metadata_of`; goes into the file.
-        waveform: `(clips, samples)` float32; clips to compare on.
-        expected: `(clips, labels)`; what the model answers for them.
-        precision: `float32`; `float16` stores the weights in half the bytes; `int8` quantises convolutions and dense
-            layers, with ranges from `calibration`.
-        calibration: `(clips, samples)` of training clips, some hundred; only for int8.
-
-    Returns:
-        `(clips, labels)`; what the file answers.
-
-    Raises:
-        ExportError: the file does not answer as the model does.
-        ValueError: int8 without clips to calibrate on.
-    """
-    if precision == "int8" and calibration is None:
-        raise ValueError("`calibration` must be training clips where `precision` is int8. Received: None")
-    proto = keras_to_onnx(model)
-    if precision == "int8":
-        proto = onnx_graph.quantize(proto, calibration, [frontend(model).name])
-    facts = metadata | {"clip_samples": CLIP_SAMPLES}
-    return write_onnx(proto, model, out_path, facts, predict_clips(waveform), expected, precision)
+    return write_checked(out_path, lambda path: onnx.save(proto, path), OnnxModel, comparison, precision)

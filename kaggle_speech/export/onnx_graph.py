@@ -1,4 +1,4 @@
-"""What is done to the graph of an ONNX model: folding, halves, int8, short names, kernels computed instead of stored.
+"""Changes of the graph of an ONNX model: folding, half precision, int8, names, kernels computed instead of stored.
 
 Needs onnx and onnxruntime, and neither TensorFlow nor Keras.
 """
@@ -10,6 +10,7 @@ import itertools
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,18 @@ import onnxruntime
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-from kaggle_speech.features.filters import dft_kernels, hann_window
+from kaggle_speech.features.filters import FeatureSpec, dft_kernels, hann_window
 
 #: Weights of fewer numbers are not worth a node that widens them.
 MIN_HALVED = 64
 
 
-def fold(proto):
-    """The graph with constants computed, and what follows a convolution (normalisation, steps) made a part of it."""
+def fold(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Compute constants, and move normalisations and steps into the convolutions before them.
+
+    Args:
+        proto: ONNX model.
+    """
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -92,20 +97,20 @@ def _rows_to_strides(proto):
 
 
 class _Clips(CalibrationDataReader):
-    """Clips in batches, as `quantize_static` asks for them."""
+    """Batches of clips, in the form that `quantize_static` asks for."""
 
-    def __init__(self, name, waveform, batch_size=32):
+    def __init__(self, name: str, waveform: np.ndarray, batch_size: int = 32) -> None:
         starts = range(0, len(waveform), batch_size)
         self.batches = iter({name: waveform[start : start + batch_size]} for start in starts)
 
-    def get_next(self):
+    def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self.batches, None)
 
 
-def quantize(proto, waveform, float_layers):
-    """int8 weights and activations of convolutions and dense layers, a scale for each channel.
+def quantize(proto: onnx.ModelProto, waveform: np.ndarray, float_layers: Sequence[str]) -> onnx.ModelProto:
+    """Quantise weights and activations of convolutions and dense layers to int8, with a scale for each channel.
 
-    The ranges of activations are those that the clips show. Weights take seven of the eight bits: processors without
+    The ranges of activations are measured on the clips. Weights take seven of the eight bits: processors without
     VNNI add two products in 16 bits, which overflow otherwise. Depthwise convolutions stay in float: they have few
     weights, and converting back and forth would cost more time than they take.
 
@@ -136,8 +141,8 @@ def quantize(proto, waveform, float_layers):
 
 
 @contextlib.contextmanager
-def quiet():
-    """Without what converters print, and the advice to preprocess, which `fold` has done."""
+def quiet() -> Iterator[None]:
+    """Suppress the messages of converters, and the advice to preprocess, which `fold` has done."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -147,9 +152,14 @@ def quiet():
         logging.disable(logging.NOTSET)
 
 
-def halve_weights(proto):
-    """Weights stored in 16 bits; they become 32 bits again when the file is loaded, so that nothing gets slower."""
-    stored, nodes = [], []
+def halve_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Store the weights in 16 bits; they become 32 bits when the file is loaded, so that nothing gets slower.
+
+    Args:
+        proto: ONNX model in float32.
+    """
+    stored = []
+    nodes = []
     for tensor in proto.graph.initializer:
         weights = numpy_helper.to_array(tensor)
         if weights.dtype == np.float32 and weights.size >= MIN_HALVED:
@@ -161,8 +171,8 @@ def halve_weights(proto):
     return _with(proto, stored, nodes)
 
 
-def compute_dft_kernels(proto, spec):
-    """The kernels of the Fourier transform as table, index and window; they are computed when the file is loaded.
+def compute_dft_kernels(proto: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto:
+    """Replace the kernels of the Fourier transform by table, index and window, from which loading computes them.
 
     Args:
         proto: ONNX model.
@@ -179,7 +189,8 @@ def compute_dft_kernels(proto, spec):
         "dft_length": np.array(spec.fft_length),
         "dft_column": np.arange(num_columns)[:, None],
     }
-    stored, nodes = [], []
+    stored = []
+    nodes = []
     for tensor in proto.graph.initializer:
         weights = numpy_helper.to_array(tensor)
         part = next((part for part, kernel in enumerate(kernels) if _is_kernel(weights, kernel)), None)
@@ -204,7 +215,7 @@ def compute_dft_kernels(proto, spec):
     return _with(proto, stored, nodes)
 
 
-def _is_kernel(weights, kernel):
+def _is_kernel(weights: np.ndarray, kernel: np.ndarray) -> bool:
     return (
         weights.size == kernel.size
         and weights.squeeze().shape == kernel.shape
@@ -212,8 +223,8 @@ def _is_kernel(weights, kernel):
     )
 
 
-def _with(proto, initializers, first_nodes):
-    """The model with other stored tensors and with nodes before the others."""
+def _with(proto: onnx.ModelProto, initializers: list, first_nodes: list) -> onnx.ModelProto:
+    """The model with other stored tensors, and with nodes before its own."""
     changed = onnx.ModelProto()
     changed.CopyFrom(proto)
     graph = changed.graph
@@ -225,10 +236,31 @@ def _with(proto, initializers, first_nodes):
     return changed
 
 
-def shorten_names(proto):
-    """Short names for all that is inside; inputs and outputs keep theirs. Small files get smaller by a sixth.
+def name_axes(proto: onnx.ModelProto, axes: Mapping[str, Sequence[str]]) -> onnx.ModelProto:
+    """The model with names for those axes of its inputs and outputs that have any length.
+
+    Args:
+        proto: ONNX model.
+        axes: names of the first axes, by the name of the input; of all outputs, as `output`.
+    """
+    named = onnx.ModelProto()
+    named.CopyFrom(proto)
+    graph = named.graph
+    values = [(value, value.name) for value in graph.input] + [(value, "output") for value in graph.output]
+    for value, key in values:
+        for axis, name in zip(value.type.tensor_type.shape.dim, axes.get(key, ()), strict=False):
+            if not axis.HasField("dim_value"):
+                axis.dim_param = name
+    return named
+
+
+def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Give everything inside a short name; inputs and outputs keep theirs. Small files get smaller by a sixth.
 
     Each node keeps a name of its own: onnxruntime before 1.22 refuses some graphs of nodes without.
+
+    Args:
+        proto: ONNX model.
     """
     shortened = onnx.ModelProto()
     shortened.CopyFrom(proto)

@@ -1,11 +1,11 @@
-"""Bidirectional GRU layers as one ONNX operator each, where the converter makes loops that take three times as long."""
+"""Bidirectional GRU layers as one ONNX operator each; tf2onnx makes loops of them, which take three times as long."""
 
 import keras
 import tensorflow as tf
 
 
 class _Marker(keras.layers.Layer):
-    """What stands for a layer during conversion: an operation that `HANDLERS` makes a GRU of, and that never runs.
+    """Placeholder for a bidirectional GRU; `HANDLERS` replaces it by the ONNX operator during conversion.
 
     Shape: `(batch, frames, features)`, `(batch, frames)` bool -> `(batch, frames, 2 * units)`.
 
@@ -13,7 +13,7 @@ class _Marker(keras.layers.Layer):
         layer: `keras.layers.Bidirectional` of a GRU.
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer: keras.layers.Bidirectional) -> None:
         super().__init__(name=layer.name, dtype="float32")
         self.supports_masking = True
         self.cells = [layer.forward_layer.cell, layer.backward_layer.cell]
@@ -32,8 +32,8 @@ class _Marker(keras.layers.Layer):
         return tf.reshape(tf.transpose(states, (2, 0, 1, 3)), (tf.shape(x)[0], -1, 2 * units))
 
 
-def mark_gru(model):
-    """A model to be converted with `HANDLERS`; it shares the weights, and only its GRU layers are others.
+def mark_gru(model: keras.Model) -> keras.Model:
+    """Replace the GRU layers of a model by placeholders for the conversion with `HANDLERS`; the weights are shared.
 
     Args:
         model: functional Keras model, whose bidirectional layers are GRU with Keras' own activations; they return
@@ -49,7 +49,7 @@ def mark_gru(model):
 
 
 def _marker_to_gru(graph, node, name, _):
-    """The marker's inputs are those of the ONNX operator."""
+    """Convert the placeholder, whose inputs are those of the ONNX operator."""
     node.type = "GRU"
     for attribute in list(node.attr):
         del node.attr[attribute]
@@ -59,4 +59,4 @@ def _marker_to_gru(graph, node, name, _):
 
 
 #: For tf2onnx, which calls them with a graph and a node of this type.
-HANDLERS = {"PyFunc": (_marker_to_gru, [])}
+HANDLERS: dict[str, tuple] = {"PyFunc": (_marker_to_gru, [])}

@@ -1,16 +1,37 @@
-"""Publish a finished run: model files and a card in a folder that can be handed on."""
+"""Publish a finished run: the files needed to use its model, and a card, in a folder to hand on. Both tasks."""
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from kaggle_speech.files import read_json, write_json
-from kaggle_speech.inference.answers import copy_rejection
-from kaggle_speech.models import folder
-from kaggle_speech.models.folder import read_run
-from kaggle_speech.models.runs import _with_the_same_weights, _write_weights, load_run, model_fingerprint
+from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.files import read_json, what_is_there, write_json
+from kaggle_speech.inference import answers
+from kaggle_speech.inference.runtimes import OnnxModel
+from kaggle_speech.models import runs
+from kaggle_speech.models.folder import (
+    CARD_NAME,
+    FLOAT16_ONNX_NAME,
+    KERAS_NAME,
+    METRICS_NAME,
+    ONNX_NAME,
+    RUN_NAME,
+    WEIGHTS_NAME,
+    model_path,
+    read_run,
+    task_of,
+)
+from kaggle_speech.text import ngram
 
-CARD = """# {model}, {num_labels} labels
+#: Files that a published folder may hold.
+PUBLISHED_NAMES = {
+    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, ngram.FILE_NAME, answers.FILE_NAME)
+}
+
+#: Template of the card, by task.
+CARDS = {
+    "words": """# {model}, {num_labels} labels
 
 `model.weights.h5`, with the network that `run.json` names (`runs.load_run` builds it, with any Keras from 3.7 on):
 waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
@@ -19,63 +40,137 @@ waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out,
 - **Accuracy** {accuracy:.2%} over the twelve labels of the competition, macro F1 {macro_f1:.4f}, on {num_clips}
   validation clips of speakers that were neither trained on nor used to choose the epoch.
 - **Recall** {recall}.
-- **Recipe** {recipe}
+- **Recipe** `{recipe}`
 - **Data** fingerprint `{data}`. The competition's clips come from Speech Commands (Pete Warden, arXiv 1804.03209),
   CC BY 4.0; none is in here.
 - **Versions** {versions}; training took {training_minutes} minutes.
 - **Limits** Single English command words, cut to a second. Words that were not trained on are `unknown` less reliably
   than those that were; very quiet or distorted speech is often taken for another label, and background noise of kinds
-  that were not heard may be taken for a word.
-"""
+  that were not trained on may be taken for a word.
+""",
+    "transcripts": """# {model}: speech to text
+
+`model.onnx`: `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
+`num_samples` `(batch,)` (int32) in; out come log-probabilities of a blank, a space, an apostrophe and the letters a to
+z, every {step_ms:g} ms. Weights are stored in 16 bits. `ngram.json` counts which characters follow which in the
+training transcripts.
+
+- **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
+  {val}.
+  Training speakers, whose texts the language model knows: {train}.
+- **Recipe** `{recipe}`
+- **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
+- **Versions** {versions}; training took {training_minutes} minutes.
+- **Limits** read English in quiet rooms, and only what its training data teaches: look at the errors before you use it.
+""",
+}
 
 
-def publish_run(run_dir, out_dir):
-    """Copy what it takes to use a model, and write its card: what it does, how well, where it comes from.
+def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
+    """Copy the files needed to use a model, and write its card: what it does, how well, where it comes from.
 
     A run of version 0.1, which holds `model.keras`, becomes one that every Keras loads, with the same fingerprint.
 
     Args:
-        run_dir: folder of a finished run.
-        out_dir: folder to make: `model.weights.h5`, `run.json`, `metrics.json`, `README.md`, and `rejection.json` where
-            the run has it. What `export` wrote for the run does not go there.
+        run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
+        out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
+            of a word recogniser `model.weights.h5`, and `rejection.json` where the run has it; of a transcriber
+            `model.onnx` and `ngram.json`.
 
     Raises:
-        FileNotFoundError: the run is not finished.
-        ValueError: its model makes transcripts; or it is in `model.keras`, and not what `build_model` builds.
+        FileExistsError: `out_dir` holds something else; nothing is touched.
+        FileNotFoundError: the run is not finished, or its transcriber is not exported.
+        ValueError: the model is in `model.keras`, and not what `build_model` builds.
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
-    if folder.task_of(read_run(run_dir)) == "transcripts":
-        raise ValueError(f"{run_dir}: must recognise words. Received: a model that makes transcripts")
-    model, _ = load_run(run_dir)
-    run = {"task": folder.task_of(read_run(run_dir))} | read_run(run_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    if folder.model_path(run_dir).name == folder.WEIGHTS_NAME:
-        shutil.copyfile(run_dir / folder.WEIGHTS_NAME, out_dir / folder.WEIGHTS_NAME)
+    _check_out_dir(out_dir, run_dir)
+    runs.model_fingerprint(run_dir)  # raises where the run is not finished, or damaged
+    run = {"task": task_of(read_run(run_dir))} | read_run(run_dir)
+    metrics = read_json(run_dir / METRICS_NAME)
+    if run["task"] == "words":
+        run |= _publish_words(run_dir, out_dir, run)
+        facts = _words_facts(metrics)
     else:
-        identity = {"model": model_fingerprint(run_dir)}
-        run |= _write_weights(out_dir, _with_the_same_weights(run_dir, model, run), run) | identity
-    write_json(out_dir / "run.json", run)
-    write_json(out_dir / "metrics.json", read_json(run_dir / "metrics.json") | run)
-    copy_rejection(run_dir, run["model"], out_dir, run["model"])
-    metrics = read_json(run_dir / "metrics.json")
+        _publish_transcripts(run_dir, out_dir)
+        facts = _transcripts_facts(metrics, out_dir)
+    write_json(out_dir / RUN_NAME, run)
+    write_json(out_dir / METRICS_NAME, metrics | run)
+    (out_dir / CARD_NAME).write_text(CARDS[run["task"]].format(**_run_facts(metrics), **facts))
+
+
+def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
+    """Raise FileExistsError where a folder is neither new, nor empty, nor of an earlier call."""
+    if not out_dir.exists():
+        return
+    names = {path.name for path in out_dir.iterdir()} if out_dir.is_dir() else set()
+    is_published = {RUN_NAME, CARD_NAME} <= names <= PUBLISHED_NAMES
+    if not out_dir.is_dir() or out_dir.resolve() == run_dir.resolve() or (names and not is_published):
+        raise FileExistsError(
+            "`out_dir` must be new, empty or of an earlier `publish`; other files are never overwritten. "
+            f"Received: {out_dir}, {what_is_there(out_dir)}"
+        )
+
+
+def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
+    """Write the weights and the rejection of a word recogniser; entries of `run.json` that become others."""
+    changed = {}
+    if model_path(run_dir) == run_dir / WEIGHTS_NAME:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run_dir / WEIGHTS_NAME, out_dir / WEIGHTS_NAME)
+    else:
+        model, _ = runs.load_run(run_dir)
+        rebuilt = runs.rebuild_with_weights(run_dir, model, run)
+        out_dir.mkdir(parents=True, exist_ok=True)
+        changed = runs.write_weights(out_dir, rebuilt, run) | {"model": runs.model_fingerprint(run_dir)}
+    fingerprint = runs.model_fingerprint(run_dir)
+    answers.copy_rejection(run_dir, fingerprint, out_dir, fingerprint)
+    return changed
+
+
+def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
+    """Copy the exported file and the language model of a transcriber."""
+    if not (run_dir / FLOAT16_ONNX_NAME).exists():
+        raise FileNotFoundError(
+            f"{run_dir}: must hold {FLOAT16_ONNX_NAME}. Received: none; "
+            f"write it with `python -m kaggle_speech export --run {run_dir}`"
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(run_dir / FLOAT16_ONNX_NAME, out_dir / ONNX_NAME)
+    shutil.copyfile(run_dir / ngram.FILE_NAME, out_dir / ngram.FILE_NAME)
+
+
+def _run_facts(metrics: Mapping) -> dict:
+    """Fields of both cards: model, recipe, data, versions, minutes."""
     settings = metrics["settings"]
-    figures = {name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips", "training_minutes")}
-    recipe = json.dumps({name: value for name, value in settings.items() if name not in ("data", "model")})
-    card = CARD.format(
-        **figures,
-        model=settings["model"],
-        data=settings["data"],
-        recipe=f"`{recipe}`",
-        num_labels=len(metrics["vocabulary"]),
-        vocabulary=f"`{' '.join(metrics['vocabulary'])}`",
-        recall=", ".join(f"{label} {recall:.3f}" for label, recall in metrics["recall"].items()),
-        versions=", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
-    )
-    (out_dir / "README.md").write_text(card)
+    return {
+        "model": settings["model"],
+        "recipe": json.dumps({name: value for name, value in settings.items() if name not in ("data", "model")}),
+        "data": settings["data"],
+        "versions": ", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
+        "training_minutes": metrics["training_minutes"],
+    }
 
 
-def export_metadata(run_dir):
-    """What a file that is exported from a finished run says of its origin and accuracy, a dict."""
-    metrics = read_json(Path(run_dir) / "metrics.json")
-    figures = {name: metrics[name] for name in ("accuracy", "recall", "num_clips") if name in metrics}
-    return {"model": model_fingerprint(run_dir), **figures}
+def _words_facts(metrics: Mapping) -> dict:
+    """Fields of the card of a word recogniser."""
+    return {
+        "num_labels": len(metrics["vocabulary"]),
+        "vocabulary": f"`{' '.join(metrics['vocabulary'])}`",
+        "recall": ", ".join(f"{label} {recall:.3f}" for label, recall in metrics["recall"].items()),
+        **{name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips")},
+    }
+
+
+def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:
+    """Fields of the card of a transcriber."""
+    rates = {
+        split: "; ".join(
+            f"{decoder} CER {errors['cer']:.1%}, WER {errors['wer']:.1%}" for decoder, errors in metrics[split].items()
+        )
+        for split in ("train", "val")
+    }
+    return {
+        **rates,
+        "num_utterances": metrics["val"]["greedy"]["num_utterances"],
+        "step_ms": 1000 * OnnxModel(out_dir / ONNX_NAME).metadata["output_step"] / SAMPLE_RATE,
+    }

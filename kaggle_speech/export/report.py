@@ -1,93 +1,212 @@
-"""Export to several files, with a report: size, difference, accuracy and speed of each."""
+"""Export of a run to several files, with a report: bytes, difference, quality and speed of each. Both tasks."""
 
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
 from kaggle_speech.audio import AudioError, read_clips
-from kaggle_speech.export.onnx import export_onnx, metadata_of
+from kaggle_speech.data import clips, splits
+from kaggle_speech.data.utterance_batches import read_batch
+from kaggle_speech.evaluation.transcripts import summarize_transcripts, transcribe_utterances
+from kaggle_speech.export.check import compare_on_batches, compare_on_clips
+from kaggle_speech.export.onnx import PRECISIONS, export_onnx, metadata_of
 from kaggle_speech.export.other_formats import export_litert, export_saved_model
-from kaggle_speech.files import replace_file
-from kaggle_speech.inference import batches, timing
-from kaggle_speech.inference.answers import competition_probabilities, most_probable
+from kaggle_speech.files import listing, read_json, replace_file
+from kaggle_speech.inference import timing
+from kaggle_speech.inference.answers import competition_probabilities, copy_rejection, most_probable
 from kaggle_speech.inference.runtimes import FORMATS, LiteRTModel, OnnxModel, SavedModel
+from kaggle_speech.models import runs
+from kaggle_speech.models.folder import METRICS_NAME, model_fingerprint, task_of
 from kaggle_speech.progress import progress_bar
+from kaggle_speech.text import ngram
+
+#: What the files' names begin with; `model.onnx` is the one that `load` looks for beside the weights.
+STEM = "model"
+REPORT_NAME = f"{STEM}_report.csv"
+#: Utterances, about, that the files of a transcriber are compared on, and how many of them make a batch.
+NUM_COMPARED = 24
+COMPARED_BATCH_SIZE = 4
+#: Figures of `metrics.json` that a file states, by task.
+FIGURES = {"words": ("accuracy", "recall", "num_clips"), "transcripts": ("train", "val")}
+#: Formats and their precisions, by task.
+KNOWN_FILES = {
+    "words": {name: precisions for name, (_, precisions) in FORMATS.items()},
+    "transcripts": {"onnx": PRECISIONS["transcripts"]},
+}
 
 
-def export_run(model, vocabulary, out_dir, name, files, val_df, calibration_df, metadata):
-    """Export a model to several files and write a report on them.
+def export_run(
+    run_dir: Path | str,
+    out_dir: Path | str,
+    df: pd.DataFrame,
+    files: Sequence[tuple[str, str]] = (("onnx", "float32"), ("onnx", "float16")),
+    *,
+    num_calibration: int = 256,
+) -> pd.DataFrame:
+    """Export the model of a finished run to several files, and write a report on them.
+
+    Its `rejection.json`, or its language model, goes along.
 
     Args:
-        model: Keras model.
-        vocabulary: labels in the order of its outputs.
-        out_dir: folder to write to.
-        name: what the files begin with.
-        files: `(format, precision)` pairs, of `FORMATS`.
-        val_df: labelled clips (`index.validation_clips`) that the files are compared and judged on.
-        calibration_df: training clips for int8.
-        metadata: more to say in the ONNX files, such as the accuracy.
+        run_dir: folder of a finished run.
+        out_dir: folder for `model.onnx`, `model_float16.onnx`, `model.tflite`, ... and `model_report.csv`.
+        df: of a word recogniser, readable clips of all splits (`data.clips`); of a transcriber, utterances of all
+            speakers (`data.utterances`). The files are compared and evaluated on those that the training held out.
+        files: `(format, precision)` pairs: formats onnx, litert, saved_model, precisions float32, float16, int8.
+        num_calibration: training clips that int8 takes ranges from.
 
     Returns:
-        pandas DataFrame, a row a file and one for the model itself, also written to `<out_dir>/<name>_report.csv`:
-        `file, runtime, precision, bytes`; `max_difference` of a probability and `agreement` of the answers with the
-        model; `accuracy` over the twelve labels; `ms_1_thread, ms_2_threads` for one clip at a time;
-        `clips_per_s_16, clips_per_s_64` in batches, with two threads.
+        pandas DataFrame, a row a file, after one for the model itself: `file, runtime, precision, bytes`;
+        `max_difference` of a probability from the model's. Of a word recogniser `agreement` of the answers with the
+        model's, `accuracy` over the twelve labels, `ms_1_thread, ms_2_threads` for one clip at a time,
+        `clips_per_s_16, clips_per_s_64` in batches with two threads; of a transcriber `cer` of the best path, and
+        `real_time_factor`, of 8 s of sound on one thread.
 
     Raises:
-        ExportError: a file does not answer as the model does; those before it are kept.
+        ExportError: the probabilities of a file are not those of the model; the files before it are kept.
+        FileNotFoundError: the folder holds no finished run.
         ValueError: there is no such format or precision.
     """
+    run_dir, out_dir = Path(run_dir), Path(out_dir)
+    model, vocabulary = runs.load_run(run_dir)
+    metrics = read_json(run_dir / METRICS_NAME)
+    task = task_of(metrics)
+    known = KNOWN_FILES[task]
     for file_format, precision in files:
-        if precision not in FORMATS.get(file_format, ("", ()))[1]:
-            known = {name: precisions for name, (_, precisions) in FORMATS.items()}
+        if precision not in known.get(file_format, ()):
             raise ValueError(f"`files` must be pairs of {known}. Received: {(file_format, precision)}")
-    waveform, calibration = _waveforms(val_df), _waveforms(calibration_df)
-    expected = batches.predict_waveforms(model, waveform)
-    facts = metadata_of(model, vocabulary, metadata)
-    rows = [_speed_and_accuracy({2: model}, expected, expected, val_df, vocabulary) | {"file": "", "runtime": "keras"}]
+    metadata = metadata_of(model, task, vocabulary, export_metadata(run_dir, metrics))
+    quality: _WordsQuality | _TranscriptsQuality
+    if task == "words":
+        quality = _WordsQuality(model, vocabulary, df)
+    else:
+        quality = _TranscriptsQuality(model, df, metadata["num_val_speakers"])
+    has_int8 = any(precision == "int8" for _, precision in files)
+    calibration = _calibration(df, num_calibration) if has_int8 else None
+    rows = [{"file": "", "runtime": "keras"} | quality.figures({2: model}, quality.comparison.expected)]
     for file_format, precision in progress_bar(files, desc="exporting", unit="file"):
         suffix = "" if precision == "float32" else f"_{precision}"
-        path = Path(out_dir) / f"{name}{suffix}{FORMATS[file_format][0]}"
+        path = out_dir / f"{STEM}{suffix}{FORMATS[file_format][0]}"
         if file_format == "onnx":
-            options = {"precision": precision, "calibration": calibration}
-            found = export_onnx(model, path, facts, waveform, expected, **options)
-            runtimes = {num_threads: OnnxModel(path, num_threads) for num_threads in (1, 2)}
+            options: dict[str, Any] = {"precision": precision, "calibration": calibration}
+            probabilities = export_onnx(model, path, metadata, quality.comparison, **options)
         elif file_format == "litert":
-            found = export_litert(model, path, waveform, expected, precision=precision)
-            runtimes = {num_threads: LiteRTModel(path, num_threads) for num_threads in (1, 2)}
+            probabilities = export_litert(model, path, quality.comparison, precision=precision)
         else:
-            found = export_saved_model(model, path, waveform, expected)
-            runtimes = {2: SavedModel(path)}
-        size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
-        row = {"file": path.name, "runtime": file_format, "precision": precision, "bytes": size}
-        rows.append(row | _speed_and_accuracy(runtimes, found, expected, val_df, vocabulary))
-    columns = ["file", "runtime", "precision", "bytes"]
+            probabilities = export_saved_model(model, path, quality.comparison)
+        row = {"file": path.name, "runtime": file_format, "precision": precision, "bytes": _num_bytes(path)}
+        rows.append(row | quality.figures(_runtimes(file_format, path), probabilities))
+    if task == "words":
+        copy_rejection(run_dir, metadata["model"], out_dir, metadata["model"])
+    elif out_dir.resolve() != run_dir.resolve() and (run_dir / ngram.FILE_NAME).exists():
+        shutil.copyfile(run_dir / ngram.FILE_NAME, out_dir / ngram.FILE_NAME)
+    first_columns = ["file", "runtime", "precision", "bytes"]
     report_df = pd.DataFrame(rows)
-    report_df = report_df[[*columns, *(column for column in report_df if column not in columns)]]
-    replace_file(Path(out_dir) / f"{name}_report.csv", lambda path: report_df.to_csv(path, index=False))
+    report_df = report_df[[*first_columns, *(column for column in report_df if column not in first_columns)]]
+    replace_file(out_dir / REPORT_NAME, lambda path: report_df.to_csv(path, index=False))
     return report_df
 
 
-def _waveforms(clips_df):
+def export_metadata(run_dir: Path | str, metrics: Mapping) -> dict:
+    """Facts that a file states about the run that it is exported from: fingerprint of the model, figures.
+
+    Args:
+        run_dir: folder of a finished run.
+        metrics: content of its `metrics.json`.
+    """
+    task = task_of(metrics)
+    facts = {"model": model_fingerprint(run_dir)}
+    if task == "transcripts":
+        facts["num_val_speakers"] = metrics["settings"].get("num_val_speakers")
+    return facts | {name: metrics[name] for name in FIGURES[task] if name in metrics}
+
+
+def _num_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _runtimes(file_format: str, path: Path) -> dict[int, Any]:
+    """A file loaded with one and with two threads; with two only where that cannot be chosen."""
+    if file_format == "saved_model":
+        return {2: SavedModel(path)}
+    runtime_class = {"onnx": OnnxModel, "litert": LiteRTModel}[file_format]
+    return {num_threads: runtime_class(path, num_threads) for num_threads in (1, 2)}
+
+
+def _read_clips(clips_df: pd.DataFrame) -> np.ndarray:
+    """Waveforms of clips. Shape: `(clips, samples)`."""
     waveform, errors = read_clips(list(clips_df["path"]))
     if errors:
-        raise AudioError("\n".join(errors))
+        raise AudioError(listing(errors))
     return waveform
 
 
-def _speed_and_accuracy(runtimes, found, expected, val_df, vocabulary):
-    """What the report says of a model; `runtimes` holds it with one and with two threads where that can be chosen."""
-    answers = most_probable(competition_probabilities(found, vocabulary))
-    row = {
-        "max_difference": float(np.abs(found - expected).max()),
-        "agreement": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        "accuracy": float((answers == val_df["label"]).mean()),
-    }
-    for num_threads, unit in ((1, "thread"), (2, "threads")):
-        runtime = runtimes.get(num_threads)
-        row[f"ms_{num_threads}_{unit}"] = runtime and timing.milliseconds_per_clip(runtime)
-    for batch_size in (16, 64):
-        milliseconds = timing.milliseconds_per_clip(runtimes[2], 320 // batch_size, batch_size)
-        row[f"clips_per_s_{batch_size}"] = round(1000 / milliseconds)
-    return row
+def _calibration(clips_df: pd.DataFrame, num_clips: int) -> np.ndarray:
+    """Training clips that int8 takes ranges from. Shape: `(clips, samples)`."""
+    return _read_clips(clips.prepare_clips(clips_df, "train", seed=0).head(num_clips))
+
+
+class _WordsQuality:
+    """Quality and speed of the files of a word recogniser, on the validation clips.
+
+    Attributes:
+        comparison: the clips, and the probabilities of the model.
+    """
+
+    def __init__(self, model: keras.Model, vocabulary: Sequence[str], clips_df: pd.DataFrame) -> None:
+        val_df = clips.validation_clips(clips_df)
+        self.labels = val_df["label"]
+        self.vocabulary = vocabulary
+        self.comparison = compare_on_clips(model, _read_clips(val_df))
+
+    def figures(self, runtimes: Mapping[int, Any], probabilities: np.ndarray) -> dict:
+        """Columns of the report on a file, loaded with one and two threads; one may be missing."""
+        expected = self.comparison.expected
+        answers = most_probable(competition_probabilities(probabilities, self.vocabulary))
+        row = {
+            "max_difference": float(np.abs(probabilities - expected).max()),
+            "agreement": float((probabilities.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+            "accuracy": float((answers == self.labels).mean()),
+            "ms_1_thread": timing.milliseconds_per_clip(runtimes[1]) if 1 in runtimes else None,
+            "ms_2_threads": timing.milliseconds_per_clip(runtimes[2]),
+        }
+        for batch_size in (16, 64):
+            milliseconds = timing.milliseconds_per_clip(runtimes[2], 320 // batch_size, batch_size)
+            row[f"clips_per_s_{batch_size}"] = round(1000 / milliseconds)
+        return row
+
+
+class _TranscriptsQuality:
+    """Quality and speed of the files of a transcriber, on the utterances of held-out speakers.
+
+    Attributes:
+        comparison: some of the utterances, of all lengths, and the probabilities of the model.
+    """
+
+    def __init__(self, model: keras.Model, utterances_df: pd.DataFrame, num_val_speakers: int) -> None:
+        utterances_df = splits.split_speakers(utterances_df, num_val_speakers)
+        self.val_df = utterances_df[utterances_df["split"] == "val"]
+        by_length_df = self.val_df.sort_values("num_samples")
+        paths = by_length_df["path"].iloc[:: max(1, len(by_length_df) // NUM_COMPARED)]
+        batches = []
+        for start in range(0, len(paths), COMPARED_BATCH_SIZE):
+            waveform, num_samples = read_batch(paths.iloc[start : start + COMPARED_BATCH_SIZE])
+            batches.append({"waveform": waveform, "num_samples": num_samples})
+        self.comparison = compare_on_batches(model, batches)
+
+    def figures(self, runtimes: Mapping[int, Any], probabilities: np.ndarray) -> dict:
+        """Columns of the report on a file, loaded with one or two threads."""
+        runtime = runtimes.get(1, runtimes.get(2))
+        errors = summarize_transcripts(transcribe_utterances(runtime, self.val_df))["greedy"]
+        return {
+            "max_difference": float(np.abs(probabilities - self.comparison.expected).max()),
+            "cer": errors["cer"],
+            "real_time_factor": timing.real_time_factor(runtime),
+        }

@@ -3,7 +3,8 @@
 from kaggle_speech.lazy import lazy_names, with_names
 
 _NAMES = {
-    "registry": "build_model, parse_architecture",
+    "architectures": "architecture_names, architecture_sizes",
+    "registry": "build_model",
     "cost": "describe_model, describe_models",
     "pretrained": "list_models, model_names",
     "runs": "load_run",

@@ -1,24 +1,73 @@
-"""Parts of our models by their place: frontend, logits. The only file that knows layer names."""
+"""Parts of our models by their place: frontend, logits, output step. The only file that knows layer names."""
 
 import keras
 from keras import layers
 
+#: The input of every model: float in [-1, 1].
+WAVEFORM = "waveform"
+#: The second input of a transcriber: samples of each waveform before its padding.
+NUM_SAMPLES = "num_samples"
+#: The last layer of a word recogniser.
+PROBABILITIES = "probabilities"
+#: The layer of a transcriber that tells frames of the waveform from padding, at the rate of the outputs.
+OUTPUT_MASK = "output_mask"
 
-def frontend(model):
-    """The layer that makes features of waveforms."""
-    return next(layer for layer in model.layers if hasattr(layer, "spec"))
 
+def frontend(model: keras.Model) -> layers.Layer:
+    """The layer that computes features of waveforms; its `spec` is a `FeatureSpec`.
 
-def logits_model(model):
-    """A model of this package without its softmax: waveform in, logits out. It shares all layers but the last.
+    Args:
+        model: a model of this package.
 
     Raises:
-        ValueError: the last layer is not that of `classifier`.
+        ValueError: the model has no such layer.
+    """
+    for layer in model.layers:
+        if hasattr(layer, "spec"):
+            return layer
+    raise ValueError(f"`model` must compute features of waveforms in a layer of its own. Received: {model.name!r}")
+
+
+def last_layer(model: keras.Model) -> layers.Dense:
+    """The last layer of a word recogniser: embedding in, probabilities out.
+
+    Args:
+        model: a word recogniser of this package.
+
+    Raises:
+        ValueError: the model ends in another layer.
     """
     last = model.layers[-1]
-    if last.name != "probabilities" or not isinstance(last, layers.Dense):
-        raise ValueError(f"`model` must end in a dense layer 'probabilities'. Received: {last.name!r}")
+    if last.name != PROBABILITIES or not isinstance(last, layers.Dense):
+        raise ValueError(f"`model` must end in a dense layer {PROBABILITIES!r}. Received: {last.name!r}")
+    return last
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """A word recogniser without its softmax: waveform in, logits out. It shares all layers but the last.
+
+    Args:
+        model: a word recogniser of this package.
+
+    Raises:
+        ValueError: the model ends in another layer than our word recognisers.
+    """
+    last = last_layer(model)
     head = layers.Dense(last.units, dtype="float32", name="logits")
     without_softmax = keras.Model(model.inputs, head(last.input))
     head.set_weights(last.get_weights())
     return without_softmax
+
+
+def output_step(model: keras.Model) -> int:
+    """Samples from one output of a transcriber to the next.
+
+    Args:
+        model: a transcriber of this package.
+
+    Raises:
+        ValueError: the model is no transcriber.
+    """
+    if OUTPUT_MASK not in {layer.name for layer in model.layers}:
+        raise ValueError(f"`model` must be a transcriber, with a layer {OUTPUT_MASK!r}. Received: {model.name!r}")
+    return model.get_layer(OUTPUT_MASK).frame_step

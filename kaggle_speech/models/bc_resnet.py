@@ -57,7 +57,13 @@ def _broadcast_block(x, filters, stride, dilation, num_subbands, dropout_rate):
     return layers.Activation("relu")(layers.Add()([x, time] if is_transition else [shortcut, x, time]))
 
 
-def build_bc_resnet(num_classes, spec=SPEC, width=1, num_subbands=5, dropout_rate=0.1):
+def build_bc_resnet(
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    width: float = 1,
+    num_subbands: int = 5,
+    dropout_rate: float = 0.1,
+) -> keras.Model:
     """BC-ResNet of a width, the paper's tau.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

@@ -1,40 +1,62 @@
-"""Pieces that several architectures share."""
+"""Layers and blocks that several architectures share."""
 
 import keras
 from keras import layers, ops
 
 from kaggle_speech.audio import CLIP_SAMPLES
+from kaggle_speech.models.anatomy import PROBABILITIES, WAVEFORM
 
 #: Keras' 0.99 takes hundreds of steps to forget where it started: a short run would be judged by it.
 BATCH_NORM_MOMENTUM = 0.95
 
 
-def waveform_input():
-    """The input of every model: `(batch, CLIP_SAMPLES)`, float in [-1, 1]."""
-    return keras.Input((CLIP_SAMPLES,), name="waveform")
+def waveform_input() -> keras.KerasTensor:
+    """The input of every word recogniser: one clip, float in [-1, 1].
 
-
-def classifier(x, num_classes):
-    """The last layer of every model. Shape: `(batch, channels)` -> `(batch, num_classes)` probabilities, float32."""
-    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
-
-
-def standardize(x, name="standardize", mask=None):
-    """Zero mean and unit variance for each coefficient, over the training set (a batch normalisation without scale).
-
-    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy. `mask`, `(batch, frames)` bool,
-        says which frames count.
+    Shape: `(batch, CLIP_SAMPLES)`.
     """
-    options = {"center": False, "scale": False, "dtype": "float32", "name": name}
-    return layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **options)(x, mask=mask)
+    return keras.Input((CLIP_SAMPLES,), name=WAVEFORM)
+
+
+def classifier(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+    """Probabilities of the labels: the last layer of every word recogniser. Float32 under any dtype policy.
+
+    Shape: `(batch, channels)` -> `(batch, num_classes)`.
+
+    Args:
+        x: one vector a clip.
+        num_classes: labels.
+    """
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
+
+
+def standardize(
+    x: keras.KerasTensor, name: str = "standardize", mask: keras.KerasTensor | None = None
+) -> keras.KerasTensor:
+    """Scale each coefficient to zero mean and unit variance over the training set. Float32 under any dtype policy.
+
+    It is a batch normalisation without a learned scale and offset.
+
+    Shape: `(batch, frames, coefficients)` -> the same.
+
+    Args:
+        x: features.
+        name: of the layer.
+        mask: `(batch, frames)` bool, frames that count; None for all.
+    """
+    normalization = layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM, center=False, scale=False, dtype="float32", name=name
+    )
+    return normalization(x, mask=mask)
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class CepstralMeanNormalization(layers.Layer):
-    """Take each clip's mean over time off every coefficient: what a microphone, a room or a volume adds throughout.
+    """Subtract each clip's mean over time from every coefficient, which removes volume and fixed filters.
 
-    Shape: `(batch, frames, coefficients)` -> the same. Float32 under any dtype policy. `mask`, `(batch, frames)` bool,
-        says which frames count.
+    Float32 under any dtype policy. The mask of the call, `(batch, frames)` bool, tells the frames that count.
+
+    Shape: `(batch, frames, coefficients)` -> the same.
 
     Source: Atal (1974), doi:10.1121/1.1914702.
     """
@@ -52,16 +74,18 @@ class CepstralMeanNormalization(layers.Layer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class SpecAugment(layers.Layer):
-    """Blank out bands of time and of coefficients while training; pass everything through otherwise.
+    """Mask random bands of frames and of coefficients while training; the identity otherwise.
 
-    Each clip draws its own bands; a blank is zero, the mean of standardised features.
+    Each clip has its own bands. A masked value is zero, the mean of standardised features.
 
     Shape: `(batch, frames, coefficients)` -> the same.
 
     Args:
-        num_time_masks, max_time_frames: how many bands of frames, and the longest, in frames.
-        num_frequency_masks, max_frequency_bins: how many bands of coefficients, and the widest.
-        seed: of the drawing.
+        num_time_masks: bands of frames.
+        max_time_frames: width of the widest such band, in frames.
+        num_frequency_masks: bands of coefficients.
+        max_frequency_bins: width of the widest such band, in coefficients.
+        seed: of the random bands.
 
     Source: arXiv 1904.08779, without time warping.
     """
@@ -78,8 +102,10 @@ class SpecAugment(layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.seed = seed
-        self.num_time_masks, self.max_time_frames = num_time_masks, max_time_frames
-        self.num_frequency_masks, self.max_frequency_bins = num_frequency_masks, max_frequency_bins
+        self.num_time_masks = num_time_masks
+        self.max_time_frames = max_time_frames
+        self.num_frequency_masks = num_frequency_masks
+        self.max_frequency_bins = max_frequency_bins
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def _keep(self, batch_size, length, num_masks, max_width):
@@ -109,7 +135,7 @@ class SpecAugment(layers.Layer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class SubSpectralNormalization(layers.Layer):
-    """Batch normalisation of each sub-band of the frequency axis by itself, with a scale and an offset of its own.
+    """Batch normalisation of each sub-band of the frequency axis, with its own scale and offset.
 
     Shape: `(batch, frequency, time, channels)` -> the same; `frequency` a multiple of `num_subbands`.
 
@@ -123,7 +149,9 @@ class SubSpectralNormalization(layers.Layer):
 
     def __init__(self, num_subbands=5, momentum=0.99, epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
-        self.num_subbands, self.momentum, self.epsilon = num_subbands, momentum, epsilon
+        self.num_subbands = num_subbands
+        self.momentum = momentum
+        self.epsilon = epsilon
         self.batch_norm = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, dtype=self.dtype_policy)
 
     def build(self, input_shape):

@@ -13,7 +13,14 @@ SPEC = FeatureSpec(
 )
 
 
-def build_cnn(num_classes, spec=SPEC, features="mfcc", image_size=64, num_filters=(56, 112), dropout_rate=0.3):
+def build_cnn(
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    features: str = "mfcc",
+    image_size: int = 64,
+    num_filters: tuple[int, int] = (56, 112),
+    dropout_rate: float = 0.3,
+) -> keras.Model:
     """Two 7x7 convolutions with pooling, two dense layers.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

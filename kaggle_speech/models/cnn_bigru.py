@@ -28,8 +28,14 @@ def _convolution(x, filters, kernel_size, strides, padding):
 
 
 def build_cnn_bigru(
-    num_classes, spec=SPEC, features="mfcc", num_filters=32, num_units=128, num_recurrent_layers=2, dropout_rate=0.3
-):
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    features: str = "mfcc",
+    num_filters: int = 32,
+    num_units: int = 128,
+    num_recurrent_layers: int = 2,
+    dropout_rate: float = 0.3,
+) -> keras.Model:
     """Convolutions of 11x41 and 11x21, bidirectional GRU layers, the mean over time.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

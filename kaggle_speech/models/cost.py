@@ -2,22 +2,25 @@
 
 import json
 import math
+from collections.abc import Iterable
 
 import keras
 import pandas as pd
 from keras import layers
 
 from kaggle_speech.files import fingerprint
+from kaggle_speech.models import anatomy
+from kaggle_speech.models.architectures import architecture_sizes
 from kaggle_speech.models.registry import build_model
 
 
-def _gru_macs(layer, input_shape):
+def _gru_macs(layer: layers.GRU, input_shape: tuple) -> int:
     cell = layer.cell
     return input_shape[-2] * 3 * cell.units * (input_shape[-1] + cell.units)
 
 
-def _layer_macs(layer):
-    """Products that a layer adds up; of layers without a matrix (normalisation, pooling) none are counted."""
+def _layer_macs(layer: layers.Layer) -> int:
+    """Multiply-accumulate operations of a layer; 0 for normalisation, pooling and activations."""
     if isinstance(layer, keras.Model):
         return num_macs(layer)
     if isinstance(layer, layers.Bidirectional):
@@ -33,26 +36,23 @@ def _layer_macs(layer):
     return 0
 
 
-def num_macs(model):
+def num_macs(model: keras.Model) -> int:
     """Multiply-accumulate operations for one clip, without the frontend.
 
-    Convolutions, dense and GRU layers, also of models inside; what is left out (normalisation, activations, pooling,
-    and the fixed transform of the frontend, which papers leave out too) is not counted.
+    Counts convolutions, dense and GRU layers, also of models inside the model. Normalisation, activations, pooling
+    and the fixed transform of the frontend, which papers leave out too, count as 0.
 
     Args:
-        model: a built functional model.
+        model: a built functional model, for inputs of fixed length.
 
-    Returns:
-        int.
-
-    Source: the definition in arXiv 1904.03814, table 1 ("FLOPs" there are multiplications and additions apart).
+    Source: the definition in arXiv 1904.03814, table 1, where "FLOPs" counts multiplications and additions apart.
     """
     return sum(_layer_macs(layer) for layer in model.layers)
 
 
-#: Begins every fingerprint of `architecture_fingerprint`; another scheme gets another prefix.
+#: Prefix of every fingerprint of `architecture_fingerprint`; another scheme gets another one.
 SCHEME = "a2:"
-#: Options of Keras' own layers that change numbers and that shapes do not show; all have the same name in each Keras.
+#: Options of Keras' own layers that change numbers and that shapes do not show. Every Keras has them by these names.
 _KERAS_OPTIONS = (
     *("activation", "recurrent_activation", "rate", "momentum", "epsilon", "strides", "dilation_rate", "padding"),
     *("pool_size", "dims", "axis", "go_backwards", "reset_after", "merge_mode", "scale", "offset"),
@@ -61,8 +61,8 @@ _KERAS_OPTIONS = (
 _IGNORED_OPTIONS = ("name", "dtype", "trainable", "autocast", "seed")
 
 
-def _plain(value):
-    """A value as JSON has it; everything else by its class."""
+def _plain(value: object) -> object:
+    """A value that JSON can hold; the class name of any other."""
     if isinstance(value, dict):
         return {str(key): _plain(part) for key, part in value.items() if part is not None}
     if isinstance(value, (list, tuple)):
@@ -70,7 +70,7 @@ def _plain(value):
     return value if isinstance(value, (bool, int, float, str)) or value is None else type(value).__name__
 
 
-def _layer_facts(layer):
+def _layer_facts(layer: layers.Layer | keras.Operation) -> list | str:
     """Class, shapes of the weights, and options of a layer; of a model, its `architecture_fingerprint`."""
     if isinstance(layer, keras.Model):
         return architecture_fingerprint(layer)
@@ -86,19 +86,19 @@ def _layer_facts(layer):
     return [type(layer).__name__, shapes, _plain(options), *inner]
 
 
-def architecture_fingerprint(model):
-    """`a2:` and sixteen hexadecimal digits that change with the layers of a model, their settings and connections.
+def architecture_fingerprint(model: keras.Model) -> str:
+    """Fingerprint of the layers of a model, their settings and connections: `a2:` and sixteen hexadecimal digits.
 
-    They are the same in every Keras and on every backend, and so do not depend on what a Keras version adds to the
-    configuration of its layers. Neither names, which count up from model to model, nor weights nor precision matter.
+    It is the same in every Keras and on every backend, because it does not depend on what a Keras version adds to the
+    configuration of its layers. Names, which count up from model to model, weights and precision do not change it.
 
     Args:
         model: a built functional model.
     """
-    known = {}
+    known: dict[tuple, str] = {}
 
-    def describe(tensor):
-        """Fingerprint of all that a tensor is computed by."""
+    def describe(tensor: keras.KerasTensor) -> list:
+        """Fingerprint of all operations that compute a tensor, its index and its shape."""
         operation, node_index, tensor_index = tensor._keras_history
         node = operation._inbound_nodes[node_index]
         if type(operation).__name__ == "Cast":  # of a precision; some versions of Keras hide it in the layer after it
@@ -116,45 +116,53 @@ def architecture_fingerprint(model):
     return SCHEME + fingerprint(json.dumps([describe(tensor) for tensor in keras.tree.flatten(model.output)]))
 
 
-def same_architecture(stored, current):
-    """Whether a stored fingerprint can be of the architecture with the current one.
+def same_architecture(stored: str | None, current: str) -> bool:
+    """Whether a stored fingerprint may be of the same architecture as the current one.
 
     Args:
-        stored: from a run, or None where it has none. Those of version 0.1 are of another scheme, which changed with
-            Keras: nothing can be said of them, so they pass.
+        stored: from a run; None where it has none. Fingerprints of version 0.1 changed with Keras and cannot be
+            compared, so they pass.
         current: from `architecture_fingerprint`.
     """
     return stored is None or not stored.startswith(SCHEME) or stored == current
 
 
-#: What `describe_models` lists: every architecture in the sizes that its source gives.
-ARCHITECTURES = (
-    "cnn",
-    "vgg",
-    "cnn_bigru",
-    "efficientnet",
-    "efficientnet,backbone=mobilenet_v3_small",
-    "tc_resnet",
-    "tc_resnet,width=1.5",
-    "tc_resnet,num_layers=14",
-    "tc_resnet,num_layers=14,width=1.5",
-    *(f"bc_resnet,width={width}" for width in (1, 1.5, 2, 3, 6, 8)),
-    "ds_cnn",
-)
+def num_parameters(model: keras.Model) -> int:
+    """Number of trainable parameters.
+
+    Args:
+        model: a built Keras model.
+    """
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-def describe_model(model):
-    """What a model costs: `parameters` (trainable), `megabytes` (float32), `million_macs` (one clip, without the
-    frontend), `features` (the frontend's output, frames first)."""
+def describe_model(model: keras.Model) -> dict:
+    """Size and cost of a model.
+
+    Args:
+        model: from `build_model`, for clips of one second.
+
+    Returns:
+        dict: `parameters` (trainable), `megabytes` (float32), `million_macs` (one clip, without the frontend) and
+        `features` (shape of the frontend's output, frames first).
+    """
     return {
-        "parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "parameters": num_parameters(model),
         "megabytes": round(4 * model.count_params() / 1e6, 2),
         "million_macs": round(num_macs(model) / 1e6, 2),
-        "features": "x".join(map(str, model.layers[1].output.shape[1:])),
+        "features": "x".join(map(str, anatomy.frontend(model).output.shape[1:])),
     }
 
 
-def describe_models(architectures=ARCHITECTURES, num_classes=12):
-    """`describe_model` of each architecture: pandas DataFrame, a row each, with the column `model` before."""
-    rows = [{"model": name} | describe_model(build_model(name, num_classes)) for name in architectures]
-    return pd.DataFrame(rows)
+def describe_models(architectures: Iterable[str] | None = None, num_classes: int = 12) -> pd.DataFrame:
+    """Size and cost of several architectures.
+
+    Args:
+        architectures: names as in `build_model`; None for all word recognisers in the sizes of their sources.
+        num_classes: outputs.
+
+    Returns:
+        pandas DataFrame, a row each: `model`, and the columns of `describe_model`.
+    """
+    names = architecture_sizes() if architectures is None else architectures
+    return pd.DataFrame([{"model": name} | describe_model(build_model(name, num_classes)) for name in names])

@@ -17,7 +17,13 @@ def _normalized(x):
     return layers.Activation("relu")(layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x))
 
 
-def build_ds_cnn(num_classes, spec=SPEC, num_filters=64, num_blocks=4, dropout_rate=0.4):
+def build_ds_cnn(
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    num_filters: int = 64,
+    num_blocks: int = 4,
+    dropout_rate: float = 0.4,
+) -> keras.Model:
     """One convolution, then depthwise-separable blocks of one width.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

@@ -48,8 +48,13 @@ def _backbone(backbone, weights, input_shape):
 
 
 def build_efficientnet(
-    num_classes=35, spec=SPEC, backbone="efficientnet_b0", weights=None, head=HEAD, dropout_rate=0.4
-):
+    num_classes: int = 35,
+    spec: FeatureSpec = SPEC,
+    backbone: str = "efficientnet_b0",
+    weights: Path | str | None = None,
+    head: tuple[tuple[int, float], ...] = HEAD,
+    dropout_rate: float = 0.4,
+) -> keras.Model:
     """EfficientNet-B0 (or MobileNetV3-small) with a deep head.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

@@ -1,17 +1,34 @@
-"""Model folder: `run.json` and the files beside it, read without Keras."""
+"""Model folder: names of its files, its task, its fingerprint; read without Keras."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from kaggle_speech.files import fingerprint
 from kaggle_speech.text.alphabet import ALPHABET
 
+#: Purposes of a model: it labels clips, or it writes down speech.
+TASKS = ("words", "transcripts")
+#: Task, vocabulary, settings and versions of a run; of a finished one also architecture and fingerprints.
 RUN_NAME = "run.json"
+#: Figures of a finished run, with all that `run.json` holds.
+METRICS_NAME = "metrics.json"
+#: Weights for the network that `run.json` names.
 WEIGHTS_NAME = "model.weights.h5"
+#: The whole model: of version 0.1, or of a network that `build_model` does not build.
 KERAS_NAME = "model.keras"
+#: The exported model, in the precision that is loaded first, and in half the bytes.
+ONNX_NAME = "model.onnx"
+FLOAT16_ONNX_NAME = "model_float16.onnx"
+#: The card of a published model.
+CARD_NAME = "README.md"
+#: One row an epoch.
+HISTORY_NAME = "history.csv"
+#: Checkpoint of a run that is not finished.
+BACKUP_NAME = "backup"
 
 
-def task_of(facts):
+def task_of(facts: Mapping) -> str:
     """Task of a model, `words` or `transcripts`.
 
     Args:
@@ -21,8 +38,11 @@ def task_of(facts):
     return facts.get("task") or ("transcripts" if tuple(facts["vocabulary"]) == ALPHABET else "words")
 
 
-def read_run(folder):
-    """The `run.json` of a model's folder, a dict.
+def read_run(folder: Path | str) -> dict:
+    """Read the `run.json` of a model folder.
+
+    Args:
+        folder: of a run, or of a published model.
 
     Raises:
         FileNotFoundError: there is none.
@@ -39,16 +59,23 @@ def read_run(folder):
     raise ValueError(f"{path}: must hold a JSON object with a `vocabulary` and `settings`. Received: {received}")
 
 
-def model_path(folder):
-    """Path of the file with the weights for Keras: `model.weights.h5`, else `model.keras`; None without either."""
+def model_path(folder: Path | str) -> Path | None:
+    """Path of the file with the weights for Keras: `model.weights.h5`, else `model.keras`; None without either.
+
+    Args:
+        folder: of a run, or of a published model.
+    """
     paths = (Path(folder) / name for name in (WEIGHTS_NAME, KERAS_NAME))
     return next((path for path in paths if path.is_file()), None)
 
 
-def model_fingerprint(folder):
+def model_fingerprint(folder: Path | str) -> str | None:
     """Sixteen hexadecimal digits that tell one trained model from another; None where there are no weights for Keras.
 
     They stay the same when a model is published, and files that are exported from it state them.
+
+    Args:
+        folder: of a run, or of a published model.
 
     Raises:
         ValueError: the weights are not those that `run.json` states.

@@ -1,92 +1,74 @@
-"""Architectures by name: `build_model("bc_resnet,width=3", num_classes=12)`."""
+"""Build a model by the name of its architecture: `build_model("bc_resnet,width=3", num_classes=12)`."""
 
-import ast
+import importlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
-from kaggle_speech.models.bc_resnet import build_bc_resnet
-from kaggle_speech.models.cnn import build_cnn
-from kaggle_speech.models.cnn_bigru import build_cnn_bigru
-from kaggle_speech.models.ds_cnn import build_ds_cnn
-from kaggle_speech.models.efficientnet import build_efficientnet
-from kaggle_speech.models.resnet_ctc import build_resnet_ctc
-from kaggle_speech.models.tc_resnet import build_tc_resnet
-from kaggle_speech.models.vgg import build_vgg
-
-#: Name on the command line -> builder.
-BUILDERS = {
-    "cnn": build_cnn,
-    "vgg": build_vgg,
-    "cnn_bigru": build_cnn_bigru,
-    "efficientnet": build_efficientnet,
-    "tc_resnet": build_tc_resnet,
-    "bc_resnet": build_bc_resnet,
-    "ds_cnn": build_ds_cnn,
-}
-#: The same for those that make transcripts of speech of any length.
-TRANSCRIBERS = {"resnet_ctc": build_resnet_ctc}
+from kaggle_speech.models.architectures import parse_architecture
 
 
-def parse_architecture(architecture):
-    """Split a builder's name from its options.
-
-    Raises:
-        ValueError: no builder has the name, or an option is not `name=value`.
-
-    >>> parse_architecture("tc_resnet,num_layers=14,width=1.5")
-    ('tc_resnet', {'num_layers': 14, 'width': 1.5})
-    """
-    name, *pairs = architecture.split(",")
-    if name not in BUILDERS | TRANSCRIBERS:
-        raise ValueError(f"a model must be one of {sorted(BUILDERS | TRANSCRIBERS)}. Received: {architecture!r}")
-    options = {}
-    for pair in pairs:
-        option, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"an option of a model must be written name=value. Received: {pair!r} in {architecture!r}")
-        try:
-            options[option] = ast.literal_eval(value)
-        except (SyntaxError, ValueError):  # a word
-            options[option] = value
-    return name, options
+def _builder(name: str) -> Callable[..., keras.Model]:
+    """The function `build_<name>` of `models/<name>.py`."""
+    return getattr(importlib.import_module(f"kaggle_speech.models.{name}"), f"build_{name}")
 
 
-def build_model(architecture, num_classes, *, precision="float32", **options):
-    """The model that goes by a name in `BUILDERS` or `TRANSCRIBERS`, options of its builder after commas.
+def build_model(architecture: str, num_classes: int, *, precision: str = "float32", **options: Any) -> keras.Model:
+    """Build an untrained model: waveform in; probabilities of labels, or log-probabilities of characters, out.
 
     Args:
-        architecture: for example `cnn` or `tc_resnet,num_layers=14`.
+        architecture: a name of `models.architectures`, options of its builder after commas: `cnn` or
+            `tc_resnet,num_layers=14`.
         num_classes: outputs.
-        precision: Keras' dtype policy, one of `recipe.PRECISIONS`. Weights, features and probabilities are float32
-            under any; under a mixed one what lies between is computed in 16 bits, faster where hardware is made for it.
-        options: further arguments of the builder; they count where `architecture` has others.
+        precision: Keras dtype policy: `float32`, `mixed_bfloat16` or `mixed_float16`. Weights, features and
+            probabilities are float32 under each; under a mixed one the layers between compute in 16 bits, which is
+            faster on hardware made for it.
+        options: further arguments of the builder; they replace those in `architecture`.
+
+    Returns:
+        Keras model.
 
     Raises:
-        ValueError: no builder has the name, or it has no such option.
+        ValueError: no architecture has the name, or its builder has no such option.
+
+    >>> build_model("tc_resnet", 12).output.shape
+    (None, 12)
     """
     name, written_options = parse_architecture(architecture)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return (BUILDERS | TRANSCRIBERS)[name](num_classes, **(written_options | options))
+        return _builder(name)(num_classes, **(written_options | options))
     except TypeError as error:
         raise ValueError(f"{architecture}: {error}") from error
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def build_untrained(architecture, num_classes):
-    """The model that `build_model` builds, in float32 and with random weights: nothing is downloaded for it.
+def build_untrained(architecture: str, num_classes: int) -> keras.Model:
+    """Build the network of `build_model` in float32 with random weights; nothing is downloaded for it.
+
+    Args:
+        architecture: a name of `models.architectures`, options of its builder after commas.
+        num_classes: outputs.
 
     Raises:
-        ValueError: no builder has the name, or it has no such option.
+        ValueError: no architecture has the name, or its builder has no such option.
     """
-    is_pretrained = "weights" in parse_architecture(architecture)[1]
-    return build_model(architecture, num_classes, **({"weights": None} if is_pretrained else {}))
+    _, options = parse_architecture(architecture)
+    without_weights: dict[str, Any] = {"weights": None} if "weights" in options else {}
+    return build_model(architecture, num_classes, **without_weights)
 
 
-def float32_copy(model, architecture, num_classes):
-    """A model of any precision in float32, which runs anywhere; itself where it is. Args: as `build_model`."""
+def float32_copy(model: keras.Model, architecture: str, num_classes: int) -> keras.Model:
+    """A model of any precision in float32, which runs anywhere; the model itself where it is float32 already.
+
+    Args:
+        model: from `build_model`.
+        architecture: the name that it was built by.
+        num_classes: its outputs.
+    """
     if model.dtype_policy.name == "float32":
         return model
     copy = build_untrained(architecture, num_classes)

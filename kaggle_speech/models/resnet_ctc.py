@@ -1,20 +1,21 @@
-"""Residual convolutions, bidirectional GRU layers, and a character or nothing every 25 ms: speech to text by CTC."""
+"""ResNet-CTC: residual convolutions and bidirectional GRU layers; a character or a blank every 25 ms. Transcriber."""
 
 import keras
 from keras import layers, ops
 
 from kaggle_speech.features.filters import FeatureSpec
 from kaggle_speech.features.layers import LogMelSpectrogram
+from kaggle_speech.models.anatomy import NUM_SAMPLES, OUTPUT_MASK, WAVEFORM
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
 from kaggle_speech.text.alphabet import BLANK_INDEX
 
-#: Windows of 25 ms every 12.5 ms, half of which are left by the strides.
+#: Windows of 25 ms every 12.5 ms; the strides keep every second one.
 SPEC = FeatureSpec(frame_step=200, num_mel_bins=64)
-#: Of the first convolution, in time and in frequency.
+#: Strides of the first convolution, in time and in frequency.
 STRIDES = (2, 2)
 #: Samples from one output to the next.
 OUTPUT_STEP = SPEC.frame_step * STRIDES[0]
-#: What padding is given for every character but the blank; finite, so that gradients are.
+#: Log-probability of every character but the blank in padding; finite, so that gradients are finite.
 IMPOSSIBLE = -1e4
 
 #: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` wants a GPU.
@@ -24,14 +25,18 @@ SIZES = {
 }
 
 
-def num_output_frames(num_samples):
-    """Outputs that a waveform of so many samples gets: one at its beginning, and one every 25 ms."""
+def num_output_frames(num_samples: int) -> int:
+    """Number of outputs for a waveform: one at its beginning, and one every 25 ms.
+
+    Args:
+        num_samples: length of the waveform.
+    """
     return 1 + num_samples // OUTPUT_STEP
 
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class FrameMask(layers.Layer):
-    """Which frames are of the waveform, and which of the zeros after it.
+    """Mask that is True for frames of the waveform and False for those of the padding after it.
 
     Shape: `(batch, frames, ...)`, `(batch,)` samples -> `(batch, frames)` bool.
 
@@ -53,7 +58,7 @@ class FrameMask(layers.Layer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class LogProbabilities(layers.Layer):
-    """Logits to log-probabilities; padding is blank for certain, so that it says nothing and costs nothing.
+    """Logits to log-probabilities; padding is blank with certainty, so that it adds no text and no loss.
 
     Shape: `(batch, frames, characters)`, `(batch, frames)` bool -> `(batch, frames, characters)`, float32.
     """
@@ -63,7 +68,7 @@ class LogProbabilities(layers.Layer):
         self.supports_masking = True
 
     def compute_mask(self, *_):
-        """None: the loss counts all frames, those of padding for nothing."""
+        """Return no mask: the loss counts all frames, and those of padding add 0."""
 
     def call(self, logits, frame_mask):
         is_blank = ops.arange(ops.shape(logits)[-1]) == BLANK_INDEX
@@ -86,58 +91,59 @@ class JoinBands(layers.Layer):
 
 
 def _residual_block(x, keep, num_filters, dropout_rate):
-    """Dropout, GELU and a 3x3 convolution, twice, added to what came in; frames of padding stay zero."""
-    start = x
+    """Add dropout, GELU and a 3x3 convolution, twice, to the input; frames of padding stay zero."""
+    shortcut = x
     for _ in range(2):
         x = layers.Dropout(dropout_rate)(x)
         x = layers.Activation("gelu")(x)
         x = layers.Conv2D(num_filters, 3, padding="same")(x) * keep
-    return x + start
+    return x + shortcut
 
 
 def build_resnet_ctc(
-    num_classes,
-    spec=SPEC,
-    size="small",
-    num_filters=None,
-    num_residual_blocks=None,
-    num_units=None,
-    num_recurrent_blocks=None,
-    dropout_rate=0.1,
-    recurrent_dropout_rate=0.2,
-):
-    """A convolution, a dense layer, residual blocks of convolutions, bidirectional GRU blocks, a dense layer.
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    size: str = "small",
+    num_filters: int | None = None,
+    num_residual_blocks: int | None = None,
+    num_units: int | None = None,
+    num_recurrent_blocks: int | None = None,
+    dropout_rate: float = 0.1,
+    recurrent_dropout_rate: float = 0.2,
+) -> keras.Model:
+    """Build ResNet-CTC: a convolution, residual blocks of convolutions, bidirectional GRU layers, a dense layer.
 
-    Padding never changes a result: whatever the batch, the outputs of a waveform are those it has alone.
+    The outputs of a waveform depend neither on its padding nor on the other waveforms of the batch.
 
-    Shape: `waveform` `(batch, samples)`, zeros after the end of each, and `num_samples` `(batch,)` int32, where that is
-        -> `(batch, num_output_frames(samples), num_classes)` log-probabilities; those of padding say blank.
+    Shape: dict of `waveform`, `(batch, samples)` with zeros after the end of each, and `num_samples`, `(batch,)` int32
+        lengths -> `(batch, num_output_frames(samples), num_classes)` log-probabilities; the blank in padding.
 
     Args:
         num_classes: characters, the blank among them; 29 for `alphabet.ALPHABET`.
         spec: `FeatureSpec` of the log-mel spectrogram; centered, so that frame i is at sample i * frame_step.
-        size: key of `SIZES`, which says what of the following is None.
-        num_filters: of each convolution.
-        num_residual_blocks: of two convolutions each.
-        num_units: of a GRU, in each direction.
-        num_recurrent_blocks: bidirectional layers.
+        size: key of `SIZES`: the values of the following four arguments where they are None.
+        num_filters: filters of each convolution.
+        num_residual_blocks: blocks of two convolutions each.
+        num_units: units of a GRU layer, in each direction.
+        num_recurrent_blocks: bidirectional GRU layers.
         dropout_rate: before each convolution, and before the last layer.
         recurrent_dropout_rate: after each recurrent layer.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: `size` is not a key of `SIZES`.
 
     Source: residual convolutions and GRU of an earlier project; CTC, Graves et al. (2006); the order of the stages,
         Deep Speech 2, arXiv 1512.02595.
     """
     if size not in SIZES:
         raise ValueError(f"`size` must be one of {sorted(SIZES)}. Received: size={size!r}")
-    usual = SIZES[size]
-    num_filters, num_units = num_filters or usual["num_filters"], num_units or usual["num_units"]
-    num_residual_blocks = num_residual_blocks or usual["num_residual_blocks"]
-    num_recurrent_blocks = num_recurrent_blocks or usual["num_recurrent_blocks"]
-    waveform = keras.Input((None,), name="waveform")
-    num_samples = keras.Input((), dtype="int32", name="num_samples")
+    defaults = SIZES[size]
+    num_filters = num_filters or defaults["num_filters"]
+    num_residual_blocks = num_residual_blocks or defaults["num_residual_blocks"]
+    num_units = num_units or defaults["num_units"]
+    num_recurrent_blocks = num_recurrent_blocks or defaults["num_recurrent_blocks"]
+    waveform = keras.Input((None,), name=WAVEFORM)
+    num_samples = keras.Input((), dtype="int32", name=NUM_SAMPLES)
     x = LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform)
     mask = FrameMask(spec.frame_step, name="feature_mask")(x, num_samples)
     x = CepstralMeanNormalization(name="cepstral_mean_normalization")(x, mask=mask)
@@ -149,7 +155,7 @@ def build_resnet_ctc(
     # The same frames of padding before and after, however long the batch is.
     x = layers.ZeroPadding2D(1)(x)
     x = layers.Conv2D(num_filters, 3, STRIDES)(x)
-    mask = FrameMask(spec.frame_step * STRIDES[0], name="output_mask")(x, num_samples)
+    mask = FrameMask(spec.frame_step * STRIDES[0], name=OUTPUT_MASK)(x, num_samples)
     x = layers.Dense(num_filters)(x)
     keep = ops.cast(mask, x.dtype)[:, :, None, None]
     x = x * keep
@@ -163,4 +169,4 @@ def build_resnet_ctc(
     x = layers.Activation("gelu")(layers.Dense(num_units)(x))
     x = layers.Dense(num_classes, name="logits")(layers.Dropout(dropout_rate)(x))
     outputs = LogProbabilities(name="log_probabilities")(x, mask)
-    return keras.Model({"waveform": waveform, "num_samples": num_samples}, outputs, name="resnet_ctc")
+    return keras.Model({WAVEFORM: waveform, NUM_SAMPLES: num_samples}, outputs, name="resnet_ctc")

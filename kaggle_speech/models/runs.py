@@ -1,10 +1,12 @@
-"""The folder of a training run: what it takes to use its model, and to train it again.
+"""Run folder: start, continue, finish and load a training run. No run is ever removed.
 
-`run.json` (vocabulary, settings, versions; of a finished run also task, architecture and
+`run.json` (task, vocabulary, settings, versions; of a finished run also architecture and
 fingerprints), `model.weights.h5`, `history.csv`, `metrics.json`, `bad_clips.csv` where clips
-could not be read, and `rejection.json` where a threshold was chosen (see `rejection`).
+could not be read, and `rejection.json` where a threshold was chosen.
 """
 
+import contextlib
+import dataclasses
 import importlib
 import itertools
 import json
@@ -12,6 +14,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -19,172 +22,217 @@ import numpy as np
 
 from kaggle_speech import __version__
 from kaggle_speech.audio import CLIP_SAMPLES
-from kaggle_speech.files import differences, fingerprint, read_json, replace_file, write_json
+from kaggle_speech.files import differences, fingerprint, one_at_a_time, read_json, replace_file, write_json
 from kaggle_speech.models import anatomy, cost, folder, pretrained, registry
-from kaggle_speech.models.folder import KERAS_NAME, WEIGHTS_NAME, model_path, read_run, task_of
+from kaggle_speech.models.folder import (
+    BACKUP_NAME,
+    KERAS_NAME,
+    METRICS_NAME,
+    RUN_NAME,
+    TASKS,
+    WEIGHTS_NAME,
+    model_path,
+    read_run,
+    task_of,
+)
 from kaggle_speech.models.weights import load_keras_file, load_weights
 
-#: How far a probability of a model may be from that of the same model in its older file: rounding.
+#: Largest difference of a probability between a model and the same model in its older file: rounding.
 MAX_DIFFERENCE = 1e-5
 
 
-def library_versions():
-    """Versions of what results depend on."""
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
     names = (keras.backend.backend(), "keras", "numpy", "pandas", "sklearn")
     libraries = {name: importlib.import_module(name).__version__ for name in names}
     return {"kaggle_speech": __version__, "python": platform.python_version(), **libraries}
 
 
-def is_finished(run_dir, vocabulary, settings, defaults=None):
-    """Whether a folder holds the finished run of this vocabulary and these settings.
+@dataclasses.dataclass
+class Run:
+    """The run in a folder, from `open_run`.
+
+    Attributes:
+        path: the folder.
+        metrics: content of `metrics.json`; None until the run is finished.
+    """
+
+    path: Path
+    metrics: dict | None = None
+
+    def finish(self, model: keras.Model, metrics: Mapping) -> dict:
+        """Write the weights, complete `run.json`, write `metrics.json` with all that it holds; remove the backup.
+
+        Args:
+            model: the trained model. Of one that `build_model` does not build from the run's `settings["model"]`,
+                `model.keras` is written, which only a Keras of about the same version loads.
+            metrics: JSON-able figures.
+
+        Returns:
+            content of `metrics.json`.
+        """
+        run = read_json(self.path / RUN_NAME)
+        run |= write_weights(self.path, model, run)
+        write_json(self.path / RUN_NAME, run)
+        write_json(self.path / METRICS_NAME, {**metrics, **run})
+        shutil.rmtree(self.path / BACKUP_NAME, ignore_errors=True)
+        self.metrics = read_json(self.path / METRICS_NAME)
+        return self.metrics
+
+
+@contextlib.contextmanager
+def open_run(
+    run_dir: Path | str,
+    *,
+    task: str,
+    vocabulary: Sequence[str],
+    settings: Mapping,
+    defaults: Mapping | None = None,
+    overwrite: bool = False,
+) -> Iterator[Run]:
+    """Start a run, continue a killed one, or read a finished one. One process at a time has a run open.
+
+    A run that is not finished when it is left is continued when it is opened again.
 
     Args:
         run_dir: the folder.
+        task: `words` or `transcripts`.
         vocabulary: labels in the order of the model's outputs.
-        settings: JSON-able; what the result depends on.
+        settings: JSON-able; everything that the result depends on.
         defaults: values of the settings that a run of an older version may lack.
+        overwrite: set a run of other settings aside instead of raising: its folder becomes
+            `<run_dir>.old-<eight digits>`, and a line on standard error says so. A run of the same settings is read or
+            continued all the same.
+
+    Returns:
+        context manager of a `Run`; a finished one has `metrics`.
+
+    Raises:
+        ValueError: the folder holds a run with another task, another vocabulary or other settings; or there is no such
+            task.
     """
-    if not (Path(run_dir) / "metrics.json").exists():
-        return False
-    stored, wanted = _stored_and_wanted(run_dir, vocabulary, settings, defaults)
-    return stored == wanted
+    if task not in TASKS:
+        raise ValueError(f"`task` must be one of {TASKS}. Received: task={task!r}")
+    run_dir = Path(run_dir)
+    run = {"task": task, "vocabulary": list(vocabulary), "settings": dict(settings), "versions": library_versions()}
+    with one_at_a_time(run_dir):
+        is_finished = (run_dir / METRICS_NAME).exists()
+        if (run_dir / RUN_NAME).exists():
+            stored, wanted = _comparable(read_run(run_dir), defaults), _comparable(run, defaults)
+            if stored == wanted and is_finished:
+                yield Run(run_dir, read_json(run_dir / METRICS_NAME))
+                return
+            if stored != wanted:
+                _make_way(run_dir, is_finished, stored, wanted, overwrite)
+        elif is_finished:
+            raise ValueError(f"{run_dir}: must not hold {METRICS_NAME} without {RUN_NAME}. Choose another folder")
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_json(run_dir / RUN_NAME, run)
+        yield Run(run_dir)
 
 
-def _stored_and_wanted(run_dir, vocabulary, settings, defaults):
-    """The vocabulary and settings of the run in a folder, completed by defaults, and those that are wanted."""
-    wanted, defaults = _as_json({"vocabulary": list(vocabulary), "settings": settings}), _as_json(defaults or {})
-    run = read_json(Path(run_dir) / "run.json")
-    stored = {"vocabulary": run["vocabulary"], "settings": run["settings"]}
-    for content in (stored, wanted):
-        content["settings"] = _with_defaults(content["settings"], defaults)
-    return stored, wanted
+def _comparable(run: Mapping, defaults: Mapping | None) -> dict:
+    """Task, vocabulary and settings of a run as JSON holds them, completed by defaults.
+
+    A fingerprint of the architecture by version 0.1 cannot be compared, and counts as lacking.
+    """
+    facts = {"task": task_of(run), "vocabulary": run["vocabulary"], "settings": run["settings"]}
+    facts, defaults = json.loads(json.dumps([facts, defaults or {}]))
+    if not str(facts["settings"].get("architecture")).startswith(cost.SCHEME):
+        facts["settings"].pop("architecture", None)
+    facts["settings"] = _with_defaults(facts["settings"], defaults)
+    return facts
 
 
-def _as_json(content):
-    """What JSON makes of a content: tuples become lists."""
-    return json.loads(json.dumps(content))
-
-
-def _with_defaults(settings, defaults):
+def _with_defaults(settings: Mapping, defaults: Mapping) -> dict:
     """Settings with the values that they lack, also in nested dicts; an empty list or dict counts as lacking."""
-    found = dict(settings)
+    completed = dict(settings)
     for name, default in defaults.items():
-        if found.get(name) in (None, [], {}):
-            found[name] = default
-        elif isinstance(default, dict) and isinstance(found[name], dict):
-            found[name] = _with_defaults(found[name], default)
-    return found
+        if completed.get(name) in (None, [], {}):
+            completed[name] = default
+        elif isinstance(default, dict) and isinstance(completed[name], dict):
+            completed[name] = _with_defaults(completed[name], default)
+    return completed
 
 
-def _difference(found, wanted):
-    """The settings in which two runs differ, as a sentence."""
-    found, wanted = ({"labels": len(run["vocabulary"])} | run["settings"] for run in (found, wanted))
-    there, here = differences(found, wanted)
-    return f"It was begun with {there}. Received: {here}" if there else "Its settings are the same"
+def _make_way(run_dir: Path, is_finished: bool, stored: dict, wanted: dict, overwrite: bool) -> None:
+    """Set another run aside, or raise ValueError where that was not asked for."""
+    kind = "a finished run" if is_finished else "a killed run with other settings"
+    runs = [{"task": run["task"], "labels": len(run["vocabulary"])} | run["settings"] for run in (stored, wanted)]
+    difference = "It was begun with {}. Received: {}".format(*differences(*runs))
+    if not overwrite:
+        raise ValueError(
+            f"{run_dir}: must not hold {kind}. Choose another folder, or overwrite this one, which sets the "
+            f"run aside. {difference}"
+        )
+    print(f"{run_dir} held {kind}, which is now {_set_aside(run_dir)}. {difference}", file=sys.stderr)
 
 
-def _set_aside(run_dir):
+def _set_aside(run_dir: Path) -> Path:
     """Rename the folder of a run to `<run_dir>.old-<eight digits>`, a name that is free, and return the new path."""
-    name = f"{run_dir.name}.old-{fingerprint((run_dir / 'run.json').read_bytes())[:8]}"
+    name = f"{run_dir.name}.old-{fingerprint((run_dir / RUN_NAME).read_bytes())[:8]}"
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     new_dir = next(path for path in map(run_dir.with_name, names) if not os.path.lexists(path))
     return run_dir.rename(new_dir)
 
 
-def start_run(run_dir, vocabulary, settings, *, defaults=None, overwrite=False):
-    """Make the folder of a run, or come back to the one of a killed run. No run is ever removed.
-
-    Args:
-        run_dir: the folder.
-        vocabulary: labels in the order of the model's outputs.
-        settings: JSON-able; what the result depends on.
-        defaults: values of the settings that a run of an older version may lack.
-        overwrite: set a finished run, or one of other settings, aside instead of raising: its folder becomes
-            `<run_dir>.old-<eight digits>`, and a line on standard error says so. A killed run of the same settings is
-            continued all the same.
-
-    Returns:
-        `run_dir` as a path.
-
-    Raises:
-        ValueError: the folder holds a finished run, or one with another vocabulary or other settings.
-    """
-    run_dir = Path(run_dir)
-    run = {"vocabulary": list(vocabulary), "settings": settings, "versions": library_versions()}
-    if (run_dir / "run.json").exists():
-        stored, wanted = _stored_and_wanted(run_dir, vocabulary, settings, defaults)
-        is_finished = (run_dir / "metrics.json").exists()
-        if is_finished or stored != wanted:
-            kind = "a finished run" if is_finished else "a killed run with other settings"
-            difference = _difference(stored, wanted)
-            if not overwrite:
-                raise ValueError(
-                    f"{run_dir}: must not hold {kind}. Choose another folder, or overwrite this one, which sets the "
-                    f"run aside. {difference}"
-                )
-            print(f"{run_dir} held {kind}, which is now {_set_aside(run_dir)}. {difference}", file=sys.stderr)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_json(run_dir / "run.json", run)
-    return run_dir
-
-
-def _rebuilt(vocabulary, settings):
-    """The network that settings name, with weights that mean nothing yet; None where they name none of ours."""
+def _rebuilt(vocabulary: Sequence[str], settings: Mapping) -> keras.Model | None:
+    """The network that settings name, with random weights; None where they name none of ours."""
     try:
         return registry.build_untrained(settings["model"], len(vocabulary))
     except (KeyError, AttributeError, TypeError, ValueError):
         return None
 
 
-def _write_weights(folder, model, run):
+def write_weights(out_dir: Path, model: keras.Model, run: Mapping) -> dict:
     """Write the weights of a model; `model.keras` where `run.json` does not suffice to build its network.
 
+    Args:
+        out_dir: folder to write to.
+        model: the model.
+        run: content of its `run.json`.
+
     Returns:
-        dict, what `run.json` states of the file: its fingerprint as `weights` and as `model`, and `architecture`.
+        dict, what `run.json` states of the file: its fingerprint as `weights` and as `model`, `architecture`, and
+        `num_parameters` (trainable).
     """
     architecture = cost.architecture_fingerprint(model)
     rebuilt = _rebuilt(run["vocabulary"], run["settings"])
     if rebuilt is None or cost.architecture_fingerprint(rebuilt) != architecture:
-        path = folder / KERAS_NAME
+        path = out_dir / KERAS_NAME
         replace_file(path, model.save)
     else:
-        path = folder / WEIGHTS_NAME
+        path = out_dir / WEIGHTS_NAME
         rebuilt.set_weights(model.get_weights())
         replace_file(path, rebuilt.save_weights)  # of a model that was trained, metrics would be saved, too
     content_fingerprint = fingerprint(path.read_bytes())
-    return {"architecture": architecture, "weights": content_fingerprint, "model": content_fingerprint}
+    return {
+        "architecture": architecture,
+        "num_parameters": cost.num_parameters(model),
+        "weights": content_fingerprint,
+        "model": content_fingerprint,
+    }
 
 
-def finish_run(run_dir, model, metrics):
-    """Write the weights, complete `run.json`, and write `metrics.json` with all that it holds; remove the backup.
-
-    Args:
-        run_dir: folder from `start_run`.
-        model: the trained model. Of one that `build_model` does not build from the run's `settings["model"]`,
-            `model.keras` is written, which only a Keras of about the same version loads.
-        metrics: JSON-able.
-    """
-    run_dir = Path(run_dir)
-    run = read_json(run_dir / "run.json")
-    run = {"task": task_of(run)} | run | _write_weights(run_dir, model, run)
-    write_json(run_dir / "run.json", run)
-    write_json(run_dir / "metrics.json", metrics | run)
-    shutil.rmtree(run_dir / "backup", ignore_errors=True)
-
-
-def _has_unequal_strides(model):
+def _has_unequal_strides(model: keras.Model) -> bool:
     """Whether it has depthwise convolutions that TensorFlow computes on some processors only, those of version 0.1."""
     depthwise = [layer for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
     return any(len({*layer.strides}) > 1 for layer in depthwise)
 
 
-def _with_the_same_weights(run_dir, model, run):
+def rebuild_with_weights(run_dir: Path, model: keras.Model, run: Mapping) -> keras.Model:
     """The network that `run.json` names, with the weights of a model from `model.keras`.
+
+    Args:
+        run_dir: folder of the run, for messages.
+        model: the model.
+        run: content of its `run.json`.
 
     Raises:
         ValueError: it is another network.
     """
-    rebuilt, weights = _rebuilt(run["vocabulary"], run["settings"]), model.get_weights()
+    rebuilt = _rebuilt(run["vocabulary"], run["settings"])
+    weights = model.get_weights()
     if rebuilt is not None and [weight.shape for weight in rebuilt.weights] == [weight.shape for weight in weights]:
         rebuilt.set_weights(weights)
         if cost.architecture_fingerprint(rebuilt) == cost.architecture_fingerprint(model):
@@ -197,7 +245,7 @@ def _with_the_same_weights(run_dir, model, run):
     )
 
 
-def _compute_the_same(model, other):
+def _compute_the_same(model: keras.Model, other: keras.Model) -> bool:
     """Whether two models have the same frontend, and the same probabilities for noise that swells."""
     if anatomy.frontend(model).spec != anatomy.frontend(other).spec:
         return False
@@ -211,7 +259,7 @@ def _compute_the_same(model, other):
     return bool(np.abs(answers[0] - answers[1]).max() <= MAX_DIFFERENCE)
 
 
-def _model_path(run_dir):
+def _model_path(run_dir: Path | str) -> Path:
     path = model_path(run_dir)
     if path is None:
         raise FileNotFoundError(
@@ -221,28 +269,38 @@ def _model_path(run_dir):
     return path
 
 
-def model_fingerprint(run_dir):
+def model_fingerprint(run_dir: Path | str) -> str:
     """Sixteen hexadecimal digits that tell one trained model from another.
+
+    Args:
+        run_dir: folder of a finished run, or of a published model.
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
         ValueError: the weights are not those that `run.json` states.
     """
     _model_path(run_dir)
-    return folder.model_fingerprint(run_dir)
+    return str(folder.model_fingerprint(run_dir))
 
 
-def load_run(run_dir=pretrained.PRETRAINED_DIR):
-    """The model of a run and its vocabulary; without a run, the one that comes with the package.
+def load_run(run_dir: Path | str = pretrained.PRETRAINED_DIR) -> tuple[keras.Model, tuple[str, ...]]:
+    """Load the Keras model of a run, and its vocabulary.
 
     No code from the folder is run: the network is the one that `build_model` builds, or, from a `model.keras`, one of
     the layers of Keras and of this package.
+
+    Args:
+        run_dir: folder of a finished run, or of a published model; by default the model that comes with the package.
+
+    Returns:
+        the model, and its labels in the order of its outputs.
 
     Raises:
         FileNotFoundError: the folder holds no finished run; says what to do.
         ValueError: a file is damaged, or of another network or an incompatible Keras; one line that names it.
     """
-    path, run = _model_path(run_dir), read_run(run_dir)
+    path = _model_path(run_dir)
+    run = read_run(run_dir)
     vocabulary = tuple(run["vocabulary"])
     if path.name == KERAS_NAME:
         return _load_keras_file(path, run), vocabulary
@@ -263,7 +321,7 @@ def load_run(run_dir=pretrained.PRETRAINED_DIR):
     return model, vocabulary
 
 
-def _load_keras_file(path, run):
+def _load_keras_file(path: Path, run: Mapping) -> keras.Model:
     """The model of a `model.keras`, rebuilt where it has layers that TensorFlow computes on some processors only."""
     try:
         model = load_keras_file(path)
@@ -273,4 +331,4 @@ def _load_keras_file(path, run):
             f"{error}. Keras when it was saved: {saved_by}; there, "
             f"`python -m kaggle_speech publish --run {path.parent} --out DIR` writes a model that every Keras loads"
         ) from error
-    return _with_the_same_weights(path.parent, model, run) if _has_unequal_strides(model) else model
+    return rebuild_with_weights(path.parent, model, run) if _has_unequal_strides(model) else model

@@ -36,7 +36,13 @@ def _residual_block(x, filters, strides, kernel_size=9):
     return layers.Activation("relu")(layers.Add()([x, shortcut]))
 
 
-def build_tc_resnet(num_classes, spec=SPEC, num_layers=8, width=1.0, dropout_rate=0.1):
+def build_tc_resnet(
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    num_layers: int = 8,
+    width: float = 1.0,
+    dropout_rate: float = 0.1,
+) -> keras.Model:
     """TC-ResNet8 or TC-ResNet14.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

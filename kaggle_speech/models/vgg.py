@@ -13,7 +13,13 @@ SPEC = FeatureSpec(frame_length=320, frame_step=100, fft_length=320, dynamic_ran
 STAGES = ((32, 32), (64, 64), (64, 64, 64))
 
 
-def build_vgg(num_classes, spec=SPEC, image_size=160, stages=STAGES, dropout_rate=0.25):
+def build_vgg(
+    num_classes: int,
+    spec: FeatureSpec = SPEC,
+    image_size: int = 160,
+    stages: tuple[tuple[int, ...], ...] = STAGES,
+    dropout_rate: float = 0.25,
+) -> keras.Model:
     """5x5 convolutions with pooling on a `image_size` x `image_size` x 3 picture, one dense layer of 1024.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.

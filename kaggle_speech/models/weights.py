@@ -9,6 +9,7 @@ import collections
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -25,8 +26,11 @@ REFUSED_LAYERS = {
 }
 
 
-def weight_shapes(path):
+def weight_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays in a weights file, by their name.
+
+    Args:
+        path: the file.
 
     Raises:
         ValueError: it is no HDF5 file, it is damaged, or it refers to other files; one line that names it.
@@ -40,13 +44,13 @@ def weight_shapes(path):
         raise ValueError(f"{path}: must be a weights file of numbers alone. Received: {error}") from error
 
 
-def _shapes(group, seen):
+def _shapes(group: h5py.Group, seen: set) -> dict[str, tuple[int, ...]]:
     """Shapes of the arrays under a group. `seen` are the addresses of groups: a file may contain itself."""
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:
         raise ValueError(f"a group within itself, {group.name}")
     seen.add(address)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"a link, {group.name}/{name}")
@@ -60,7 +64,7 @@ def _shapes(group, seen):
     return shapes
 
 
-def load_weights(model, path):
+def load_weights(model: keras.Model, path: Path | str) -> None:
     """Give a model the weights of a file.
 
     Args:
@@ -86,8 +90,11 @@ def load_weights(model, path):
         raise ValueError(f"{path}: must hold the weights of a {model.name}. Received: {_first_line(error)}") from error
 
 
-def load_keras_file(path):
+def load_keras_file(path: Path | str) -> keras.Model:
     """The model of a `.keras` file, not compiled. Its layers are those of Keras and of this package.
+
+    Args:
+        path: the file.
 
     Raises:
         ValueError: the file is damaged, names anything else, or is of another Keras; one line that names it.
@@ -103,7 +110,7 @@ def load_keras_file(path):
         ) from error
 
 
-def _check_classes(config):
+def _check_classes(config: object) -> None:
     """Raise ValueError where a configuration names a class that is neither a layer of ours nor harmless."""
     if isinstance(config, list):
         for part in config:
@@ -121,5 +128,5 @@ def _check_classes(config):
         _check_classes(part)
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -3,8 +3,8 @@
 from kaggle_speech.lazy import lazy_names, with_names
 
 _NAMES = {
-    "recipe": "Recipe, TranscriptRecipe, without_each",
-    "words": "train_run",
+    "recipe": "FitOptions, Recipe, TranscriptRecipe, without_each",
+    "words": "train",
     "transcripts": "train_transcriber",
     "comparison": "compare, summarize_runs",
 }

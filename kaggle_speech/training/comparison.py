@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -9,30 +10,41 @@ import pandas as pd
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference import timing
 from kaggle_speech.models import cost, runs
-from kaggle_speech.training.words import train_run
+from kaggle_speech.training.recipe import Recipe
+from kaggle_speech.training.words import train
 
 
-def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=False):
+def compare(
+    recipes: Mapping[str, Recipe],
+    num_seeds: int,
+    clips_df: pd.DataFrame,
+    out_path: Path | str,
+    *,
+    cache: Path | str | None = None,
+    overwrite: bool = False,
+) -> pd.DataFrame:
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
-    What other comparisons write into the table stays there, so that recipes which differ in more than the model can
-    share it.
+    Rows of other comparisons stay in the table, so that recipes which differ in more than the model can share it.
 
     Args:
         recipes: dict of `Recipe` by name; all of the same vocabulary.
-        num_seeds: each is trained with its own seed and the ones after it, so many in all.
-        clips_df: as in `train_run`.
+        num_seeds: trainings of each recipe: with its seed and the ones after it.
+        clips_df: readable clips (`data.clips`), with the labels of the recipes' vocabulary.
         out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
-        cache, overwrite: as in `train_run`.
+        cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
+        overwrite: set a run of another recipe or of other clips aside, instead of raising.
 
     Returns:
-        pandas DataFrame, a row a run of this call: `name, seed`, the columns of `models.describe_model`, `epochs`
+        pandas DataFrame, a row a run of this call: `name, seed`, the columns of `cost.describe_model`, `epochs`
         (at most), `minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
-        ValueError: a run was begun with another recipe or other clips, or the CSV is none of `compare`; names it.
+        ValueError: a run was begun with another recipe or other clips, or the CSV was not written by `compare`; the
+            message names it.
     """
-    out_path, rows = Path(out_path), []
+    out_path = Path(out_path)
+    rows = []
     _read_table(out_path)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     for name, first_recipe in recipes.items():
@@ -40,7 +52,7 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=Fal
             recipe = dataclasses.replace(first_recipe, seed=seed)
             folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
             run_dir = out_path.with_suffix("") / folder
-            metrics = train_run(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
+            metrics = train(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
             model, _ = runs.load_run(run_dir)
             row = {"name": name, "seed": seed} | cost.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
@@ -51,24 +63,27 @@ def compare(recipes, num_seeds, clips_df, out_path, *, cache=None, overwrite=Fal
     return pd.DataFrame(rows)
 
 
-def _read_table(path):
+def _read_table(path: Path) -> dict[tuple, dict]:
     """The rows of a table by name and seed; none where there is no table yet."""
     if not path.exists():
         return {}
     runs_df = pd.read_csv(path)
     if not {"name", "seed", "accuracy"} <= {*runs_df}:
-        raise ValueError(f"{path}: must be a table of `compare`, or not exist. Received: columns {[*runs_df]}")
+        raise ValueError(f"{path}: must be written by `compare`, or not exist. Received: columns {[*runs_df]}")
     return {(row["name"], row["seed"]): row for row in runs_df.to_dict("records")}
 
 
-def summarize_runs(runs_df):
-    """A row a recipe, in the order of the runs: the mean over its seeds, and the standard deviation of the accuracy.
+def summarize_runs(runs_df: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each recipe over its seeds, and the standard deviation of its accuracy.
 
     Args:
         runs_df: from `compare`.
+
+    Returns:
+        pandas DataFrame, a row a recipe, in the order of the runs.
     """
     by_name = runs_df.groupby("name", sort=False)
     summary_df = by_name.mean(numeric_only=True).drop(columns="seed")
     summary_df.insert(0, "seeds", by_name.size())
-    summary_df.insert(summary_df.columns.get_loc("accuracy") + 1, "accuracy_sd", by_name["accuracy"].std())
+    summary_df.insert([*summary_df].index("accuracy") + 1, "accuracy_sd", by_name["accuracy"].std())
     return summary_df.reset_index().round({"minutes": 1, "accuracy": 4, "accuracy_sd": 4, "macro_f1": 4})

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
-from kaggle_speech.models.cost import ARCHITECTURES
+from kaggle_speech.models.architectures import architecture_sizes
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.training.recipe import PRECISIONS
 
@@ -54,7 +54,7 @@ def measure(architecture, precision, waveform, target, batch_size, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=ARCHITECTURES, help="architectures, options after commas")
+    parser.add_argument("--models", nargs="+", default=architecture_sizes(), help="architectures, options after commas")
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS[:2], choices=PRECISIONS)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--num-batches", type=int, default=16, help="clips in memory, in batches")

@@ -18,8 +18,7 @@ from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.inference.submission import check_submission, read_submission
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained
-from kaggle_speech.models.registry import BUILDERS
-from kaggle_speech.training.recipe import USUAL, Recipe
+from kaggle_speech.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -294,10 +293,6 @@ def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") or "\nerror: " in error
     assert message in error
-
-
-def test_models_of_the_door_are_the_models_there_are():
-    assert set(USUAL) == set(BUILDERS)
 
 
 def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):

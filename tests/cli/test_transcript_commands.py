@@ -87,8 +87,8 @@ def test_training_lists_what_it_leaves_out(run):
 
 def test_export_writes_files_and_a_report(run):
     report_df = pd.read_csv(run / "model_report.csv")
-    assert list(report_df["file"]) == ["model.onnx", "model_float16.onnx"]
-    assert report_df["bytes"].is_monotonic_decreasing and (report_df["max_difference"] < [1e-3, 0.1]).all()
+    assert list(report_df["file"].fillna("")) == ["", "model.onnx", "model_float16.onnx"]
+    assert report_df["bytes"][1:].is_monotonic_decreasing and (report_df["max_difference"] < [1e-6, 1e-3, 0.1]).all()
     assert (report_df["real_time_factor"] > 0).all()
 
 

@@ -1,5 +1,6 @@
-"""export.py and what runs its files: every architecture, in every format, answers as the Keras model does."""
+"""Exported files: every architecture, in every format, has the probabilities of the Keras model; words."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import pandas as pd
 import pytest
 
 from kaggle_speech.audio import read_clip, read_clips, write_wav
-from kaggle_speech.data.clips import index_clips, prepare_clips, validation_clips
+from kaggle_speech.data.clips import check_clips, index_clips, prepare_clips, validation_clips
 from kaggle_speech.export import check, onnx_graph, other_formats, report
 from kaggle_speech.export.onnx import export_onnx, keras_to_onnx, metadata_of
 from kaggle_speech.features.filters import FeatureSpec
 from kaggle_speech.features.layers import LogMelSpectrogram
+from kaggle_speech.files import read_json
 from kaggle_speech.inference import batches, load, predict, runtimes
 from kaggle_speech.inference.runtimes import LiteRTModel, OnnxModel
 from kaggle_speech.labels import COMPETITION_LABELS
@@ -27,13 +29,15 @@ ARCHITECTURES = [
     *("tc_resnet", "bc_resnet", "ds_cnn", "cnn", "cnn_bigru", "vgg", "efficientnet"),
     "efficientnet,backbone=mobilenet_v3_small",
 ]
+#: The smallest; the others take minutes.
+QUICK = "tc_resnet"
 
 
 def onnx_bytes(model, path, speech, precision="float32"):
     """An exported file of a model, checked."""
-    facts = metadata_of(model, COMPETITION_LABELS, {"accuracy": 0.5})
-    expected = batches.predict_waveforms(model, speech)
-    export_onnx(model, path, facts, speech, expected, precision=precision, calibration=speech)
+    facts = metadata_of(model, "words", COMPETITION_LABELS, {"accuracy": 0.5})
+    comparison = check.compare_on_clips(model, speech)
+    export_onnx(model, path, facts, comparison, precision=precision, calibration=speech)
     return path.stat().st_size
 
 
@@ -52,36 +56,51 @@ def clips(sample_dir):
     )
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
+)
 def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech):
     keras.utils.set_random_seed(0)
     model = build_model(name, 12)
-    expected = batches.predict_waveforms(model, speech)
+    comparison = check.compare_on_clips(model, speech)
+    expected = comparison.expected
     onnx_bytes(model, tmp_path / "model.onnx", speech)
     loaded = OnnxModel(tmp_path / "model.onnx")
     for batch in (speech, speech[:1]):
         np.testing.assert_allclose(loaded.predict_on_batch(batch), expected[: len(batch)], atol=1e-4)
-    other_formats.export_litert(model, tmp_path / "model.tflite", speech, expected)
+    other_formats.export_litert(model, tmp_path / "model.tflite", comparison)
     np.testing.assert_allclose(LiteRTModel(tmp_path / "model.tflite").predict_on_batch(speech), expected, atol=1e-4)
-    other_formats.export_saved_model(model, tmp_path / "saved", speech, expected)
+    other_formats.export_saved_model(model, tmp_path / "saved", comparison)
     np.testing.assert_allclose(runtimes.SavedModel(tmp_path / "saved").predict_on_batch(speech), expected, atol=1e-4)
 
 
 def test_an_export_takes_the_place_of_the_one_before(trained, clips, tmp_path):
-    expected = batches.predict_waveforms(trained, clips)
     for _ in range(2):
-        other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
+        other_formats.export_saved_model(trained, tmp_path / "saved", check.compare_on_clips(trained, clips))
         onnx_bytes(trained, tmp_path / "model.onnx", clips)
     assert {path.name for path in tmp_path.iterdir()} == {"saved", "model.onnx"}
 
 
 def test_a_failing_export_leaves_the_good_one(trained, clips, tmp_path):
-    expected = batches.predict_waveforms(trained, clips)
-    other_formats.export_saved_model(trained, tmp_path / "saved", clips, expected)
+    comparison = check.compare_on_clips(trained, clips)
+    wrong = dataclasses.replace(comparison, expected=1 - comparison.expected)
+    facts = metadata_of(trained, "words", COMPETITION_LABELS)
+    other_formats.export_saved_model(trained, tmp_path / "saved", comparison)
+    export_onnx(trained, tmp_path / "model.onnx", facts, comparison)
     with pytest.raises(check.ExportError):
-        other_formats.export_saved_model(trained, tmp_path / "saved", clips, 1 - expected)
-    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
-    np.testing.assert_allclose(runtimes.SavedModel(tmp_path / "saved").predict_on_batch(clips), expected, atol=1e-4)
+        other_formats.export_saved_model(trained, tmp_path / "saved", wrong)
+    with pytest.raises(check.ExportError):
+        export_onnx(trained, tmp_path / "model.onnx", facts, wrong)
+    assert {path.name for path in tmp_path.iterdir()} == {"saved", "model.onnx"}
+    for loaded in (runtimes.SavedModel(tmp_path / "saved"), OnnxModel(tmp_path / "model.onnx")):
+        np.testing.assert_allclose(loaded.predict_on_batch(clips), comparison.expected, atol=1e-4)
+
+
+def test_axes_of_any_length_have_names(trained):
+    graph = keras_to_onnx(trained).graph
+    for value in (*graph.input, *graph.output):
+        axes = value.type.tensor_type.shape.dim
+        assert axes[0].dim_param == "batch" and all(axis.dim_value > 0 for axis in axes[1:])
 
 
 def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
@@ -108,9 +127,11 @@ def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
     val_df = validation_clips(clips_df)
     waveform, _ = read_clips(list(val_df["path"]))
     model, _ = runs.load_run(pretrained.PRETRAINED_DIR.parent / name)
-    expected = batches.predict_waveforms(model, waveform)
-    facts, path = metadata_of(model, COMPETITION_LABELS), tmp_path / "int8.onnx"
-    export_onnx(model, path, facts, waveform, expected, precision="int8", calibration=calibration)
+    comparison = check.compare_on_clips(model, waveform)
+    expected = comparison.expected
+    path = tmp_path / "int8.onnx"
+    facts = metadata_of(model, "words", COMPETITION_LABELS)
+    export_onnx(model, path, facts, comparison, precision="int8", calibration=calibration)
     found = batches.predict_waveforms(OnnxModel(path), waveform)
     truth = [COMPETITION_LABELS.index(label) for label in val_df["label"]]
     exact, quantized = ((answers.argmax(axis=1) == truth).mean() for answers in (expected, found))
@@ -149,25 +170,36 @@ def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
 
 def test_a_file_that_answers_otherwise_is_not_kept(trained, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
-    wrong = np.roll(batches.predict_waveforms(trained, clips), 1, axis=1)
-    facts = metadata_of(trained, COMPETITION_LABELS)
+    comparison = check.compare_on_clips(trained, clips)
+    wrong = dataclasses.replace(comparison, expected=np.roll(comparison.expected, 1, axis=1))
+    facts = metadata_of(trained, "words", COMPETITION_LABELS)
     with pytest.raises(check.ExportError, match=r"model.onnx: in float32, probabilities must be within"):
-        export_onnx(trained, path, facts, clips, wrong)
+        export_onnx(trained, path, facts, wrong)
     monkeypatch.setattr(onnx, "save", lambda proto, path: path.write_bytes(b"no graph"))
     with pytest.raises(check.ExportError, match=r"model.onnx: must convert and load again"):
-        export_onnx(trained, path, facts, clips, wrong)
+        export_onnx(trained, path, facts, wrong)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_int8_needs_clips_to_calibrate_on(trained, clips, tmp_path):
-    with pytest.raises(ValueError, match="`calibration` must be training clips"):
-        export_onnx(trained, tmp_path / "a.onnx", {}, clips, clips, precision="int8")
+    facts = metadata_of(trained, "words", COMPETITION_LABELS)
+    for calibration in (None, clips[:0]):
+        with pytest.raises(ValueError, match="`calibration` must be training clips"):
+            export_onnx(
+                trained,
+                tmp_path / "a.onnx",
+                facts,
+                check.compare_on_clips(trained, clips[:1]),
+                precision="int8",
+                calibration=calibration,
+            )
 
 
 def test_the_file_says_what_it_is(trained, clips, tmp_path):
     onnx_bytes(trained, tmp_path / "model.onnx", clips)
     loaded = OnnxModel(tmp_path / "model.onnx", num_threads=1)
     assert loaded.vocabulary == COMPETITION_LABELS
+    assert loaded.metadata["task"] == "words"
     assert loaded.metadata["sample_rate"] == 16_000 and loaded.metadata["clip_samples"] == 16_000
     assert loaded.metadata["features"]["num_mel_bins"] == anatomy.frontend(trained).spec.num_mel_bins
     assert loaded.metadata["precision"] == "float32" and loaded.metadata["accuracy"] == 0.5
@@ -181,15 +213,15 @@ def test_a_run_with_an_exported_file_is_answered_by_it(trained, clips, tmp_path)
     for name in ("model.weights.h5", "run.json", "metrics.json"):
         shutil.copy(run_dir / name, tmp_path)
     assert load.load_recogniser(tmp_path).settings["engine"] == "keras"
-    facts = metadata_of(trained, COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
-    expected = batches.predict_waveforms(trained, clips)
-    export_onnx(trained, tmp_path / "model.onnx", facts, clips, expected)
+    facts = metadata_of(trained, "words", COMPETITION_LABELS, {"model": runs.model_fingerprint(tmp_path)})
+    comparison = check.compare_on_clips(trained, clips)
+    export_onnx(trained, tmp_path / "model.onnx", facts, comparison)
     quick, slow = load.load_recogniser(tmp_path), load.load_recogniser(tmp_path, engine="keras")
     assert (quick.settings["engine"], slow.settings["engine"]) == ("onnxruntime", "keras")
     assert quick.settings["model"] == slow.settings["model"]
     answers = [batches.predict_waveforms(engine.model, clips) for engine in (quick, slow)]
     np.testing.assert_allclose(*answers, atol=1e-5)
-    export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, clips, expected)
+    export_onnx(trained, tmp_path / "model.onnx", facts | {"model": "another"}, comparison)
     with pytest.raises(ValueError, match=r"model.onnx: must be exported from the model beside it"):
         load.load_recogniser(tmp_path)
 
@@ -208,11 +240,13 @@ def test_files_that_are_no_model(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"bad")
     with pytest.raises(ValueError, match=r"bad.onnx: must be an ONNX model"):
         OnnxModel(tmp_path / "bad.onnx")
-    with pytest.raises(ValueError, match="`engine` must be one of"):
-        load.load_recogniser(tmp_path, engine="torch")
     with pytest.raises(FileNotFoundError, match="must hold a trained model"):
         load.load_recogniser(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"model.onnx: must be an ONNX file"):
+    for name in ("model.weights.h5", "run.json", "metrics.json"):
+        shutil.copy(pretrained.PRETRAINED_DIR.parent / "tc_resnet" / name, tmp_path)
+    with pytest.raises(ValueError, match="`engine` must be one of"):
+        load.load_recogniser(tmp_path, engine="torch")
+    with pytest.raises(FileNotFoundError, match=r"must hold model.onnx for onnxruntime"):
         load.load_recogniser(tmp_path, engine="onnxruntime")
 
 
@@ -227,22 +261,62 @@ def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp
     assert shown.split("\t")[1] == COMPETITION_LABELS[expected.argmax()]
 
 
-def test_report_of_several_files(trained, sample_dir, tmp_path):
-    clips = sorted((sample_dir / "train" / "audio").glob("*/*_nohash_*.wav"))[:24]
-    words = [path.parent.name for path in clips]
-    labels = [word if word in COMPETITION_LABELS else "unknown" for word in words]
-    val_df = pd.DataFrame({"path": list(map(str, clips)), "label": labels})
-    files = [("onnx", "float32"), ("litert", "float16"), ("saved_model", "float32")]
-    report_df = report.export_run(trained, COMPETITION_LABELS, tmp_path, "m", files, val_df, val_df, {"model": "f"})
-    assert list(report_df["file"]) == ["", "m.onnx", "m_float16.tflite", "m_saved_model"]
-    assert report_df["bytes"][1] == (tmp_path / "m.onnx").stat().st_size
-    probabilities = predict.predict_probabilities(trained, val_df, progress=False)
+@pytest.fixture(scope="module")
+def clips_df(sample_dir):
+    """Clips of a few validation speakers, and of training speakers to calibrate on."""
+    clips_df = check_clips(index_clips(sample_dir), progress=False)[0]
+    return pd.concat([clips_df[clips_df["split"] == split].head(60) for split in ("train", "val")])
+
+
+def test_a_run_is_exported_with_a_report(clips_df, tmp_path):
+    run_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
+    files = [("onnx", "float32"), ("onnx", "int8"), ("litert", "float16"), ("saved_model", "float32")]
+    report_df = report.export_run(run_dir, tmp_path, clips_df, files, num_calibration=8)
+    assert list(report_df["file"]) == ["", "model.onnx", "model_int8.onnx", "model_float16.tflite", "model_saved_model"]
+    assert list(report_df["runtime"]) == ["keras", "onnx", "onnx", "litert", "saved_model"]
+    assert [*report_df][:5] == ["file", "runtime", "precision", "bytes", "max_difference"]
+    assert report_df["bytes"][1] == (tmp_path / "model.onnx").stat().st_size
+    model, _ = runs.load_run(run_dir)
+    val_df = validation_clips(clips_df)
+    probabilities = predict.predict_probabilities(model, val_df, progress=False)
     accuracy = (np.array(COMPETITION_LABELS)[probabilities.argmax(axis=1)] == val_df["label"]).mean()
     np.testing.assert_allclose(report_df["accuracy"], accuracy, atol=0.05)
+    assert (report_df["max_difference"][[0, 1, 4]] < 1e-4).all() and (report_df["agreement"] > 0.9).all()
     assert (report_df[["ms_2_threads", "clips_per_s_16", "clips_per_s_64"]] > 0).all(axis=None)
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "m_report.csv").fillna({"file": ""}), report_df)
-    with pytest.raises(ValueError, match=r"`files` must be pairs of"):
-        report.export_run(trained, COMPETITION_LABELS, tmp_path, "m", [("litert", "int8")], val_df, val_df, {})
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "model_report.csv").fillna({"file": ""}), report_df, check_dtype=False
+    )
+    metadata = OnnxModel(tmp_path / "model.onnx").metadata
+    metrics = read_json(run_dir / "metrics.json")
+    assert metadata["model"] == metrics["model"] and metadata["accuracy"] == metrics["accuracy"]
+    assert metadata["task"] == "words"
+
+
+def test_files_that_there_are_not(clips_df, tmp_path):
+    run_dir = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
+    for files in ([("litert", "int8")], [("onnx", "float32"), ("coreml", "float32")]):
+        with pytest.raises(ValueError, match=r"`files` must be pairs of"):
+            report.export_run(run_dir, tmp_path / "out", clips_df, files)
+    with pytest.raises(FileNotFoundError, match="must hold a trained model"):
+        report.export_run(tmp_path, tmp_path / "out", clips_df)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_export_fails_keeps_its_good_file(clips_df, tmp_path, monkeypatch):
+    run_dir = shutil.copytree(pretrained.PRETRAINED_DIR.parent / "tc_resnet", tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    monkeypatch.setattr(onnx_graph, "compute_dft_kernels", lambda proto, spec: halved(proto))
+
+    def halved(proto):
+        """The model with wrong weights."""
+        for tensor in proto.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) / 2, tensor.name))
+        return proto
+
+    with pytest.raises(check.ExportError, match=r"model.onnx: in float32, probabilities must be within"):
+        report.export_run(run_dir, run_dir, clips_df)
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
 def pairs_of_rows(start):

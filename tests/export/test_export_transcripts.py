@@ -1,4 +1,4 @@
-"""export/transcripts.py, and transcribers from inference/load.py: files of any length read as the model does."""
+"""Exported files of transcribers: of any length, they read as the Keras model does."""
 
 import dataclasses
 import shutil
@@ -13,9 +13,9 @@ from kaggle_speech import files
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.data import splits, utterances
 from kaggle_speech.evaluation.transcripts import decoders, summarize_transcripts, transcribe_utterances
-from kaggle_speech.export import check, transcripts
+from kaggle_speech.export import check
 from kaggle_speech.export import onnx as onnx_module
-from kaggle_speech.export.onnx import keras_to_onnx
+from kaggle_speech.export.onnx import export_onnx, keras_to_onnx, metadata_of
 from kaggle_speech.inference import load
 from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.models import pretrained, runs
@@ -57,15 +57,15 @@ def trained():
 def run_dir(trained, batches, tmp_path_factory):
     """A finished run with its exported file, and `half.onnx`."""
     folder = tmp_path_factory.mktemp("run")
-    runs.start_run(folder, ALPHABET, {"model": NAME})
-    runs.finish_run(folder, trained, {"word_error_rate": 0.5})
+    with runs.open_run(folder, task="transcripts", vocabulary=ALPHABET, settings={"model": NAME}) as run:
+        run.finish(trained, {"word_error_rate": 0.5})
     more = {"model": runs.model_fingerprint(folder), "word_error_rate": 0.5}
-    facts = transcripts.transcriber_metadata(trained, more)
-    difference = transcripts.export_transcriber(trained, folder / "model.onnx", facts, batches)
-    assert 0 <= difference < 1e-4
-    options = {"precision": "float16"}
-    difference = transcripts.export_transcriber(trained, folder / "half.onnx", facts, batches, **options)
-    assert 1e-6 < difference < 0.1
+    facts = metadata_of(trained, "transcripts", ALPHABET, more)
+    comparison = check.compare_on_batches(trained, batches)
+    probabilities = export_onnx(trained, folder / "model.onnx", facts, comparison)
+    assert np.abs(probabilities - comparison.expected).max() < 1e-4
+    probabilities = export_onnx(trained, folder / "half.onnx", facts, comparison, precision="float16")
+    assert 1e-6 < np.abs(probabilities - comparison.expected).max() < 0.1
     return folder
 
 
@@ -93,6 +93,15 @@ def test_padding_and_neighbours_change_nothing(batches, run_dir):
         np.testing.assert_allclose(np.exp(together[row, len(alone) :, 0]), 1)
 
 
+def test_axes_of_any_length_have_names(run_dir):
+    graph = onnx.load(run_dir / "model.onnx").graph
+    names = {value.name: [axis.dim_param for axis in value.type.tensor_type.shape.dim] for value in graph.input}
+    assert names == {"waveform": ["batch", "samples"], "num_samples": ["batch"]}
+    (output,) = graph.output
+    axes = output.type.tensor_type.shape.dim
+    assert [axis.dim_param for axis in axes[:2]] == ["batch", "frames"] and axes[2].dim_value == len(ALPHABET)
+
+
 def test_recurrent_layers_are_one_operator_each(run_dir):
     operators = [node.op_type for node in onnx.load(run_dir / "model.onnx").graph.node]
     assert operators.count("GRU") == 1 and "Loop" not in operators
@@ -108,6 +117,7 @@ def test_half_precision_saves_bytes(trained, batches, run_dir):
 
 def test_the_file_says_what_it_is(trained, run_dir):
     metadata = OnnxModel(run_dir / "model.onnx").metadata
+    assert metadata["task"] == "transcripts"
     assert tuple(metadata["vocabulary"]) == ALPHABET and metadata["sample_rate"] == SAMPLE_RATE
     assert metadata["output_step"] == OUTPUT_STEP and metadata["features"] == dataclasses.asdict(SPEC)
     assert metadata["precision"] == "float32" and metadata["word_error_rate"] == 0.5
@@ -128,15 +138,17 @@ def test_a_file_that_answers_otherwise_is_not_kept(trained, batches, tmp_path, m
         return proto
 
     monkeypatch.setattr(onnx_module, "keras_to_onnx", tampered)
-    facts = transcripts.transcriber_metadata(trained)
+    facts = metadata_of(trained, "transcripts", ALPHABET)
+    comparison = check.compare_on_batches(trained, batches)
     with pytest.raises(check.ExportError, match=r"model.onnx: in float32, probabilities must be within"):
-        transcripts.export_transcriber(trained, tmp_path / "model.onnx", facts, batches)
+        export_onnx(trained, tmp_path / "model.onnx", facts, comparison)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_precisions_that_there_are_not(trained, batches, tmp_path):
     with pytest.raises(ValueError, match=r"`precision` must be one of .*'int8'"):
-        transcripts.export_transcriber(trained, tmp_path / "a.onnx", {}, batches, precision="int8")
+        facts = metadata_of(trained, "transcripts", ALPHABET)
+        export_onnx(trained, tmp_path / "a.onnx", facts, check.compare_on_batches(trained, batches), precision="int8")
 
 
 def test_a_transcriber_is_a_run_or_a_file(trained, batches, run_dir, tmp_path):

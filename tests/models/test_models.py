@@ -9,17 +9,39 @@ import pytest
 import tensorflow as tf
 
 from kaggle_speech.models import cnn_bigru
+from kaggle_speech.models.architectures import architecture_names, architecture_sizes
 from kaggle_speech.models.bc_resnet import build_bc_resnet
 from kaggle_speech.models.blocks import SpecAugment, SubSpectralNormalization
 from kaggle_speech.models.cnn import build_cnn
 from kaggle_speech.models.cnn_bigru import build_cnn_bigru
-from kaggle_speech.models.cost import ARCHITECTURES, architecture_fingerprint, describe_models, num_macs
+from kaggle_speech.models.cost import architecture_fingerprint, describe_models, num_macs
 from kaggle_speech.models.ds_cnn import build_ds_cnn
 from kaggle_speech.models.efficientnet import build_efficientnet
-from kaggle_speech.models.registry import BUILDERS, build_model
+from kaggle_speech.models.registry import build_model
 from kaggle_speech.models.tc_resnet import build_tc_resnet
 from kaggle_speech.models.vgg import build_vgg
 
+NAMES = architecture_names("words")
+#: With 12 outputs.
+FINGERPRINTS = {
+    "cnn": "a2:0ce9c5f5a68a5d75",
+    "vgg": "a2:be4b9296840da99d",
+    "cnn_bigru": "a2:823e72794104e103",
+    "efficientnet": "a2:80ba1b3dae04171c",
+    "efficientnet,backbone=mobilenet_v3_small": "a2:d54f039d2de228b2",
+    "tc_resnet": "a2:2d494289db05ad08",
+    "tc_resnet,width=1.5": "a2:34e1c30e4b7c61e8",
+    "tc_resnet,num_layers=14": "a2:5d48d27bd5fc1d48",
+    "tc_resnet,num_layers=14,width=1.5": "a2:d537ac7813c06efb",
+    "bc_resnet,width=1": "a2:34cd0ce416284b39",
+    "bc_resnet,width=1.5": "a2:5ce4e5b9357e4446",
+    "bc_resnet,width=2": "a2:0edf08744d52063a",
+    "bc_resnet,width=3": "a2:f9a8afafe3881bef",
+    "bc_resnet,width=6": "a2:ed0206d0155be408",
+    "bc_resnet,width=8": "a2:77dc664f6b36496e",
+    "ds_cnn": "a2:b5116bdfde2d2578",
+    "resnet_ctc": "a2:ec8b61bac47ef09f",
+}
 #: Options with which an architecture learns a batch by heart in seconds: nothing is dropped, pictures are small.
 EASY = {
     "vgg": {"image_size": 40},
@@ -195,10 +217,9 @@ def test_every_architecture_is_described():
         num_trainable(build_bc_resnet(12, width=3)),
     ]
     assert list(models_df["features"]) == ["101x40", "101x40"]
-    assert {architecture.split(",")[0] for architecture in ARCHITECTURES} == {*BUILDERS}
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_forward_gradient_save_and_load(name, speech, tmp_path):
     model = build_model(name, 12)
     with tf.GradientTape() as tape:
@@ -218,6 +239,16 @@ def test_forward_gradient_save_and_load(name, speech, tmp_path):
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in loaded.layers)
 
 
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_fingerprints_are_those_of_the_trained_models(name):
+    """Another fingerprint means that runs trained before cannot be loaded: keep the network, or say so."""
+    assert architecture_fingerprint(build_model(name, 12)) == FINGERPRINTS[name]
+
+
+def test_every_size_of_every_architecture_has_a_known_fingerprint():
+    assert {*FINGERPRINTS} == {*architecture_sizes("words"), *architecture_sizes("transcripts")}
+
+
 def test_fingerprint_is_that_of_the_layers():
     fingerprint = architecture_fingerprint(build_model("cnn_bigru", 12))
     assert re.fullmatch("a2:[0-9a-f]{16}", fingerprint)
@@ -227,7 +258,7 @@ def test_fingerprint_is_that_of_the_layers():
     assert len({fingerprint, *map(architecture_fingerprint, others)}) == 4
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_mixed_precision_is_for_what_lies_between(name, speech):
     options = EASY.get(name, {})
     exact, mixed = (
@@ -242,7 +273,13 @@ def test_mixed_precision_is_for_what_lies_between(name, speech):
     np.testing.assert_allclose(probabilities, exact.predict(speech, verbose=0), atol=0.02)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+#: The smallest; the others take minutes.
+QUICK = "tc_resnet"
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_learns_a_batch_by_heart(name, speech):
     keras.utils.set_random_seed(0)
     model = build_model(name, 4, dropout_rate=0.0, **EASY.get(name, {}))
@@ -280,7 +317,7 @@ def test_spec_augment_masks_whole_bands_while_training_only():
 
 
 def test_unknown_names_and_sizes():
-    with pytest.raises(ValueError, match=r"a model must be one of \['bc_resnet', .*\]. Received: 'resnet'"):
+    with pytest.raises(ValueError, match=r"`model` must be one of \['bc_resnet', .*\], .* Received: 'resnet'"):
         build_model("resnet", 12)
     with pytest.raises(ValueError, match=r"must be written name=value. Received: 'wide' in 'cnn,wide'"):
         build_model("cnn,wide", 12)

@@ -18,7 +18,8 @@ from kaggle_speech.export import publish
 from kaggle_speech.files import fingerprint, read_json, write_json
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import bc_resnet, cost, ds_cnn, pretrained, registry, runs, weights
-from kaggle_speech.models.folder import KERAS_NAME, WEIGHTS_NAME, task_of
+from kaggle_speech.models.architectures import architecture_names, architecture_sizes
+from kaggle_speech.models.folder import KERAS_NAME, WEIGHTS_NAME
 from kaggle_speech.text.alphabet import ALPHABET
 
 PACKAGED = ("bc_resnet", "bc_resnet_distilled", "tc_resnet")
@@ -27,7 +28,7 @@ GOLDEN = read_json(Path(__file__).with_name("architectures.json"))
 SLOW = ("vgg", "efficientnet", "efficientnet,backbone=mobilenet_v3_small")
 ARCHITECTURES = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in GOLDEN]
 #: What `run.json` did not state in version 0.1.
-NEW_IN_RUN_JSON = ("task", "architecture", "weights", "model")
+NEW_IN_RUN_JSON = ("task", "architecture", "num_parameters", "weights", "model")
 
 
 def layers_of(model):
@@ -44,7 +45,7 @@ def example_waveforms():
 
 def example_model(name):
     """A model with weights that depend on their place and shape alone, and its example inputs."""
-    is_transcriber = name in registry.TRANSCRIBERS
+    is_transcriber = name in architecture_names("transcripts")
     model = registry.build_model(name, len(ALPHABET) if is_transcriber else 12)
     rng = np.random.default_rng(1)
     for weight in model.weights:
@@ -63,13 +64,19 @@ def one_line(raised):
     return "\n" not in message and len(message) < 800
 
 
+def finished_run(run_dir, task, settings, model, metrics=None):
+    vocabulary = {"words": COMPETITION_LABELS, "transcripts": ALPHABET}[task]
+    with runs.open_run(run_dir, task=task, vocabulary=vocabulary, settings=settings) as run:
+        run.finish(model, metrics or {})
+    return run_dir
+
+
 @pytest.fixture
 def run_dir(tmp_path):
     """A finished run of a small network."""
-    folder = runs.start_run(tmp_path / "run", COMPETITION_LABELS, {"model": "ds_cnn", "data": "0123456789abcdef"})
+    settings = {"model": "ds_cnn", "data": "0123456789abcdef"}
     metrics = {"accuracy": 0.9, "macro_f1": 0.9, "num_clips": 9, "training_minutes": 1.0, "recall": {"yes": 0.9}}
-    runs.finish_run(folder, registry.build_model("ds_cnn", 12), metrics)
-    return folder
+    return finished_run(tmp_path / "run", "words", settings, registry.build_model("ds_cnn", 12), metrics)
 
 
 def replace_weights(run_dir, write):
@@ -94,19 +101,18 @@ def golden_facts(model, inputs, weights_path):
 def test_weights_of_one_version_are_those_of_another(name, tmp_path):
     """Every Keras builds the same network, names its weights the same, and computes the same."""
     model, inputs = example_model(name)
-    vocabulary = ALPHABET if name in registry.TRANSCRIBERS else COMPETITION_LABELS
-    run_dir = runs.start_run(tmp_path / "run", vocabulary, {"model": name})
-    runs.finish_run(run_dir, model, {})
+    task = "transcripts" if name in architecture_names("transcripts") else "words"
+    run_dir = finished_run(tmp_path / "run", task, {"model": name}, model)
     assert (run_dir / WEIGHTS_NAME).exists() and not (run_dir / KERAS_NAME).exists()
-    assert task_of(read_json(run_dir / "run.json")) == ("transcripts" if vocabulary == ALPHABET else "words")
+    assert read_json(run_dir / "run.json")["task"] == task
     loaded, loaded_vocabulary = runs.load_run(run_dir)
-    assert loaded_vocabulary == vocabulary
+    assert loaded_vocabulary == (ALPHABET if task == "transcripts" else COMPETITION_LABELS)
     facts, expected = golden_facts(loaded, inputs, run_dir / WEIGHTS_NAME), GOLDEN[name]
     assert facts | {"outputs": 0} == expected | {"outputs": 0}
     np.testing.assert_allclose(facts["outputs"], expected["outputs"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*cost.ARCHITECTURES, "resnet_ctc"])
+@pytest.mark.parametrize("name", architecture_sizes("words") + architecture_sizes("transcripts"))
 def test_no_depthwise_convolution_has_unequal_strides(name):
     """Without oneDNN, which TensorFlow uses on some processors only, its kernel refuses them."""
     depthwise = [layer for layer in layers_of(registry.build_model(name, 12)) if "Depthwise" in type(layer).__name__]
@@ -238,8 +244,7 @@ def test_a_network_that_its_run_does_not_name_is_not_published(run_dir, tmp_path
 
 def test_a_network_of_ones_own_is_kept_as_it_is(tmp_path, speech):
     model = registry.build_model("ds_cnn,num_blocks=2", 12)
-    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, {"model": "mine"})
-    runs.finish_run(run_dir, model, {})
+    run_dir = finished_run(tmp_path / "run", "words", {"model": "mine"}, model)
     loaded, _ = runs.load_run(run_dir)
     assert (run_dir / KERAS_NAME).exists() and not (run_dir / WEIGHTS_NAME).exists()
     np.testing.assert_array_equal(

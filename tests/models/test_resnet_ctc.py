@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from kaggle_speech.models.architectures import parse_architecture
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment
-from kaggle_speech.models.registry import build_model, parse_architecture
+from kaggle_speech.models.registry import build_model
 from kaggle_speech.models.resnet_ctc import FrameMask, build_resnet_ctc, num_output_frames
 from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 
@@ -127,7 +128,7 @@ def test_unknown_sizes():
         build_resnet_ctc(29, size="huge")
     with pytest.raises(ValueError, match=r"resnet_ctc,num_unit=512: .*num_unit"):
         build_model("resnet_ctc,num_unit=512", 29)
-    with pytest.raises(ValueError, match=r"resnet_ctc.*Received: 'lstm_ctc'"):
+    with pytest.raises(ValueError, match=r"resnet_ctc.*Received: 'lstm_ctc'\. Did you mean 'resnet_ctc'\?"):
         parse_architecture("lstm_ctc")
 
 

@@ -1,49 +1,64 @@
 """runs.py: a run is found again, continued only with its own settings, and not lost by accident."""
 
-import shutil
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from kaggle_speech import files
 from kaggle_speech.data import clips
 from kaggle_speech.evaluation import validation
-from kaggle_speech.export import publish
 from kaggle_speech.labels import COMPETITION_LABELS
-from kaggle_speech.models import pretrained, registry, runs
+from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
-from kaggle_speech.training import words
-from kaggle_speech.training.recipe import Recipe
 
 SETTINGS = {"model": "tc_resnet", "seed": 1, "pair": (1, 2)}
 
 
+def open_run(run_dir, settings=SETTINGS, **options):
+    return runs.open_run(
+        run_dir, **{"task": "words", "vocabulary": COMPETITION_LABELS, "settings": settings, **options}
+    )
+
+
+def start_run(run_dir, settings=SETTINGS, **options):
+    """As a training that is killed at once."""
+    with open_run(run_dir, settings, **options) as run:
+        assert run.metrics is None
+        return run.path
+
+
 def test_round_trip(tmp_path, speech):
-    run_dir = runs.start_run(tmp_path / "new" / "run", COMPETITION_LABELS, SETTINGS)
     model = build_model("tc_resnet", 12)
-    runs.finish_run(run_dir, model, {"accuracy": 0.5})
-    loaded, vocabulary = runs.load_run(run_dir)
+    with open_run(tmp_path / "new" / "run") as run:
+        started = files.read_json(run.path / "run.json")
+        assert started["task"] == "words" and started["vocabulary"] == [*COMPETITION_LABELS]
+        (run.path / "backup").mkdir()
+        metrics = run.finish(model, {"accuracy": 0.5})
+    loaded, vocabulary = runs.load_run(run.path)
     assert vocabulary == COMPETITION_LABELS
     np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
-    metrics = files.read_json(run_dir / "metrics.json")
-    assert metrics["accuracy"] == 0.5 and metrics["settings"]["seed"] == 1
+    assert metrics == run.metrics == files.read_json(run.path / "metrics.json")
+    assert metrics["accuracy"] == 0.5 and metrics["settings"]["seed"] == 1 and metrics["task"] == "words"
     assert {"python", "tensorflow", "keras", "kaggle_speech"} <= set(metrics["versions"])
-    assert sorted(path.name for path in run_dir.iterdir()) == ["metrics.json", "model.weights.h5", "run.json"]
+    assert sorted(path.name for path in run.path.iterdir()) == ["metrics.json", "model.weights.h5", "run.json"]
 
 
 def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path, capsys):
-    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
+    run_dir = start_run(tmp_path / "run")
     (run_dir / "history.csv").write_text("epoch\n0\n")
-    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
+    start_run(run_dir)
     with pytest.raises(
         ValueError, match=r"a killed run with other settings.* begun with {'seed': 1}. Received: {'seed': 2}"
     ):
-        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2})
+        start_run(run_dir, SETTINGS | {"seed": 2})
+    with pytest.raises(ValueError, match=r"begun with {'task': 'words'}. Received: {'task': 'transcripts'}"):
+        start_run(run_dir, task="transcripts")
     assert (run_dir / "history.csv").exists()
-    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
+    start_run(run_dir, overwrite=True)
     assert (run_dir / "history.csv").exists()  # the same run: overwriting still means to continue
-    runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS | {"seed": 2}, overwrite=True)
+    start_run(run_dir, SETTINGS | {"seed": 2}, overwrite=True)
     assert not (run_dir / "history.csv").exists()
     (old_dir,) = tmp_path.glob("run.old-*")
     assert (old_dir / "history.csv").read_text() == "epoch\n0\n"
@@ -51,85 +66,98 @@ def test_unfinished_run_is_continued_with_its_own_settings_only(tmp_path, capsys
     assert str(old_dir) in said and "{'seed': 1}. Received: {'seed': 2}" in said
 
 
-def test_finished_run_is_kept_unless_overwritten_and_then_set_aside(tmp_path, capsys):
-    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, SETTINGS)
-    (run_dir / "metrics.json").write_text("first")
-    with pytest.raises(ValueError, match="must not hold a finished run"):
-        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS)
+def test_finished_run_is_read_and_another_sets_it_aside(tmp_path, capsys):
+    run_dir = start_run(tmp_path / "run")
+    files.write_json(run_dir / "metrics.json", {"accuracy": 0.0})
     record = (run_dir / "run.json").read_bytes()
-    for content in ("second", "third"):  # of the same settings, so that the names must be told apart
-        runs.start_run(run_dir, COMPETITION_LABELS, SETTINGS, overwrite=True)
-        assert not (run_dir / "metrics.json").exists()
-        (run_dir / "metrics.json").write_text(content)
-    old_dirs = sorted(tmp_path.glob("run.old-*"), key=lambda path: len(path.name))
-    assert [(path / "metrics.json").read_text() for path in old_dirs] == ["first", "second"]
-    assert all((path / "run.json").read_bytes() == record for path in old_dirs)
+    for overwrite in (False, True):
+        with open_run(run_dir, overwrite=overwrite) as run:
+            assert run.metrics == {"accuracy": 0.0}
+    with pytest.raises(ValueError, match=r"must not hold a finished run.* {'seed': 1}. Received: {'seed': 2}"):
+        start_run(run_dir, SETTINGS | {"seed": 2})
+    for seed in (2, 1, 3):  # the first and the third are of the same settings, so that the names must be told apart
+        start_run(run_dir, SETTINGS | {"seed": seed}, overwrite=True)
+        files.write_json(run_dir / "metrics.json", {"accuracy": seed})
+    old_dirs = [*tmp_path.glob("run.old-*")]
+    assert sorted(files.read_json(path / "metrics.json")["accuracy"] for path in old_dirs) == [0, 1, 2]
+    assert sum((path / "run.json").read_bytes() == record for path in old_dirs) == 2
     said = capsys.readouterr().err
-    assert all(str(path) in said for path in old_dirs) and "Its settings are the same" in said
+    assert all(str(path) in said for path in old_dirs)
+
+
+def test_a_run_that_fails_is_continued(tmp_path):
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run") as run:
+        raise KeyboardInterrupt
+    assert start_run(tmp_path / "run") == run.path
+
+
+def test_folders_that_are_no_run(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"must not hold metrics.json without run.json"):
+        start_run(tmp_path)
+    with pytest.raises(ValueError, match=r"`task` must be one of \('words', 'transcripts'\). Received: task='songs'"):
+        start_run(tmp_path / "run", task="songs")
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def hold(run_dir, is_open, may_finish):
+    """In another process: a training that takes until it is told to finish."""
+    with open_run(run_dir) as run:
+        is_open.set()
+        assert may_finish.wait(60)
+        files.write_json(run.path / "metrics.json", {"accuracy": 1.0})
+
+
+def test_a_run_is_open_in_one_process_at_a_time(tmp_path):
+    pytest.importorskip("filelock")
+    context = multiprocessing.get_context("spawn")
+    is_open, may_finish = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / "run", is_open, may_finish))
+    other.start()
+    assert is_open.wait(60)
+    with ThreadPoolExecutor(1) as pool:
+
+        def metrics():
+            with open_run(tmp_path / "run") as run:
+                return run.metrics
+
+        waiting = pool.submit(metrics)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        may_finish.set()
+        assert waiting.result(60) == {"accuracy": 1.0}  # the run of the other process, finished
+    other.join(60)
+    assert other.exitcode == 0
 
 
 def test_a_setting_that_an_older_run_lacks_is_no_difference(tmp_path):
-    older = {"model": "tc_resnet", "teachers": [], "augmentation": {"gain_db": 6.0}}
+    older = {
+        "model": "tc_resnet",
+        "teachers": [],
+        "augmentation": {"gain_db": 6.0},
+        "architecture": "5a30d093b316be83",  # by version 0.1, which says nothing today
+    }
     settings = {"model": "tc_resnet", "teachers": {}, "augmentation": {"gain_db": 6.0, "hiss_std": 0.0}, "patience": 30}
+    settings["architecture"] = "a2:2d494289db05ad08"
     defaults = {"teachers": {}, "augmentation": {"gain_db": 1.0, "hiss_std": 0.0}, "patience": 30}
-    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, older)
-    runs.start_run(run_dir, COMPETITION_LABELS, settings, defaults=defaults)  # is continued
+    defaults["architecture"] = settings["architecture"]
+    run_dir = start_run(tmp_path / "run", older)
+    start_run(run_dir, settings, defaults=defaults)  # is continued
     files.write_json(run_dir / "run.json", {"vocabulary": COMPETITION_LABELS, "settings": older})
-    files.write_json(run_dir / "metrics.json", {})
-    assert runs.is_finished(run_dir, COMPETITION_LABELS, settings, defaults)
+    files.write_json(run_dir / "metrics.json", {"accuracy": 0.5})
+    with open_run(run_dir, settings, defaults=defaults) as run:
+        assert run.metrics == {"accuracy": 0.5}
     for other in ({"patience": 5}, {"augmentation": {"gain_db": 1.0}}, {"teachers": {"a": "0123"}}, {"new": 1}):
-        assert not runs.is_finished(run_dir, COMPETITION_LABELS, settings | other, defaults)
-
-
-@pytest.mark.parametrize("name", ["bc_resnet", "tc_resnet", "bc_resnet_distilled"])
-def test_runs_of_earlier_versions_are_finished_today(name, tmp_path, monkeypatch):
-    """The package's own runs, whose `run.json` lacks settings of today, are read and neither moved nor trained."""
-    published_dir, run_dir = pretrained.PRETRAINED_DIR.with_name(name), tmp_path / "run"
-    shutil.copytree(published_dir, run_dir)
-    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
-    settings = files.read_json(run_dir / "run.json")["settings"]
-    teachers = {tmp_path / teacher: digits for teacher, digits in (settings["teachers"] or {}).items()}
-    monkeypatch.setattr(runs, "model_fingerprint", teachers.get)
-    monkeypatch.setattr(clips, "data_fingerprint", lambda clips_df: settings["data"])
-    if "architecture" in settings:
-        monkeypatch.setattr(registry, "architecture_fingerprint", lambda model: settings["architecture"])
-    monkeypatch.setattr(runs, "start_run", None)
-    clips_df = pd.DataFrame({"word": ["yes"]})
-    metrics = words.train_run(Recipe(settings["model"]), clips_df, run_dir, teachers=[*teachers], overwrite=True)
-    assert metrics == files.read_json(published_dir / "metrics.json")
-    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
-    monkeypatch.setattr(runs, "start_run", lambda *args, **options: pytest.fail("other settings"))
-    with pytest.raises(pytest.fail.Exception, match="other settings"):
-        words.train_run(Recipe(settings["model"], patience=5), clips_df, run_dir, teachers=[*teachers])
+        with pytest.raises(ValueError, match="must not hold a finished run"):
+            start_run(run_dir, settings | other, defaults=defaults)
+    files.write_json(run_dir / "run.json", {"vocabulary": COMPETITION_LABELS, "settings": settings})
+    with pytest.raises(ValueError, match=r"begun with {'architecture': 'a2:2d494289db05ad08'}"):
+        start_run(run_dir, settings | {"architecture": "a2:0000000000000000"}, defaults=defaults)
 
 
 def test_folder_without_a_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing: must hold a trained model .* kaggle_speech train --out"):
         runs.load_run(tmp_path / "nothing")
-
-
-def test_a_published_run_is_a_run_with_a_card(tmp_path, speech):
-    settings = SETTINGS | {"data": "0123456789abcdef", "label_smoothing": 0.1}
-    run_dir = runs.start_run(tmp_path / "run", COMPETITION_LABELS, settings)
-    model = build_model("tc_resnet", 12)
-    metrics = {"accuracy": 0.95123, "macro_f1": 0.9444, "num_clips": 964, "training_minutes": 7.5}
-    runs.finish_run(run_dir, model, metrics | {"recall": {"yes": 0.9875, "no": 0.91}})
-    publish.publish_run(run_dir, tmp_path / "public")
-    loaded, vocabulary = runs.load_run(tmp_path / "public")
-    assert vocabulary == COMPETITION_LABELS
-    np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
-    card = (tmp_path / "public" / "README.md").read_text()
-    for fact in (
-        "tc_resnet",
-        "95.12%",
-        "0.9444",
-        "964",
-        "yes 0.988, no 0.910",
-        '"label_smoothing": 0.1',
-        "CC BY 4.0",
-        "0123",
-    ):
-        assert fact in card
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""training.py: it learns, it keeps the best epoch, and a killed run ends like one that was not."""
+"""fit.py: it learns, it keeps the best epoch, and a killed run ends like one that was not."""
 
 import multiprocessing
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,15 +10,19 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from kaggle_speech import files
 from kaggle_speech.audio import write_wav
 from kaggle_speech.data import clip_batches
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.training.callbacks import KeepBest, read_history
-from kaggle_speech.training.fit import compile_and_fit, set_seed
+from kaggle_speech.training.fit import fit, set_seed
+from kaggle_speech.training.recipe import FitOptions
 
 VOCABULARY = ("low", "high")
 NUM_EPOCHS = 4
+#: The arguments of a run, as version 0.1 wrote them.
+OLD_FIT_PATH = Path(__file__).parent / "runs_of_0_1" / "fit.json"
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ class KillAt(keras.callbacks.Callback):
             os._exit(9)
 
 
-def fit(clips_df, run_dir, kill_at=None, precision="float32", **options):
+def fit_clips(clips_df, run_dir, kill_at=None, precision="float32", class_weights=None, **options):
     keras.backend.clear_session()
     set_seed(0)
     model = build_model("tc_resnet", 2, precision=precision)
@@ -58,18 +63,18 @@ def fit(clips_df, run_dir, kill_at=None, precision="float32", **options):
         model.fit = lambda *args, callbacks, **others: fit_model(
             *args, callbacks=[*callbacks, KillAt(kill_at)], **others
         )
-    history_df = compile_and_fit(model, train_ds, tune_ds, run_dir, **{"num_epochs": NUM_EPOCHS, **options})
-    return model, history_df
+    options = FitOptions(**{"num_epochs": NUM_EPOCHS, **options})
+    return model, fit(model, train_ds, tune_ds, run_dir, options=options, class_weights=class_weights)
 
 
 def fit_each(clips_df, run_dirs, kill_at, precision):
     """In a process of its own: one run after another, or one that is killed."""
     for run_dir in run_dirs:
-        fit(clips_df, run_dir, kill_at, precision)
+        fit_clips(clips_df, run_dir, kill_at, precision)
 
 
 def test_learns_and_gives_back_the_best_epoch(clips_df, tmp_path):
-    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, learning_rate=1e-2)
+    model, history_df = fit_clips(clips_df, tmp_path / "run", num_epochs=25, learning_rate=1e-2)
     assert list(history_df["epoch"]) == list(range(len(history_df)))
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == {*history_df.columns} - {"epoch"}
     tune_ds = clip_batches.make_dataset(clips_df.tail(16), VOCABULARY, 16)
@@ -79,26 +84,26 @@ def test_learns_and_gives_back_the_best_epoch(clips_df, tmp_path):
 
 
 def test_a_complete_run_is_not_trained_again(clips_df, tmp_path):
-    model, history_df = fit(clips_df, tmp_path / "run")
-    again, again_df = fit(clips_df, tmp_path / "run")
+    model, history_df = fit_clips(clips_df, tmp_path / "run")
+    again, again_df = fit_clips(clips_df, tmp_path / "run")
     pd.testing.assert_frame_equal(again_df, history_df)  # the seconds, too
     for weight, expected in zip(again.weights, model.weights, strict=True):
         np.testing.assert_array_equal(weight, expected)
     with pytest.raises(ValueError, match=r"continued as it was begun.* \{'num_epochs': 4\}"):
-        fit(clips_df, tmp_path / "run", num_epochs=5)
+        fit_clips(clips_df, tmp_path / "run", num_epochs=5)
 
 
 def test_stops_when_nothing_improves(clips_df, tmp_path):
     """The better it learns, the worse it does on tune clips with swapped labels."""
     swapped_df = clips_df.tail(16).assign(label=list(clips_df.tail(16)["label"])[::-1])
     clips_df = pd.concat([clips_df.head(32), swapped_df])
-    _, history_df = fit(clips_df, tmp_path / "run", num_epochs=40, learning_rate=1e-2, patience=3)
+    _, history_df = fit_clips(clips_df, tmp_path / "run", num_epochs=40, learning_rate=1e-2, patience=3)
     assert len(history_df) < 40
     assert len(history_df) - 1 - history_df["val_loss"].idxmin() == 3
 
 
 def test_schedule_warms_up_and_falls_to_zero(clips_df, tmp_path):
-    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, warmup_fraction=0.25)
+    model, _ = fit_clips(clips_df, tmp_path / "run", learning_rate=1e-2, warmup_fraction=0.25)
     schedule = [float(model.optimizer._learning_rate(step)) for step in range(17)]  # 4 epochs of 4 steps
     assert schedule[0] == 0 and schedule[4] == pytest.approx(1e-2) and schedule[16] == pytest.approx(0, abs=1e-9)
     assert np.all(np.diff(schedule[:5]) > 0) and np.all(np.diff(schedule[4:]) < 0)
@@ -107,7 +112,7 @@ def test_schedule_warms_up_and_falls_to_zero(clips_df, tmp_path):
 def test_schedule_restarts_twice_as_long(clips_df, tmp_path):
     """4 steps an epoch: down over 4, then over 8."""
     options = {"schedule": "cosine_restarts", "restart_epochs": 1}
-    model, _ = fit(clips_df, tmp_path / "run", learning_rate=1e-2, **options)
+    model, _ = fit_clips(clips_df, tmp_path / "run", learning_rate=1e-2, **options)
     rates = [float(model.optimizer._learning_rate(step)) for step in range(12)]
     by_hand = [0.5e-2 * (1 + np.cos(np.pi * step / 4)) for step in range(4)]
     by_hand += [0.5e-2 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
@@ -115,13 +120,13 @@ def test_schedule_restarts_twice_as_long(clips_df, tmp_path):
 
 
 def test_accumulated_gradients_make_fewer_updates(clips_df, tmp_path):
-    model, _ = fit(clips_df, tmp_path / "run", accumulation_steps=2)
+    model, _ = fit_clips(clips_df, tmp_path / "run", accumulation_steps=2)
     assert int(model.optimizer.iterations) == NUM_EPOCHS * 4 // 2
     assert float(model.optimizer._learning_rate(NUM_EPOCHS * 4 // 2)) == pytest.approx(0, abs=1e-9)
 
 
 def test_sgd_learns_too(clips_df, tmp_path):
-    model, history_df = fit(clips_df, tmp_path / "run", num_epochs=25, optimizer="sgd", learning_rate=0.1)
+    model, history_df = fit_clips(clips_df, tmp_path / "run", num_epochs=25, optimizer="sgd", learning_rate=0.1)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert history_df["accuracy"].max() == 1.0 and history_df["val_accuracy"].max() == 1.0
 
@@ -131,8 +136,8 @@ def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(loss="mse", metrics=["accuracy"])
     tune_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
-    judge = lambda model: {"val_loss": model.evaluate(tune_ds, verbose=0)[0]}  # noqa: E731
-    keep_best = KeepBest(tmp_path, judge, "val_loss", 10, average_epochs, 0)
+    epoch_metrics = lambda model: {"val_loss": model.evaluate(tune_ds, verbose=0)[0]}  # noqa: E731
+    keep_best = KeepBest(tmp_path, epoch_metrics, "val_loss", 10, average_epochs, 0)
     keep_best.set_model(model)
     for epoch, weight in enumerate([1.0, 2.0, 3.0, 10.0]):
         model.set_weights([np.array([[weight]])])
@@ -142,44 +147,102 @@ def test_the_average_reaches_back_so_far(average_epochs, expected, tmp_path):
     np.testing.assert_allclose(read_history(tmp_path)["val_loss"] ** 0.5, expected)
 
 
-def test_another_judge_and_the_last_epoch(tmp_path):
+def test_other_figures_and_the_last_epoch(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     train_ds = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.zeros((1, 1))))
     figures = iter([{"val_cer": 0.1}, {"val_cer": 0.5}, {"val_cer": 0.9}])
-    history_df = compile_and_fit(
+    history_df = fit(
         model,
         train_ds,
         None,
         tmp_path,
         num_epochs=3,
+        options=FitOptions(average_epochs=1),
         loss=keras.losses.MeanSquaredError(),
-        judge=lambda model: next(figures),
+        epoch_metrics=lambda model: next(figures),
         monitor=None,
-        average_epochs=1,
     )
     assert list(history_df["val_cer"]) == [0.1, 0.5, 0.9] and "accuracy" not in history_df
     assert model.get_weights()[0].item() ** 2 < history_df["loss"].iloc[-1]  # which is that before the last epoch
 
 
-def test_somebody_must_judge(tmp_path):
-    with pytest.raises(ValueError, match="`tune_ds` must be given where `judge` is not"):
-        compile_and_fit(build_model("tc_resnet", 2), None, None, tmp_path / "run")
+def test_bad_arguments(tmp_path):
+    model = build_model("tc_resnet", 2)
+    with pytest.raises(ValueError, match="`tune_ds` must be given where `epoch_metrics` is not"):
+        fit(model, None, None, tmp_path / "run")
+    clips_ds = tf.data.Dataset.from_tensors((np.zeros((1, 16_000)), np.eye(2)[:1]))
+    for train_ds, cardinality in ((clips_ds.repeat(), -1), (clips_ds.filter(lambda *_: True), -2)):
+        with pytest.raises(ValueError, match=f"known number of batches.*Received: cardinality={cardinality}"):
+            fit(model, train_ds, clips_ds, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"`num_epochs` must be above 0\. Received: num_epochs=0"):
+        fit(model, clips_ds, clips_ds, tmp_path / "run", num_epochs=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_an_older_version_is_the_same_run(clips_df, tmp_path):
+    """Its `fit.json` lacks the precision and the averaged epochs; its options are beside each other, as today."""
+    older = files.read_json(OLD_FIT_PATH) | {"num_parameters": build_model("tc_resnet", 2).count_params()}
+    (tmp_path / "run").mkdir()
+    files.write_json(tmp_path / "run" / "fit.json", older)
+    _, history_df = fit_clips(clips_df, tmp_path / "run")
+    assert len(history_df) == NUM_EPOCHS
+    assert files.read_json(tmp_path / "run" / "fit.json") == older
+    fit_clips(clips_df, tmp_path / "new")
+    written = files.read_json(tmp_path / "new" / "fit.json")
+    assert written.items() >= older.items()
+    assert {*written} - {*older} == {"precision", "average_epochs", "loss", "monitor"}
+    for name, value in {"average_epochs": 2.0, "learning_rate": 1e-3, "precision": "mixed_bfloat16"}.items():
+        with pytest.raises(ValueError, match=rf"continued as it was begun.*\n?.*'{name}'"):
+            fit_clips(clips_df, tmp_path / "run", **{name: value})
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Stop, as Ctrl-C does, at the beginning of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_shuffled", [True, False])
+def test_a_dataset_of_ones_own_is_continued(is_shuffled, tmp_path):
+    """Of `tf.data` alone. In a fixed order, the result is that of a run that was not interrupted."""
+
+    def fit_own(run_dir, interrupt_at=None):
+        keras.backend.clear_session()
+        set_seed(0)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
+        numbers_ds = tf.data.Dataset.range(12)
+        elements_ds = numbers_ds.map(lambda number: (tf.cast(number, tf.float32)[None], tf.one_hot(number % 2, 2)))
+        train_ds = (elements_ds.shuffle(12) if is_shuffled else elements_ds).batch(4)
+        if interrupt_at is not None:
+            fit_model = model.fit
+            model.fit = lambda *args, callbacks, **others: fit_model(
+                *args, callbacks=[*callbacks, Interrupt(interrupt_at)], **others
+            )
+        return fit(model, train_ds, elements_ds.batch(12), run_dir, num_epochs=3)
+
+    whole_df = fit_own(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit_own(tmp_path / "killed", interrupt_at=2)
+    continued_df = fit_own(tmp_path / "killed")
+    assert list(continued_df["epoch"]) == list(whole_df["epoch"]) == [0, 1, 2]
+    np.testing.assert_allclose(continued_df["loss"], whole_df["loss"], rtol=0.05)
+    if not is_shuffled:
+        np.testing.assert_allclose(continued_df["loss"], whole_df["loss"], rtol=1e-5)
 
 
 def test_class_weights_weigh(clips_df, tmp_path):
     """Where only one class counts it is always answered: of two classes, that is right half of the time."""
     options = {"num_epochs": 12, "learning_rate": 1e-2}
-    _, history_df = fit(clips_df, tmp_path / "run", class_weights=[1.0, 0.0], **options)
+    _, history_df = fit_clips(clips_df, tmp_path / "run", class_weights=[1.0, 0.0], **options)
     assert history_df["accuracy"].iloc[-1] == 0.5
-    _, history_df = fit(clips_df, tmp_path / "equal", class_weights=[1.0, 1.0], **options)
+    _, history_df = fit_clips(clips_df, tmp_path / "equal", class_weights=[1.0, 1.0], **options)
     assert history_df["accuracy"].iloc[-1] > 0.8
-
-
-@pytest.mark.parametrize("option", ["optimizer", "schedule"])
-def test_unknown_optimizers_and_schedules(option, clips_df, tmp_path):
-    with pytest.raises(ValueError, match=f"`{option}` must be one of .* Received: {option}='magic'"):
-        fit(clips_df, tmp_path / "run", **{option: "magic"})
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("kill_at", "precision"), [(1, "float32"), (2, "mixed_float16")])
@@ -199,11 +262,11 @@ def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, monkeypatch
     assert exit_code("killed", kill_at=kill_at) == 9
     assert len(read_history(tmp_path / "killed")) == kill_at
     with pytest.raises(ValueError, match="must be continued as it was begun"):
-        fit(clips_df, tmp_path / "killed", precision="mixed_bfloat16")
+        fit_clips(clips_df, tmp_path / "killed", precision="mixed_bfloat16")
     assert exit_code("killed", "whole") == 0
     # A finished run is read, not trained again.
-    whole, whole_df = fit(clips_df, tmp_path / "whole", precision=precision)
-    continued, continued_df = fit(clips_df, tmp_path / "killed", precision=precision)
+    whole, whole_df = fit_clips(clips_df, tmp_path / "whole", precision=precision)
+    continued, continued_df = fit_clips(clips_df, tmp_path / "killed", precision=precision)
     columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     pd.testing.assert_frame_equal(continued_df[columns], whole_df[columns], rtol=1e-3, atol=1e-4)
     for weight, expected in zip(continued.trainable_weights, whole.trainable_weights, strict=True):

@@ -1,7 +1,9 @@
-"""transcript_experiment.py: it learns to write, is judged on other speakers, and goes on where it was killed."""
+"""transcripts.py: it learns to write, is judged on other speakers, and goes on where it was killed."""
 
 import dataclasses
 import multiprocessing
+import shutil
+from pathlib import Path
 
 import jiwer
 import keras
@@ -19,12 +21,14 @@ from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.text.decoders import BeamDecoder
 from kaggle_speech.training.callbacks import read_history
-from kaggle_speech.training.fit import compile_and_fit
-from kaggle_speech.training.recipe import TranscriptRecipe
+from kaggle_speech.training.fit import fit
+from kaggle_speech.training.recipe import FitOptions, TranscriptRecipe
 from kaggle_speech.training.transcripts import train_transcriber
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
+#: The run of the model that came with version 0.1.
+OLD_RUN_PATH = Path(__file__).parent / "runs_of_0_1" / "resnet_ctc.json"
 SHAPE = "resnet_ctc,num_filters=8,num_residual_blocks=1,num_recurrent_blocks=1"
 TINY = TranscriptRecipe(model=f"{SHAPE},num_units=8", num_epochs=3, num_val_speakers=2)
 
@@ -41,16 +45,14 @@ def test_ten_utterances_are_learned_by_heart(spoken_df, tmp_path):
     for name in ("num_time_masks", "num_frequency_masks"):
         setattr(model.get_layer("spec_augment"), name, 0)
     ten_df = spoken_df.nsmallest(10, "num_samples")
-    compile_and_fit(
+    fit(
         model,
         make_utterance_dataset(ten_df, 10).repeat(25),
         None,
         tmp_path,
-        num_epochs=5,
-        learning_rate=5e-3,
-        average_epochs=1,
+        options=FitOptions(num_epochs=5, learning_rate=5e-3, average_epochs=1),
         loss=keras.losses.CTC(),
-        judge=lambda model: {},
+        epoch_metrics=lambda model: {},
         monitor=None,
     )
     transcripts_df = transcribe_utterances(model, ten_df, decoders())
@@ -113,6 +115,21 @@ def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
     assert (run_dir / "model.weights.h5").read_bytes() == before
 
 
+def test_a_run_of_version_0_1_is_finished_today(spoken_df, tmp_path, monkeypatch):
+    """Its `run.json` lacks settings of today, and has an architecture by another scheme."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    shutil.copyfile(OLD_RUN_PATH, run_dir / "run.json")
+    files.write_json(run_dir / "metrics.json", {"training_minutes": 1.0})
+    settings = files.read_json(OLD_RUN_PATH)["settings"]
+    monkeypatch.setattr(utterances, "utterances_fingerprint", lambda utterances_df: settings["data"])
+    for overwrite in (False, True):
+        assert train_transcriber(TranscriptRecipe(), spoken_df, run_dir, overwrite=overwrite) == {"training_minutes": 1}
+    with pytest.raises(ValueError, match=r"begun with {'learning_rate': 0.0015}. Received: {'learning_rate': 0.001}"):
+        train_transcriber(TranscriptRecipe(learning_rate=0.001), spoken_df, run_dir)
+    assert files.read_json(run_dir / "run.json") == files.read_json(OLD_RUN_PATH)
+
+
 def train(spoken_df, run_dirs, kill_at):
     """In a process of its own: one run after another, or one that is killed."""
     if kill_at is not None:
@@ -146,7 +163,7 @@ def test_a_killed_run_ends_like_one_that_was_not(spoken_df, tmp_path, monkeypatc
 
 
 def test_bad_recipes(spoken_df, tmp_path):
-    with pytest.raises(ValueError, match=r"`model` must be one of \['resnet_ctc'\]. Received: 'tc_resnet'"):
+    with pytest.raises(ValueError, match=r"`model` must be one of \['resnet_ctc'\], .* Received: 'tc_resnet'"):
         train_transcriber(TranscriptRecipe(model="tc_resnet"), spoken_df, tmp_path / "run")
     with pytest.raises(ValueError, match="`num_val_speakers` must be at least 1 and below the number of speakers"):
         train_transcriber(TranscriptRecipe(num_val_speakers=99), spoken_df, tmp_path / "run")

@@ -1,9 +1,10 @@
-"""experiment.py on the sample: one run and its variants, and a comparison that is killed and continued."""
+"""words.py and comparison.py on the sample: one run and its variants, and a comparison that is killed and continued."""
 
 import dataclasses
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,8 +17,9 @@ from kaggle_speech.models import runs, tc_resnet
 from kaggle_speech.training import comparison, fit
 from kaggle_speech.training import words as words_module
 from kaggle_speech.training.recipe import Recipe
-from kaggle_speech.training.words import train_run
+from kaggle_speech.training.words import train
 
+OLD_RUNS_DIR = Path(__file__).parent / "runs_of_0_1"
 OPTIONS = {"model": "tc_resnet,width=0.5", "num_epochs": 2, "batch_size": 32}
 
 
@@ -62,7 +64,7 @@ def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_
     assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tc_resnet"]
     pd.testing.assert_frame_equal(whole_df.tail(1).reset_index(drop=True), own_df, check_dtype=False)
     pd.DataFrame({"fname": ["a.wav"], "label": ["yes"]}).to_csv(own_path, index=False)
-    with pytest.raises(ValueError, match=r"results.csv: must be a table of `compare`, or not exist. Received: columns"):
+    with pytest.raises(ValueError, match=r"results.csv: must be written by `compare`, or not exist. Received: columns"):
         comparison.compare({}, 1, clips_df, own_path)
 
 
@@ -86,15 +88,15 @@ def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, m
     """The targets, seen by a spy, against the teachers' own opinion of the same waveforms."""
     teachers = [table_path.with_suffix("") / f"tc_resnet_{seed}" for seed in (0, 1)]
     seen = []
-    compile_and_fit = fit.compile_and_fit
+    fit_model = fit.fit
 
     def spy(model, train_ds, *args, **options):
         seen.extend(train_ds.take(1).as_numpy_iterator())
-        return compile_and_fit(model, train_ds, *args, **options)
+        return fit_model(model, train_ds, *args, **options)
 
-    monkeypatch.setattr(fit, "compile_and_fit", spy)
+    monkeypatch.setattr(fit, "fit", spy)
     recipe = Recipe(**OPTIONS | {"num_epochs": 1, "teacher_share": 0.75, "mixup_fraction": 1.0})
-    train_run(recipe, clips_df, tmp_path / "student", teachers=teachers)
+    train(recipe, clips_df, tmp_path / "student", teachers=teachers)
     (waveform, target), *_ = seen
     opinion = np.mean([runs.load_run(teacher)[0].predict(waveform, verbose=0) for teacher in teachers], axis=0)
     label = (target - 0.75 * opinion) / 0.25
@@ -105,14 +107,14 @@ def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, m
     assert kept == {teacher.name: digest[:16] for teacher, digest in zip(teachers, hashes, strict=True)}
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"student: must not hold a finished run.* begun with {'teachers'"):
-        train_run(recipe, clips_df, tmp_path / "student", teachers=teachers[:1])
+        train(recipe, clips_df, tmp_path / "student", teachers=teachers[:1])
 
 
 def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
     recipe = Recipe(**OPTIONS | {"num_classes": 32})
     clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
     with pytest.raises(ValueError, match=r"must have the vocabulary of the student, 32 labels\. Received: 12"):
-        train_run(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tc_resnet_0"])
+        train(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tc_resnet_0"])
 
 
 def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeypatch):
@@ -125,32 +127,32 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
 
     monkeypatch.setattr(clip_batches, "make_dataset", spy)
     words = ("bed", "marvin")
-    metrics = train_run(Recipe(**OPTIONS, left_out_words=words), clips_df, tmp_path / "run")
+    metrics = train(Recipe(**OPTIONS, left_out_words=words), clips_df, tmp_path / "run")
     assert len(heard) == 2 and not any(frame["word"].isin(words).any() for frame in heard)
     in_val = (clips_df["split"] == "val") & clips_df["word"].isin(words)
     assert metrics["left_out"]["num_clips"] == in_val.sum() > 0
     assert 0 <= metrics["left_out"]["recall"] <= 1
     with pytest.raises(ValueError, match=r"words of the data that are no command. Received: \['nonsense', 'yes'\]"):
-        train_run(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
+        train(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
 
 def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
     recipe = Recipe(**OPTIONS | {"num_classes": 32}, left_out_words=("bed",))
     clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
-    metrics = train_run(recipe, clips_df, tmp_path / "run")
+    metrics = train(recipe, clips_df, tmp_path / "run")
     assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path, monkeypatch):
-    recipe, policies, compile_and_fit = Recipe(**OPTIONS, precision=precision), [], fit.compile_and_fit
+    recipe, policies, fit_model = Recipe(**OPTIONS, precision=precision), [], fit.fit
 
     def spy(model, *args, **options):
         policies.append(model.dtype_policy.name)
-        return compile_and_fit(model, *args, **options)
+        return fit_model(model, *args, **options)
 
-    monkeypatch.setattr(fit, "compile_and_fit", spy)
-    metrics = train_run(recipe, clips_df, tmp_path / "run")
+    monkeypatch.setattr(fit, "fit", spy)
+    metrics = train(recipe, clips_df, tmp_path / "run")
     assert policies == [precision]
     model, vocabulary = runs.load_run(tmp_path / "run")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
@@ -163,25 +165,45 @@ def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_
 def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_path, clips_df, tmp_path, monkeypatch):
     run_dir = shutil.copytree(table_path.with_suffix("") / "tc_resnet_0", tmp_path / "run")
     recipe = Recipe(**OPTIONS | {"model": "tc_resnet"})
-    monkeypatch.setattr(fit, "compile_and_fit", None)
+    monkeypatch.setattr(fit, "fit", None)
     for overwrite in (False, True):
-        metrics = train_run(recipe, clips_df, run_dir, overwrite=overwrite)
+        metrics = train(recipe, clips_df, run_dir, overwrite=overwrite)
         assert metrics == json.loads((run_dir / "metrics.json").read_text())
     other = dataclasses.replace(recipe, label_smoothing=0.2)
     with pytest.raises(ValueError, match=r"begun with {'label_smoothing': 0.1}. Received: {'label_smoothing': 0.2}"):
-        train_run(other, clips_df, run_dir)
+        train(other, clips_df, run_dir)
     monkeypatch.setattr(tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
     with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {'architecture': "):
-        train_run(recipe, clips_df, run_dir)
+        train(recipe, clips_df, run_dir)
     with pytest.raises(TypeError, match="NoneType"):  # it comes to train
-        train_run(recipe, clips_df, run_dir, overwrite=True)
+        train(recipe, clips_df, run_dir, overwrite=True)
     (old_dir,) = tmp_path.glob("run.old-*")
     assert metrics == json.loads((old_dir / "metrics.json").read_text()) and (old_dir / "model.weights.h5").exists()
 
 
+@pytest.mark.parametrize("name", ["bc_resnet", "bc_resnet_distilled"])
+def test_runs_of_version_0_1_are_finished_today(name, clips_df, tmp_path, monkeypatch):
+    """Their `run.json` lacks settings of today, or has an architecture by another scheme; it is read, nothing moves."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    shutil.copyfile(OLD_RUNS_DIR / f"{name}.json", run_dir / "run.json")
+    (run_dir / "metrics.json").write_text(json.dumps({"accuracy": 0.5}))
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    settings = json.loads(before["run.json"])["settings"]
+    teachers = {tmp_path / teacher: digits for teacher, digits in dict(settings["teachers"]).items()}
+    monkeypatch.setattr(runs, "model_fingerprint", teachers.get)
+    monkeypatch.setattr(clips, "data_fingerprint", lambda clips_df: settings["data"])
+    recipe = Recipe(settings["model"])
+    for overwrite in (False, True):
+        assert train(recipe, clips_df, run_dir, teachers=[*teachers], overwrite=overwrite) == {"accuracy": 0.5}
+    with pytest.raises(ValueError, match=r"begun with {'patience': 30}. Received: {'patience': 5}"):
+        train(dataclasses.replace(recipe, patience=5), clips_df, run_dir, teachers=[*teachers])
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
+
+
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
     monkeypatch.setattr(words_module, "NUM_FAST_CLIPS", 64)
-    train_run(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
+    train(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
     fit = json.loads((tmp_path / "run" / "fit.json").read_text())
     assert fit["steps_per_epoch"] == 2
     train_df = clips.prepare_clips(clips_df, "train").head(64)

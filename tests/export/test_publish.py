@@ -1,0 +1,100 @@
+"""publish.py: a published model is a run with a card, for both tasks; nothing else is overwritten."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from kaggle_speech import files
+from kaggle_speech.export.publish import publish_run
+from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.models import pretrained, runs
+from kaggle_speech.models.registry import build_model
+from kaggle_speech.text.alphabet import ALPHABET
+
+SETTINGS = {"model": "tc_resnet", "seed": 1, "data": "0123456789abcdef", "label_smoothing": 0.1}
+METRICS = {"accuracy": 0.95123, "macro_f1": 0.9444, "num_clips": 964, "training_minutes": 7.5}
+PUBLISHED = {"model.weights.h5", "run.json", "metrics.json", "README.md"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model("tc_resnet", 12)
+
+
+@pytest.fixture(scope="module")
+def run_dir(model, tmp_path_factory):
+    """A finished run."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    with runs.open_run(run_dir, task="words", vocabulary=COMPETITION_LABELS, settings=SETTINGS) as run:
+        run.finish(model, METRICS | {"recall": {"yes": 0.9875, "no": 0.91}})
+    (run_dir / "history.csv").write_text("epoch\n0\n")
+    return run_dir
+
+
+def test_a_published_run_is_a_run_with_a_card(model, run_dir, tmp_path, speech):
+    out_dir = tmp_path / "public"
+    for _ in range(2):  # an earlier publication is replaced
+        publish_run(run_dir, out_dir)
+    assert {path.name for path in out_dir.iterdir()} == PUBLISHED
+    loaded, vocabulary = runs.load_run(out_dir)
+    assert vocabulary == COMPETITION_LABELS
+    np.testing.assert_array_equal(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0))
+    assert runs.model_fingerprint(out_dir) == runs.model_fingerprint(run_dir)
+    assert files.read_json(out_dir / "run.json")["task"] == "words"
+    card = (out_dir / "README.md").read_text()
+    facts = ("95.12%", "0.9444", "964", "yes 0.988, no 0.910", '"label_smoothing": 0.1', "CC BY 4.0", "0123")
+    for fact in ("# tc_resnet, 12 labels", "took 7.5 minutes", *facts):
+        assert fact in card
+
+
+def test_a_run_of_version_0_1_becomes_one_that_every_keras_loads(model, run_dir, tmp_path, speech):
+    old_dir = shutil.copytree(run_dir, tmp_path / "old")
+    (old_dir / "model.weights.h5").unlink()
+    model.save(old_dir / "model.keras")
+    run = files.read_json(old_dir / "run.json")
+    files.write_json(old_dir / "run.json", {name: run[name] for name in ("vocabulary", "settings", "versions")})
+    publish_run(old_dir, tmp_path / "public")
+    assert {path.name for path in (tmp_path / "public").iterdir()} == PUBLISHED
+    assert runs.model_fingerprint(tmp_path / "public") == runs.model_fingerprint(old_dir)
+    loaded, _ = runs.load_run(tmp_path / "public")
+    np.testing.assert_allclose(loaded.predict(speech, verbose=0), model.predict(speech, verbose=0), atol=1e-6)
+
+
+def test_a_transcriber_is_published_as_its_exported_file(tmp_path):
+    published_dir, run_dir = pretrained.TRANSCRIBER_DIR, tmp_path / "run"
+    metrics = files.read_json(published_dir / "metrics.json")
+    settings = metrics["settings"]
+    with runs.open_run(run_dir, task="transcripts", vocabulary=ALPHABET, settings=settings) as run:
+        run.finish(build_model("resnet_ctc", len(ALPHABET)), metrics)
+    with pytest.raises(FileNotFoundError, match=r"must hold model_float16.onnx.* export --run"):
+        publish_run(run_dir, tmp_path / "public")
+    assert not (tmp_path / "public").exists()
+    shutil.copyfile(published_dir / "model.onnx", run_dir / "model_float16.onnx")
+    shutil.copyfile(published_dir / "ngram.json", run_dir / "ngram.json")
+    publish_run(run_dir, tmp_path / "public")
+    names = {path.name for path in (tmp_path / "public").iterdir()}
+    assert names == {"model.onnx", "ngram.json", "run.json", "metrics.json", "README.md"}
+    assert files.read_json(tmp_path / "public" / "run.json")["task"] == "transcripts"
+    card = (tmp_path / "public" / "README.md").read_text()
+    errors = metrics["val"]["greedy"]
+    facts = ("# resnet_ctc: speech to text", "every 25 ms", f"greedy CER {errors['cer']:.1%}, WER {errors['wer']:.1%}")
+    for fact in (*facts, f"{errors['num_utterances']} utterances", settings["data"]):
+        assert fact in card
+
+
+def test_nothing_else_is_overwritten(run_dir, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    other_dir = shutil.copytree(run_dir, tmp_path / "other")
+    before = {path.name: path.read_bytes() for path in other_dir.iterdir()}
+    for out_dir in (tmp_path, other_dir, run_dir, tmp_path / "README.md"):
+        with pytest.raises(FileExistsError, match="`out_dir` must be new, empty or of an earlier `publish`"):
+            publish_run(run_dir, out_dir)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert {path.name: path.read_bytes() for path in other_dir.iterdir()} == before
+
+
+def test_a_run_that_is_not_finished(tmp_path):
+    with pytest.raises(FileNotFoundError, match="must hold a trained model"):
+        publish_run(tmp_path, tmp_path / "public")
+    assert not (tmp_path / "public").exists()
