@@ -1,5 +1,5 @@
 """`python -m kaggle_speech`."""
 
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 
 raise SystemExit(main())

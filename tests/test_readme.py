@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from kaggle_speech.cli.parser import build_parser
+from kaggle_speech.cli.main import build_parser
 from kaggle_speech.data import places
 from kaggle_speech.inference.submission import check_submission
 
@@ -26,7 +26,7 @@ def test_python_runs_as_it_stands(sample_dir, tmp_path, monkeypatch):
     assert len(check_submission(tmp_path / "mine.csv", sample_dir / "sample_submission.csv")) == len(names["test_df"])
 
 
-@pytest.mark.parametrize("line", re.findall(r"python -m kaggle_speech (\w+.*)", README))
+@pytest.mark.parametrize("line", re.findall(r"(?:python -m kaggle_speech|kaggle-speech) (\w+.*)", README))
 def test_commands_are_understood(line):
     line = re.sub(r"[`;)].*|,(\s.*)?$| #.*", "", line)
     assert build_parser().parse_args(line.split()).function.__name__ == line.split()[0].replace("-", "_")

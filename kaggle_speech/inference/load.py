@@ -12,6 +12,7 @@ from kaggle_speech.inference.answers import read_rejection
 from kaggle_speech.inference.recogniser import Recogniser, Transcriber
 from kaggle_speech.inference.runtimes import OnnxModel, set_tensorflow_threads
 from kaggle_speech.models import folder, pretrained
+from kaggle_speech.quiet import import_tensorflow_quietly
 from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 
@@ -177,6 +178,7 @@ def _load_model(path, engine, *, num_threads, embedding):
     if keras_path.name == folder.KERAS_NAME and not zipfile.is_zipfile(keras_path):
         raise ValueError(f"{keras_path}: must be a file of Keras. Received: no zip archive")
     fingerprint = folder.model_fingerprint(path)  # raises where the weights are damaged, before TensorFlow starts
+    import_tensorflow_quietly()
     from kaggle_speech.models import runs
 
     if num_threads:

@@ -1,352 +1,221 @@
-"""The door: the whole job on the sample through its commands, and what bad input gets."""
+"""The program around the commands: help, misspelt words, errors, exit statuses, quiet."""
 
-import json
-import shutil
+import os
+import re
 import subprocess
 import sys
-import tarfile
-from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pytest
 
-from kaggle_speech import folders
-from kaggle_speech.cli.commands import recipe_of
-from kaggle_speech.cli.parser import build_parser, main
-from kaggle_speech.data import places
+from kaggle_speech import __version__
+from kaggle_speech.audio import write_wav
+from kaggle_speech.cli.main import GROUPS, MODULES, build_parser, main
+from kaggle_speech.cli.train import options_from
 from kaggle_speech.data.augmentation import Augmentation
-from kaggle_speech.inference.submission import check_submission, read_submission
-from kaggle_speech.labels import COMPETITION_LABELS
-from kaggle_speech.models import pretrained
-from kaggle_speech.training.recipe import Recipe
+from kaggle_speech.training.recipe import Recipe, TranscriptRecipe
 
 
-@pytest.fixture(scope="module")
-def data_dir(sample_dir, tmp_path_factory):
-    """The sample with a damaged training clip."""
-    data_dir = tmp_path_factory.mktemp("main") / "data"
-    shutil.copytree(sample_dir, data_dir)
-    (data_dir / "train/audio/yes/00000000_nohash_0.wav").write_text("no sound")
-    return data_dir
+def run(*arguments, **options):
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "kaggle_speech", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
-@pytest.fixture(scope="module")
-def run_dir(data_dir, tmp_path_factory):
-    """A run of a few epochs."""
-    run_dir = tmp_path_factory.mktemp("runs") / "tc_resnet"
-    arguments = ["--data", data_dir, "--out", run_dir, "--epochs", "30", "--batch-size", "16", "--seed", "3"]
-    assert main(["train", *map(str, arguments)]) == 0
-    return run_dir
+def exit_of(arguments):
+    """Exit status of arguments that end the process."""
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    return error.value.code
 
 
-def test_train_writes_what_a_run_holds(run_dir):
-    metrics = json.loads((run_dir / "metrics.json").read_text())
-    assert metrics["settings"]["seed"] == 3 and len(metrics["settings"]["data"]) == 16
-    assert metrics["vocabulary"] == list(COMPETITION_LABELS)
-    assert set(metrics["recall"]) == set(COMPETITION_LABELS)
-    assert metrics["accuracy"] > 0.2  # chance is 0.08
-    assert metrics["training_minutes"] > 0
-    assert len(pd.read_csv(run_dir / "history.csv")) == 30
-    bad_df = pd.read_csv(run_dir / "bad_clips.csv")
-    assert bad_df["error"].str.contains("00000000_nohash_0.wav: must be an audio file").all() and len(bad_df) == 1
+def test_help_opens_with_what_the_program_does_and_lists_all_commands(capsys):
+    assert exit_of(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[2].startswith("Recognise spoken commands")
+    assert re.findall(r"^([A-Z]\w+)$", text, re.MULTILINE) == [*GROUPS, "Options", "Examples"]
+    for command in MODULES:
+        assert re.search(rf"^  {command} +\w", text, re.MULTILINE), command
 
 
-def test_train_keeps_a_finished_run(run_dir, data_dir, capsys):
-    assert main(["train", "--data", str(data_dir), "--out", str(run_dir)]) == 1
-    assert "must not hold a finished run" in capsys.readouterr().err
+@pytest.mark.parametrize("command", MODULES)
+def test_help_of_a_command_ends_with_examples_that_parse(command, capsys):
+    assert exit_of([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "None" not in text and not re.search(r"(?<![\w.])/\w+/", text)
+    _, _, examples = text.partition("examples:\n")
+    assert examples
+    for line in examples.splitlines():
+        words = line.partition(f" {command}")[2].replace("'", "").partition(" < ")[0].split()
+        assert build_parser().parse_args([command, *words]).command == command
 
 
-def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, capsys):
-    assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path)]) == 0
-    trained = json.loads((run_dir / "metrics.json").read_text())
-    evaluated = json.loads((tmp_path / "evaluation.json").read_text())
-    assert evaluated["accuracy"] == trained["accuracy"]
-    captured = capsys.readouterr()
-    assert f"validation accuracy {trained['accuracy']:.4f}" in captured.out
-    assert f"data: {data_dir}\n" in captured.err
-    confusion_df = pd.read_csv(tmp_path / "confusion.csv", index_col=0)
-    assert confusion_df.to_numpy().sum() == trained["num_clips"]
-    assert (tmp_path / "confusion.png").stat().st_size > 10_000
-    assert len(pd.read_csv(tmp_path / "worst_clips.csv")) == 10
-    assert "<h1>" in (tmp_path / "report.html").read_text()
+def test_the_table_holds_the_commands_that_there_are():
+    assert set(build_parser().commands) == set(MODULES)
+    for module in {*MODULES.values()}:
+        assert set(build_parser([module]).commands) == {name for name in MODULES if MODULES[name] == module}
 
 
-def test_evaluate_leaves_the_record_of_a_run_alone(run_dir, data_dir, capsys):
-    before = {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}
-    assert main(["evaluate", "--run", str(run_dir), "--data", str(data_dir), "--out", str(run_dir)]) == 1
-    assert "must not be the folder of a run" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()} == before
+def test_only_the_module_of_a_command_is_imported():
+    code = """
+import sys
+from kaggle_speech.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+heavy = {"numpy", "pandas", "tensorflow", "keras", "sklearn", "matplotlib", "onnxruntime"} & {*sys.modules}
+print(sorted(heavy), sorted(name for name in sys.modules if name.startswith("kaggle_speech.cli.")))
+"""
+    shown = subprocess.run([sys.executable, "-c", code, "--help"], check=True, capture_output=True, text=True).stdout
+    assert shown.splitlines()[-1] == "[] ['kaggle_speech.cli.main', 'kaggle_speech.cli.parser']"
+    shown = subprocess.run([sys.executable, "-c", code, "train", "-h"], check=True, capture_output=True, text=True)
+    assert shown.stdout.splitlines()[-1].startswith("[] ")
 
 
-def test_evaluate_takes_an_exported_file_and_another_run(run_dir, data_dir, tmp_path, capsys):
-    onnx_path = tmp_path / "net.onnx"
-    shutil.copyfile(pretrained.PRETRAINED_DIR.with_name("tc_resnet") / "model.onnx", onnx_path)
-    arguments = ["--onnx", onnx_path, "--data", data_dir, "--against", run_dir, "--seed", "5"]
-    assert main(["evaluate", *map(str, arguments)]) == 0
-    metrics = json.loads((tmp_path / "net_evaluation" / "evaluation.json").read_text())
-    assert metrics["settings"]["engine"] == "onnxruntime" and metrics["settings"]["seed"] == 5
-    other = json.loads((run_dir / "metrics.json").read_text())
-    assert metrics["comparison"]["other_accuracy"] == pytest.approx(other["accuracy"])
-    assert metrics["comparison"]["other_recall"] == pytest.approx(other["recall"])
-    assert f"against {run_dir}: This model answers" in capsys.readouterr().out
+def test_the_program_has_the_name_that_was_typed():
+    assert run("--help").stdout.startswith("usage: python -m kaggle_speech COMMAND")
+    code = "import sys; sys.argv[0] = '/usr/bin/kaggle-speech'; from kaggle_speech.cli.main import main; main()"
+    shown = subprocess.run([sys.executable, "-c", code, "predict", "-h"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("usage: kaggle-speech predict [options] FILE")
 
 
-def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
-    out_path = tmp_path / "01_tc_resnet.csv"
-    assert main(["submit", "--run", str(run_dir), "--data", str(data_dir), "--out", str(out_path)]) == 0
-    answers_df = check_submission(out_path, data_dir / "sample_submission.csv")
-    truth_df = read_submission(data_dir / "test_truth.csv")
-    both_df = answers_df.merge(truth_df, on="fname")
-    assert len(both_df) == len(truth_df)
-    assert (both_df["label_x"] == both_df["label_y"]).mean() > 0.2
-    assert json.loads(out_path.with_suffix(".json").read_text())["settings"]["seed"] == 3
-
-
-def test_submit_with_unreadable_clips_names_them_and_continues(run_dir, data_dir, tmp_path, capsys):
-    broken_dir, out_path = tmp_path / "broken", tmp_path / "01.csv"
-    shutil.copytree(data_dir / "test", broken_dir / "test")
-    shutil.copy(data_dir / "sample_submission.csv", broken_dir)
-    bad_path = sorted((broken_dir / "test" / "audio").iterdir())[0]
-    content = bad_path.read_bytes()
-    bad_path.write_bytes(content[:5000])
-    command = ["submit", "--run", str(run_dir), "--data", str(broken_dir), "--out", str(out_path)]
-    assert main(command) == 1
-    error = capsys.readouterr().err
-    assert bad_path.name in error and "truncated" in error and "01.npz.parts" in error
-    assert not out_path.exists()
-    bad_path.write_bytes(content)
-    assert main(command) == 0
-    assert len(check_submission(out_path, data_dir / "sample_submission.csv")) > 0
-
-
-def test_probabilities_in_shards_are_those_of_one_pass_and_submit(run_dir, data_dir, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kaggle_speech.inference.predict.PART_CLIPS", 64)
-    model = ["--run", str(run_dir), "--data", str(data_dir), "--transforms", "as_is", "gain=1.2"]
-    shards = [str(tmp_path / f"{number}.npz") for number in (1, 2)]
-    for number, path in enumerate(shards, start=1):
-        assert main(["probabilities", *model, "--out", path, "--shard", f"{number}/2"]) == 0
-    assert main(["merge", *shards, "--out", str(tmp_path / "merged.npz")]) == 0
-    assert main(["probabilities", *model, "--out", str(tmp_path / "whole.npz")]) == 0
-    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert main(["merge", shards[0], "--out", str(tmp_path / "x.npz")]) == 1
-    assert "all 2 shards must be there" in capsys.readouterr().err
-    for name, options in {"a": [], "b": ["--match-label-mix"]}.items():
-        submit = ["submit", "--data", str(data_dir), "--probabilities", str(tmp_path / "whole.npz"), *options]
-        assert main([*submit, "--out", str(tmp_path / f"{name}.csv")]) == 0
-        check_submission(tmp_path / f"{name}.csv", data_dir / "sample_submission.csv")
-    how = json.loads((tmp_path / "b.json").read_text())
-    assert how["match_label_mix"] and how["probabilities"]["transforms"] == ["as_is", "gain=1.2"]
-    capsys.readouterr()
-    assert main(["diff", "--before", str(tmp_path / "a.csv"), "--after", str(tmp_path / "b.csv")]) == 0
-    answers_df = read_submission(tmp_path / "a.csv").merge(read_submission(tmp_path / "b.csv"), on="fname")
-    num_changed = (answers_df["label_x"] != answers_df["label_y"]).sum()
-    assert f"{num_changed} of {len(answers_df)} answers changed" in capsys.readouterr().out
-
-
-def test_blend_pseudo_labels_and_training_on_them(run_dir, data_dir, tmp_path, capsys):
-    def path(name):
-        return str(tmp_path / name)
-
-    for split in ("test", "val"):
-        for name, run in {"mine": ["--run", str(run_dir)], "own": []}.items():
-            options = [*run, "--data", str(data_dir), "--split", split, "--out", path(f"{name}_{split}.npz")]
-            assert main(["probabilities", *options]) == 0
-    capsys.readouterr()
-    files = [path("mine_test.npz"), path("own_test.npz")]
-    fit = ["--fit", path("mine_val.npz"), path("own_val.npz")]
-    assert main(["blend", *files, *fit, "--out", path("blend.npz")]) == 0
-    weights = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()[:2]]
-    assert sum(weights) == pytest.approx(1, abs=0.01)
-    assert main(["blend", *files, "--fit", *files, "--out", path("x.npz")]) == 1
-    assert "must be of validation clips" in capsys.readouterr().err
-    assert main(["blend", path("mine_val.npz"), "--out", path("val.npz")]) == 0
-    accuracy = json.loads((run_dir / "metrics.json").read_text())["accuracy"]
-    assert f"validation accuracy {accuracy:.4f}" in capsys.readouterr().out
-    assert main(["blend", *files, "--weights", "1", "--out", path("x.npz")]) == 1
-    assert "`weights` must be 2 numbers" in capsys.readouterr().err
-    assert main(["pseudo", files[1], "--min-probability", "0.2", "--max-per-label", "9", "--out", path("p.csv")]) == 0
-    pseudo_df = pd.read_csv(path("p.csv"))
-    assert pseudo_df["label"].value_counts().max() <= 9 and len(pseudo_df) > 5
-    train = ["train", "--data", str(data_dir), "--epochs", "1", "--pseudo", path("p.csv"), "--out", path("run")]
-    assert main(train) == 0
-    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
-    assert settings["pseudo_fraction"] == 0.25 and len(settings["pseudo"]) == 16
-    pseudo_df.assign(fname="none.wav").to_csv(path("p.csv"), index=False)
-    assert main([*train, "--overwrite"]) == 1
-    assert "p.csv: labels must be of the vocabulary, and clips in" in capsys.readouterr().err
-
-
-def test_export_writes_files_that_predict(run_dir, data_dir, tmp_path, capsys):
-    options = ["--formats", "onnx", "--precisions", "float32", "int8", "--num-calibration", "16"]
-    assert main(["export", "--run", str(run_dir), "--data", str(data_dir), "--out", str(tmp_path), *options]) == 0
-    report_df = pd.read_csv(tmp_path / "model_report.csv")
-    assert list(report_df["file"].fillna("")) == ["", "model.onnx", "model_int8.onnx"]
-    clip = next((data_dir / "test" / "audio").glob("*.wav"))
-    capsys.readouterr()
-    answers = []
-    for model in (["--run", str(run_dir)], ["--onnx", str(tmp_path / "model.onnx")]):
-        assert main(["predict", *model, str(clip)]) == 0
-        answers.append(capsys.readouterr().out)
-    assert answers[0] == answers[1]
-
-
-def test_predict_answers_good_files_and_names_bad_ones(run_dir, data_dir, tmp_path, capsys):
-    good = sorted((data_dir / "test" / "audio").iterdir())[:2]
-    bad_path = tmp_path / "bad.wav"
-    bad_path.write_bytes(b"")
-    assert main(["predict", "--run", str(run_dir), str(good[0]), str(bad_path), str(good[1])]) == 1
-    captured = capsys.readouterr()
-    rows = [line.split("\t") for line in captured.out.splitlines()]
-    assert [row[0] for row in rows] == [str(path) for path in good]
-    assert all(row[1] in COMPETITION_LABELS and 0 < float(row[2]) <= 1 for row in rows)
-    assert "bad.wav: an audio file must not be empty" in captured.err
-
-
-def test_without_a_run_the_packages_own_model_answers(sample_dir, tmp_path, capsys):
-    clip = next((sample_dir / "train" / "audio" / "yes").glob("*.wav"))
-    assert main(["predict", str(clip)]) == 0
-    path, label, _ = capsys.readouterr().out.split("\t")
-    assert path == str(clip) and label in COMPETITION_LABELS
-    assert main(["submit", "--data", str(sample_dir), "--out", str(tmp_path / "own.csv")]) == 0
-    check_submission(tmp_path / "own.csv", sample_dir / "sample_submission.csv")
-
-
-def test_publish_makes_a_folder_that_predicts(run_dir, sample_dir, tmp_path, capsys):
-    assert main(["publish", "--run", str(run_dir), "--out", str(tmp_path / "mine")]) == 0
-    clip = next((sample_dir / "train" / "audio" / "yes").glob("*.wav"))
-    answers = []
-    for folder in (run_dir, tmp_path / "mine"):
-        assert main(["predict", "--run", str(folder), str(clip)]) == 0
-        answers.append(capsys.readouterr().out.splitlines()[-1])
-    assert answers[0] == answers[1]
-
-
-def test_prepare_and_sample_print_their_folder(sample_dir, tmp_path, capsys, monkeypatch):
-    assert main(["prepare", "--data", str(sample_dir)]) == 0
-    assert capsys.readouterr().out.strip() == str(sample_dir)
-    monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)
-    assert main(["sample", "--num-clips", "300", "--out", str(tmp_path / "data" / "sample")]) == 0
-    assert main(["prepare"]) == 0
-    assert capsys.readouterr().out.split() == [str(tmp_path / "data" / "sample")] * 2
-
-
-def test_sentences_are_put_where_they_are_found(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("espeakng_loader", reason="sentences are rendered with espeakng-loader")
-    monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)
-    assert main(["sentences", "--num-utterances", "24", "--seed", "1"]) == 0
-    assert capsys.readouterr().out.strip() == str(places.find_speech()) == str(tmp_path / "data" / "sentences")
-
-
-def test_prepare_unpacks_a_download_to_where_it_is_found(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)
-
-    def fake_download(name, out_dir):
-        """An archive as the publisher packs it."""
-        member = {"dev-clean": "LibriSpeech/dev-clean/84/1/84-1.trans.txt", "v0.01": "_background_noise_/a.wav"}[name]
-        file_name = {"dev-clean": "dev-clean.tar.gz", "v0.01": "speech_commands_v0.01.tar.gz"}[name]
-        out_dir.mkdir(exist_ok=True)
-        with tarfile.open(out_dir / file_name, "w:gz") as archive:
-            archive.addfile(tarfile.TarInfo(member))
-        return out_dir / file_name
-
-    monkeypatch.setattr("kaggle_speech.data.downloads.download", fake_download)
-    assert main(["prepare", "--download", "dev-clean"]) == 0
-    assert main(["prepare", "--download", "v0.01"]) == 0
-    speech_dir, clips_dir = capsys.readouterr().out.split()
-    assert Path(speech_dir) == places.find_speech() == tmp_path / "data" / "LibriSpeech"
-    assert Path(clips_dir).name == "speech_commands_v0.01" and places.has_clips(clips_dir)
-    assert main(["prepare", "--download", "dev-clean", "--out", str(tmp_path / "mine")]) == 0
-    assert places.has_speech(tmp_path / "mine")
-
-
-def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)
-    assert main(["prepare"]) == 1
-    assert "python -m kaggle_speech sample" in capsys.readouterr().err
+def test_version(capsys):
+    assert exit_of(["--version"]) == 0
+    assert capsys.readouterr().out == f"kaggle_speech {__version__}\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "{empty}", "--out", "{empty}/run"], "must name a folder with clips"),
-        (["train", "--data", "{data}", "--out", "{empty}/run", "--model", "vgg19"], "`model` must be one of"),
-        (["train", "--data", "{data}", "--out", "{empty}/run", "--model", "vgg,size=3"], "argument 'size'"),
-        (["train", "--data", "{data}", "--out", "{empty}/run", "--epochs", "0"], "`num_epochs` must be above 0"),
-        (["evaluate", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
-        (["evaluate", "--data", "{data}", "--against", "{empty}"], "must hold a trained model"),
-        (["submit", "--run", "{empty}", "--data", "{data}"], "must hold a trained model"),
-        (["predict", "--run", "{empty}", "{data}/nowhere.wav"], "nowhere.wav"),
-        (["predict", "--onnx", "{empty}/none.onnx", "{data}/nowhere.wav"], "nowhere.wav"),
-        (["submit", "--data", "{data}", "--probabilities", "{data}/test_truth.csv"], "must be a probability file"),
-        (["sample", "--num-clips", "3", "--out", "{empty}/sample"], "`num_clips` must be a whole number"),
-        (["sentences", "--num-utterances", "3", "--out", "{empty}/new"], "`num_utterances` must be a whole number"),
-        (["prepare", "--download", "dev-cleen"], "`name` must be one of v0.01"),
+        (["predct", "a.wav"], "there is no command `predct`. Did you mean `predict`?"),
+        (["--quiet", "pubish"], "Did you mean `publish`?"),
+        (["xyzzy"], "there is no command `xyzzy`.\n"),
+        (["predict", "--windw", "first", "a.wav"], "there is no option `--windw`. Did you mean `--window`?"),
+        (["train", "--ot", "run"], "there is no option `--ot`. Did you mean `--out`?"),
+        (["train"], "required: --out"),
+        (["predict", "a.wav", "--threshold", "x"], "--threshold: must be a number or `none`. Received: x"),
+        (["predict", "a.wav", "--top", "0"], "--top: must be above 0. Received: 0"),
+        (["predict", "a.wav", "--top", "x"], "--top: must be a whole number. Received: x"),
+        (["stream-evaluate", "--out", "x", "--hours", "x"], "--hours: must be a number. Received: x"),
+        (["probabilities", "--out", "x", "--shard", "3/2"], "must be K/N with K from 1 to N"),
+        (["predict", "a.wav", "--format", "xml"], "invalid choice: 'xml'"),
     ],
 )
-def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
-    arguments = [argument.format(empty=tmp_path, data=sample_dir) for argument in arguments]
+def test_wrong_arguments_are_two_lines_and_status_2(arguments, message, capsys):
+    assert exit_of(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and len(error.splitlines()) == 2
+    assert "--help" in error.splitlines()[1]
+
+
+def test_without_a_command_the_help_is_shown_as_an_error(capsys):
+    assert exit_of([]) == 2
+    assert "usage: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "--model", "bc_resent", "{wav}"], "did you mean bc_resnet"),
+        (["predict", "--run", "{folder}", "{wav}"], "must hold a trained model"),
+        (["predict", "--onnx", "{folder}/none.onnx", "{wav}"], "must be the name of a model"),
+        (["predict", "--engine", "keras", "{folder}/none.wav"], "no such file"),
+        (["transcribe", "--model", "tc_resnet", "{wav}"], "use `predict`"),
+        (["evaluate", "--run", "{folder}"], "must hold a trained model"),
+        (["submit", "--run", "{folder}"], "must hold a trained model"),
+        (["export", "--run", "{folder}"], "must be the folder of a finished run"),
+        (["publish", "--run", "{folder}", "--out", "{folder}/x"], "must be the folder of a finished run"),
+        (["train", "--model", "vgg19", "--out", "{folder}/run"], "vgg19"),
+        (["train", "--data", "{folder}", "--out", "{folder}/run"], "must name a folder with clips"),
+        (["compare", "--models", "vgg19", "--out", "{folder}/x.csv"], "vgg19"),
+    ],
+)
+def test_errors_of_the_user_are_told_without_tensorflow(arguments, message, tmp_path, speech, capsys, monkeypatch):
+    write_wav(tmp_path / "a.wav", speech[0])
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # an import is an error
+    arguments = [argument.format(folder=tmp_path / "folder", wav=tmp_path / "a.wav") for argument in arguments]
     assert main(arguments) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: ") or "\nerror: " in error
-    assert message in error
+    assert error.startswith("error: ") and message in error
 
 
-def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
-    arguments = ["--models", "ds_cnn", "tc_resnet", "--num-seeds", "1", "--epochs", "1", "--fast", "--batch-size", "32"]
-    out_path = tmp_path / "results.csv"
-    assert main(["compare", "--data", str(data_dir), "--out", str(out_path), *arguments]) == 0
-    printed = capsys.readouterr().out
-    for row in pd.read_csv(out_path).itertuples():
-        assert f"{row.accuracy:.4f}" in printed and row.epochs == 1
-    assert json.loads((tmp_path / "results" / "ds_cnn_0" / "run.json").read_text())["settings"]["fast"]
+@pytest.mark.parametrize(
+    ("error", "is_shown"),
+    [
+        (KeyError("accuracy"), True),
+        (TypeError("an integer is required"), True),
+        (AssertionError(), True),
+        (ValueError("operands could not be broadcast together"), True),  # raised elsewhere than in this package
+        (OSError(28, "No space left on device", "out.csv"), False),
+        (ModuleNotFoundError("No module named 'pandas'", name="pandas"), False),
+    ],
+)
+def test_bugs_keep_their_traceback(error, is_shown, monkeypatch, capsys):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("kaggle_speech.models.pretrained.list_models", fail)
+    if is_shown:
+        with pytest.raises(type(error)):
+            main(["models"])
+        return
+    assert main(["models"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line in (
+        "error: out.csv: No space left on device",
+        'error: the package pandas is not installed; `pip install "kaggle_speech[all]"` brings all there are',
+    )
+    with pytest.raises(type(error)):
+        main(["models", "--traceback"])
 
 
-def test_ablate_trains_without_each_part(data_dir, tmp_path, monkeypatch, capsys):
-    recipes = {"everything": Recipe(num_epochs=1, fast=True), "no weight_decay": Recipe(num_epochs=1, weight_decay=0.0)}
-    monkeypatch.setattr("kaggle_speech.cli.commands.without_each", lambda recipe: recipes)
-    assert main(["ablate", "--data", str(data_dir), "--out", str(tmp_path / "a.csv"), "--num-seeds", "1"]) == 0
-    assert list(pd.read_csv(tmp_path / "a.csv")["name"]) == ["everything", "no weight_decay"]
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kaggle_speech.models.pretrained.list_models", interrupt)
+    assert main(["models"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_full_pipe_is_no_error():
+    code = "import sys; from kaggle_speech.cli.main import main; sys.exit(main(['models']))"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end) as output:
+        done = subprocess.run([sys.executable, "-c", code], stdout=output, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_quiet_hides_bars_and_notes_for_this_command_only(speech, tmp_path, capsys):
+    for number in range(70):
+        write_wav(tmp_path / f"{number}.wav", np.tile(speech[0], 2))
+    command = ["predict", "--window", "first", str(tmp_path)]
+    for arguments in (["--quiet", *command], [*command, "-q"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().err == ""
+    assert main(command) == 0
+    error = capsys.readouterr().err
+    assert "70/70" in error and "note: only the first second was looked at" in error
+
+
+def test_models_lists_those_of_the_package(capsys):
+    assert main(["models"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "task", "labels", "parameters", "accuracy", "kB"]
+    tasks = dict(row.split()[:2] for row in rows)
+    assert next(iter(tasks)) == "bc_resnet" and tasks["bc_resnet"] == "words"
+    assert tasks["resnet_ctc"] == "transcripts"
 
 
 def test_every_field_of_a_recipe_is_an_option():
-    parser = build_parser()
+    parser = build_parser(["train"])
     given = ["--epochs", "7", "--gain-db", "3", "--balanced", "--left-out-words", "bed", "cat", "--optimizer", "sgd"]
-    recipe = recipe_of(parser.parse_args(["train", "--out", "run", *given]))
-    changed = {"num_epochs": 7, "balanced": True, "left_out_words": ["bed", "cat"], "optimizer": "sgd"}
+    recipe = options_from(parser.parse_args(["train", "--out", "run", *given]), Recipe)
+    changed = {"num_epochs": 7, "balanced": True, "left_out_words": ("bed", "cat"), "optimizer": "sgd"}
     assert recipe == Recipe(**changed, augmentation=Augmentation(gain_db=3.0))
-    assert recipe_of(parser.parse_args(["train", "--out", "run"])) == Recipe()
-
-
-def test_models_lists_sizes(capsys):
-    assert main(["models"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["model", "parameters", "megabytes", "million_macs", "features"]
-    assert ["bc_resnet,width=1", "9232"] in [line.split()[:2] for line in lines]
-
-
-def test_help_is_quick_to_say_what_there_is():
-    code = "import sys; from kaggle_speech.cli.parser import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    code += "assert 'tensorflow' not in sys.modules"
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    commands = "sample sentences prepare models train compare evaluate export predict submit"
-    for command in commands.split():
-        assert command in shown
-
-
-def test_imports_without_what_a_kaggle_kernel_lacks():
-    """py7zr, filelock and espeakng-loader are optional."""
-    code = """
-import sys
-for name in ("py7zr", "filelock", "espeakng_loader"):
-    sys.modules[name] = None
-import kaggle_speech.data.archives, kaggle_speech.data.augment, kaggle_speech.data.clip_batches
-import kaggle_speech.data.downloads
-import kaggle_speech.data.rendered.clips, kaggle_speech.data.rendered.sentences, kaggle_speech.data.utterances
-import kaggle_speech.evaluation.report, kaggle_speech.inference.submission, kaggle_speech.plots.scores
-import kaggle_speech.training.words
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert options_from(parser.parse_args(["train", "--out", "run"]), Recipe) == Recipe()
+    args = parser.parse_args(["train-transcriber", "--out", "run", "--ngram-order", "4"])
+    assert options_from(args, TranscriptRecipe) == TranscriptRecipe(ngram_order=4)

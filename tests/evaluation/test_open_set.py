@@ -14,7 +14,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from kaggle_speech.audio import read_clip
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.data import clips, splits
 from kaggle_speech.evaluation import calibration, open_set, validation
 from kaggle_speech.export import publish

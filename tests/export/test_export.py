@@ -253,7 +253,7 @@ def test_files_that_are_no_model(tmp_path):
 def test_predict_with_an_exported_file_imports_no_tensorflow(trained, clips, tmp_path):
     onnx_bytes(trained, tmp_path / "model.onnx", clips)
     write_wav(tmp_path / "a.wav", clips[0])
-    code = "import sys; from kaggle_speech.__main__ import main\n"
+    code = "import sys; from kaggle_speech.cli.main import main\n"
     code += f"assert main(['predict', '--onnx', {str(tmp_path / 'model.onnx')!r}, {str(tmp_path / 'a.wav')!r}]) == 0\n"
     code += "assert not {'tensorflow', 'keras', 'pandas', 'sklearn', 'librosa'} & {*sys.modules}, sys.modules.keys()\n"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kaggle_speech.audio import write_wav
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.inference import personal_words
 from kaggle_speech.inference.answers import Rejection
 from kaggle_speech.inference.batches import predict_waveforms

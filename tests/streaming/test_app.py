@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kaggle_speech.audio import SAMPLE_RATE, write_wav
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.labels import COMPETITION_LABELS, SILENCE
 from kaggle_speech.streaming import sources
 from kaggle_speech.streaming.app import launch, log, palette, requirements, strip, theme, widgets

@@ -1,7 +1,5 @@
 """Synthetic streams and scores: words, times and detections, counted by hand."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,7 @@ from fakes import EVENTS, VOCABULARY, Tones, tone, tone_recogniser
 
 from kaggle_speech import audio
 from kaggle_speech.audio import write_wav
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.plots import streams
 from kaggle_speech.streaming import made_streams
 from kaggle_speech.streaming.made_streams import Utterance
@@ -178,28 +176,3 @@ def test_commands(real_dir, tmp_path, capsys):
     curve_df = pd.read_csv(tmp_path / "out" / "stream.csv")
     assert curve_df["is_default"].sum() == 1 and (tmp_path / "out" / "stream.png").stat().st_size > 10_000
     assert "hit_rate" in capsys.readouterr().out
-
-
-def test_listen_prints_what_it_hears(tmp_path, capsys, monkeypatch, rng):
-    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: tone_recogniser())
-    waveform = np.concatenate([np.zeros(16_000), tone("yes"), np.zeros(32_000), tone("no"), np.zeros(16_000)])
-    write_wav(tmp_path / "two.wav", waveform)
-    assert main(["listen", str(tmp_path / "two.wav")]) == 0
-    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [label for _, label, _ in lines] == ["yes", "no"]
-    assert 1.0 < float(lines[0][0]) < 2.0 and 0.5 < float(lines[0][2]) <= 1
-
-
-def test_listen_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kaggle_speech.cli.live_commands._load_recogniser", lambda *_: tone_recogniser())
-    monkeypatch.setitem(sys.modules, "sounddevice", None)
-    (tmp_path / "empty.wav").write_bytes(b"")
-    for arguments, rule in {
-        (): "`file` or `--microphone` must be given",
-        ("a.wav", "--microphone"): "not both",
-        ("missing.wav",): "missing.wav",
-        (str(tmp_path / "empty.wav"),): "must not be empty",
-        ("--microphone",): "needs the package sounddevice",
-    }.items():
-        assert main(["listen", *arguments]) == 1
-        assert rule in capsys.readouterr().err

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from kaggle_speech.audio import read_audio
-from kaggle_speech.cli import transcript_commands
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.data.rendered import sentences
 from kaggle_speech.files import read_json
 from kaggle_speech.inference import load
+from kaggle_speech.inference.recogniser import Transcriber
 from kaggle_speech.models import pretrained
 from kaggle_speech.streaming.runner import StreamRunner
 from kaggle_speech.streaming.sources import SourceError
@@ -32,6 +32,8 @@ from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
+#: Seconds after which a waiting loop gives up.
+DEADLINE_S = 60
 TINY = "resnet_ctc,num_filters=4,num_residual_blocks=1,num_units=8,num_recurrent_blocks=1"
 
 
@@ -51,7 +53,7 @@ def run(speech, tmp_path_factory):
     text = ["--data", str(speech)]
     options = ["--model", TINY, "--num-epochs", "1", "--num-val-speakers", "2"]
     assert main(["train-transcriber", *text, "--out", str(run_dir), *options]) == 0
-    assert main(["export-transcriber", *text, "--run", str(run_dir)]) == 0
+    assert main(["export", *text, "--run", str(run_dir)]) == 0
     return run_dir
 
 
@@ -170,44 +172,55 @@ def test_live_writes_what_the_file_says(run, recordings, capsys):
 
 
 class Microphone:
-    """Gives a waveform, then silence without a sample, and never ends; or breaks."""
+    """Gives a waveform, then silence without a sample until nobody listens any more; or breaks."""
 
     name, is_live = "microphone", False
 
     def __init__(self, waveform, error=None):
-        self.waveform, self.error = waveform, error
+        self.waveform = waveform
+        self.error = error
+        self.has_given_all = False
 
     def chunks(self):
         for start in range(0, len(self.waveform), 800):
             yield self.waveform[start : start + 800]
         if self.error:
             raise self.error
-        while True:
+        for _ in range(round(DEADLINE_S / 0.01)):
             time.sleep(0.01)
+            self.has_given_all = True
             yield self.waveform[:0]
+        raise SourceError("nobody stopped the microphone")
+
+
+def plug_in(monkeypatch, microphone):
+    monkeypatch.setattr("kaggle_speech.streaming.sources.Microphone", lambda device: microphone)
 
 
 def test_an_interrupt_keeps_what_was_said(run, recordings, monkeypatch, capsys):
-    waveform, interrupts, wait = read_audio(recordings[0]), [KeyboardInterrupt], StreamRunner.wait
+    waveform = read_audio(recordings[0])
+    interrupts = [KeyboardInterrupt]
+    wait = StreamRunner.wait
 
-    def interrupted(live, timeout_s=None):
+    def interrupted(runner, timeout_s=None):
         if not interrupts:
-            return wait(live, timeout_s)
-        while live.is_running and live.stream.time_s < len(waveform) / 16_000:
+            return wait(runner, timeout_s)
+        deadline = time.monotonic() + DEADLINE_S
+        while runner.is_running and runner.stream.time_s < len(waveform) / 16_000:
+            assert time.monotonic() < deadline, "the recording was never taken in"
             time.sleep(0.01)
         raise interrupts.pop()
 
     monkeypatch.setattr(StreamRunner, "wait", interrupted)
-    monkeypatch.setattr(transcript_commands, "microphone", lambda device: Microphone(waveform))
+    plug_in(monkeypatch, Microphone(waveform))
     assert main(["transcribe", "--run", str(run), "--live"]) == 0
     text = understood(run, recordings[0], default_decoder, LIVE_WINDOWS)
     assert not interrupts and capsys.readouterr().out == text + "\n"
 
 
 def test_an_error_has_a_line_of_its_own(monkeypatch, capsys):
-    broken = Microphone(np.zeros(8000, "float32"), SourceError("the microphone is gone"))
-    monkeypatch.setattr(transcript_commands, "microphone", lambda device: broken)
-    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    plug_in(monkeypatch, Microphone(np.zeros(8000, "float32"), SourceError("the microphone is gone")))
+    monkeypatch.setattr(Transcriber, "stream", lambda transcriber, **options: Speaker())
     assert main(["transcribe", "--live"]) == 1
     printed = capsys.readouterr()
     assert printed.out.endswith("\n") and printed.err == "error: the microphone is gone\n"
@@ -233,7 +246,7 @@ class Speaker:
 
 
 def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, monkeypatch, capsys):
-    monkeypatch.setattr(transcript_commands, "_stream", lambda args, windows: Speaker())
+    monkeypatch.setattr(Transcriber, "stream", lambda transcriber, **options: Speaker())
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "24")
     assert main(["transcribe", "--live", str(recordings[0])]) == 0
@@ -257,13 +270,14 @@ def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
 
 
 def test_publish_wants_an_exported_run(run, tmp_path, capsys):
-    shutil.copy(run / "metrics.json", tmp_path)
-    assert main(["publish-transcriber", "--run", str(tmp_path), "--out", str(tmp_path / "mine")]) == 1
+    for name in ("run.json", "metrics.json", "model.weights.h5"):
+        shutil.copy(run / name, tmp_path)
+    assert main(["publish", "--run", str(tmp_path), "--out", str(tmp_path / "mine")]) == 1
     assert "must hold model_float16.onnx" in capsys.readouterr().err and not (tmp_path / "mine").exists()
 
 
 def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
-    assert main(["publish-transcriber", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
+    assert main(["publish", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
     names = {path.name for path in (tmp_path / "mine").iterdir()}
     assert names == {"model.onnx", "ngram.json", "metrics.json", "run.json", "README.md"}
     assert "held-out speakers" in (tmp_path / "mine" / "README.md").read_text()
@@ -276,7 +290,7 @@ def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsy
 
 def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
     code = (
-        "import sys; from kaggle_speech.__main__ import main\n"
+        "import sys; from kaggle_speech.cli.main import main\n"
         f"main(['transcribe', '--run', {str(run)!r}, {str(recordings[0])!r}])\n"
         "print({'tensorflow', 'keras', 'pandas', 'sklearn'} & {*sys.modules}, file=sys.stderr)"
     )
@@ -287,11 +301,12 @@ def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "`files` must name audio files"),
-        (["--live", "a.wav", "b.wav"], "`files` must be one at most with `--live`"),
+        ([], "audio files must be named"),
+        (["--live", "a.wav", "b.wav"], "one file at most must be named with `--live`"),
         (["--microphone", "0", "a.wav"], "`--microphone` must be given with `--live`, and without a file"),
         (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
-        (["--live", "--times"], "`--times` must be given without `--live`"),
+        (["--live", "--times"], "must be given without `--live`"),
+        (["--live", "--format", "json"], "must be given without `--live`"),
     ],
 )
 def test_options_that_do_not_go_together(run, arguments, message, capsys):
@@ -301,14 +316,29 @@ def test_options_that_do_not_go_together(run, arguments, message, capsys):
 
 def test_a_model_of_words_makes_no_transcripts(recordings, capsys):
     assert main(["transcribe", "--run", str(pretrained.PRETRAINED_DIR), str(recordings[0])]) == 1
-    assert "must make transcripts. Received: a model that recognises words" in capsys.readouterr().err
+    assert "use `predict`" in capsys.readouterr().err
 
 
-def test_a_transcriber_is_no_model_of_words(run, tmp_path, capsys):
-    for command in (["publish", "--out", str(tmp_path / "mine")], ["export"], ["predict", "a.wav"]):
-        assert main([command[0], "--run", str(run), *command[1:]]) == 1
-    assert not (tmp_path / "mine").exists()
-    assert capsys.readouterr().err.count("must recognise words. Received: a model that makes transcripts") >= 2
+def test_a_transcriber_is_no_model_of_words(run, recordings, capsys):
+    assert main(["predict", "--run", str(run), str(recordings[0])]) == 1
+    assert "use `transcribe`" in capsys.readouterr().err
+
+
+def test_export_refuses_formats_that_transcribers_do_not_have(run, capsys):
+    assert main(["export", "--run", str(run), "--formats", "litert"]) == 1
+    assert "`--formats` must be onnx for a model that makes transcripts" in capsys.readouterr().err
+
+
+def test_rows_of_words_have_a_header_and_numbers(run, recordings, tmp_path, capsys):
+    path, out_path = str(recordings[0]), tmp_path / "words.json"
+    assert main(["transcribe", "--run", str(run), "--times", "--format", "csv", path]) == 0
+    header, *rows = lines_of(capsys)
+    assert header == "file,start_s,end_s,word" and len(rows) > 1
+    options = ["--times", "--format", "json", "--output", str(out_path)]
+    assert main(["transcribe", "--run", str(run), *options, path]) == 0
+    assert capsys.readouterr().out == ""
+    words = read_json(out_path)
+    assert [f"{path},{word['start_s']:.2f},{word['end_s']:.2f},{word['word']}" for word in words] == rows
 
 
 def test_no_speech_says_what_to_do(tmp_path, capsys):

@@ -1,0 +1,169 @@
+"""Commands that measure models."""
+
+import argparse
+from pathlib import Path
+
+from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
+from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_model, add_run, add_seed, add_speech
+from kaggle_speech.cli.train import print_error_rates, print_metrics
+from kaggle_speech.inference.answers import SCORES
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands of this module."""
+    parser = add_command(
+        subparsers, evaluate, "--data DIR", "--data DIR --run runs/mine --against tc_resnet --out runs/evaluation"
+    )
+    add_model(parser)
+    add_data(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder to write to; default: RUN/evaluation")
+    parser.add_argument("--against", metavar="MODEL", help="another model, to compare with")
+    add_seed(parser)
+
+    parser = add_command(
+        subparsers,
+        threshold,
+        "--data DIR --run runs/mine",
+        "--data DIR --run runs/mine --score margin --false-accept-rate 0.05",
+    )
+    add_run(parser)
+    add_data(parser)
+    parser.add_argument("--score", choices=SCORES, default="probability", help="how sure the model is of a command")
+    parser.add_argument(
+        "--false-accept-rate",
+        type=float,
+        metavar="NUMBER",
+        help="share of unknown words that may be taken for a command, 0 to 1; default: that of the best accuracy",
+    )
+
+    parser = add_command(subparsers, stream_evaluate, "--data DIR --snr-db 20 10 --hours 1 --out runs/stream")
+    add_model(parser)
+    add_data(parser)
+    parser.add_argument(
+        "--snr-db", nargs="+", type=float, default=[20.0, 10.0], metavar="NUMBER", help="of words over noise"
+    )
+    parser.add_argument(
+        "--hours",
+        type=above_zero(float),
+        default=1.0,
+        metavar="NUMBER",
+        help="of stream with words, and of noise alone, at each ratio",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="NUMBER",
+        help="that a smoothed probability must reach, 0.10 to 0.95; default: that of `listen`",
+    )
+    add_seed(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the table and the figure")
+
+    parser = add_command(
+        subparsers, evaluate_transcriber, "--run runs/transcriber", "--run runs/base --data DIR --num-val-speakers 0"
+    )
+    add_model(parser, "resnet_ctc")
+    add_speech(parser)
+    parser.add_argument(
+        "--num-val-speakers",
+        type=int,
+        metavar="N",
+        help="count the N speakers with the highest ids only; 0: all; default: those that the training held out",
+    )
+    parser.add_argument("--out", metavar="CSV", help="table to write, a row an utterance")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Measure a model on the validation speakers, also in noise and shifted.
+
+    Writes a folder of tables and figures, and one page with all of them, report.html.
+    """
+    from kaggle_speech.inference import load
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine)
+    against = load.load_recogniser(args.against) if args.against else None
+    data_dir = find_clips(args.data)
+    from kaggle_speech.evaluation import assess, report
+
+    path = load.model_location(args.model)
+    out_dir = Path(args.out or report.evaluation_dir(path))
+    report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
+    assessment = assess.assess(recogniser, read_clips(data_dir)[0], against=against, seed=args.seed)
+    page_path = report.write_report(assessment, out_dir, path.stem)
+    print_metrics(assessment.metrics)
+    if args.against:
+        print(f"against {args.against}: {report.comparison_text(assessment.metrics['comparison'])}")
+    print(f"open in a browser: {page_path}")
+
+
+def threshold(args: argparse.Namespace) -> None:
+    """Choose on validation clips the score under which a command becomes `unknown`.
+
+    It is kept beside the model, and all commands that use the model apply it.
+    """
+    from kaggle_speech.inference import load, predict
+    from kaggle_speech.inference.answers import write_rejection
+
+    recogniser = load.load_recogniser(args.run)
+    data_dir = find_clips(args.data)
+    from kaggle_speech.data import clips
+    from kaggle_speech.evaluation import calibration, open_set
+
+    clips_df = clips.open_set_clips(read_clips(data_dir)[0])
+    predictions = predict.predict(recogniser, clips_df)
+    print(open_set.score_table(predictions, clips_df, None, args.false_accept_rate).round(4).to_string(index=False))
+    rejection = calibration.choose_rejection(predictions, clips_df, args.score, args.false_accept_rate)
+    print(f"{rejection}: {write_rejection(rejection, args.run, recogniser.settings['model'])}")
+
+
+def stream_evaluate(args: argparse.Namespace) -> None:
+    """Measure `listen` on long streams of validation clips over noise: words found, false alarms, latency."""
+    from kaggle_speech.inference import load
+
+    stream = load.load_recogniser(args.model, engine=args.engine).stream(threshold=args.threshold)
+    data_dir = find_clips(args.data)
+    import matplotlib.pyplot as plt
+
+    from kaggle_speech.data import clips, noise
+    from kaggle_speech.plots import streams
+    from kaggle_speech.streaming import scores
+
+    clips_df, _ = read_clips(data_dir)
+    regions = noise.read_noise(clips.noise_paths(clips_df), "val")
+    curve_df = scores.stream_evaluate(
+        stream, clips_df[clips_df["split"] == "val"], regions, snr_db=args.snr_db, hours=args.hours, seed=args.seed
+    )
+    out_dir = Path(args.out)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    curve_df.to_csv(out_dir / "stream.csv", index=False)
+    figure, ax = plt.subplots(figsize=(7, 4.5))
+    limits = {
+        "min_hit_rate": scores.MLPERF_MIN_HIT_RATE,
+        "max_alarms_per_hour": scores.MLPERF_MAX_ALARMS_PER_HOUR,
+    }
+    streams.plot_stream_curve(curve_df, ax, **limits)
+    figure.savefig(out_dir / "stream.png", bbox_inches="tight", dpi=100)
+    default_df = curve_df[curve_df["is_default"]].drop(columns="is_default")
+    print(default_df.T.to_string(header=False, float_format="{:.3f}".format))
+    print(f"a row a threshold and a figure: {out_dir}")
+
+
+def evaluate_transcriber(args: argparse.Namespace) -> None:
+    """Count the words and characters that a model gets wrong on utterances whose transcripts are known."""
+    from kaggle_speech.inference import load
+
+    transcriber = load.load_transcriber(args.model, engine=args.engine)
+    utterances_df, _ = read_utterances(args.data)
+    from kaggle_speech.data import splits
+    from kaggle_speech.evaluation import transcripts
+
+    num_speakers = transcriber.num_val_speakers if args.num_val_speakers is None else args.num_val_speakers
+    if num_speakers:
+        utterances_df = splits.split_speakers(utterances_df, num_speakers)
+        utterances_df = utterances_df[utterances_df["split"] == "val"]
+    print(f"{len(utterances_df)} utterances of {utterances_df['speaker'].nunique()} speakers")
+    decoders = transcripts.decoders(transcriber.language_model)
+    transcripts_df = transcripts.transcribe_utterances(transcriber.model, utterances_df, decoders, progress=True)
+    print_error_rates(transcripts.summarize_transcripts(transcripts_df, decoders))
+    if args.out:
+        transcripts_df.to_csv(args.out, index=False)
+        print(f"a row an utterance: {args.out}")

@@ -1,0 +1,432 @@
+"""Commands that use a model: labels and text of files, microphones and pipes."""
+
+import argparse
+import glob
+import shutil
+import sys
+import textwrap
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.cli.parser import above_zero, add_command, add_model, rejection_threshold
+from kaggle_speech.cli.rows import add_rows, open_rows
+from kaggle_speech.files import listing
+from kaggle_speech.inference.windows import WINDOWS, audio_paths
+from kaggle_speech.progress import note, progress_bar
+
+if typing.TYPE_CHECKING:
+    from kaggle_speech.inference.recogniser import Transcript
+    from kaggle_speech.streaming import sources
+
+#: Files from which on a progress bar is worth a line.
+MANY_FILES = 64
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands of this module."""
+    parser = add_command(
+        subparsers,
+        predict,
+        "yes.wav",
+        "recordings/ --format csv --output labels.csv",
+        "'clips/*.flac' --top 3 --model tc_resnet",
+        "--words words.json a.wav",
+    )
+    _add_files(parser)
+    add_model(parser)
+    _add_words(parser)
+    parser.add_argument(
+        "--window",
+        choices=WINDOWS,
+        default="loudest",
+        help="second of a longer recording that is looked at; all: the surest command of any",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=rejection_threshold,
+        metavar="NUMBER|none",
+        help="score under which a command becomes `unknown`; default: what `threshold` chose for the model",
+    )
+    _add_top(parser)
+    add_rows(parser)
+
+    parser = add_command(
+        subparsers,
+        listen,
+        "",
+        "a.wav --format csv",
+        "--microphone 2 --words words.json",
+        "- < sound.raw",
+    )
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="audio file, or - for raw 16-bit samples from standard input"
+    )
+    _add_microphone(parser)
+    add_model(parser)
+    _add_words(parser)
+    _add_stream_threshold(parser)
+    parser.add_argument("--real-time", action="store_true", help="play a file at the speed at which it sounds")
+    parser.add_argument(
+        "--sample-rate", type=above_zero(int), default=SAMPLE_RATE, metavar="HZ", help="of standard input"
+    )
+    parser.add_argument("--num-channels", type=above_zero(int), default=1, metavar="N", help="of standard input")
+    _add_top(parser)
+    add_rows(parser)
+
+    parser = add_command(subparsers, live, "", "--file words.wav", "--file words.wav --picture live.png")
+    add_model(parser)
+    _add_words(parser)
+    parser.add_argument("--file", type=Path, help="audio file to play instead of a microphone")
+    _add_stream_threshold(parser)
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="PNG",
+        help="picture of the window after the last word of --file, made without a screen",
+    )
+
+    parser = add_command(
+        subparsers, transcribe, "speech.flac", "speech.flac --times --format csv", "--live", "--live speech.flac"
+    )
+    _add_files(parser, nargs="*", more=" of any length")
+    add_model(parser, "resnet_ctc")
+    parser.add_argument(
+        "--live", action="store_true", help="write while it is said: into the microphone, or in a file that is played"
+    )
+    _add_microphone(parser)
+    parser.add_argument(
+        "--beam-width",
+        type=above_zero(int),
+        default=16,
+        metavar="N",
+        help="hypotheses that are kept; 1: the best path, faster and without a language model",
+    )
+    parser.add_argument(
+        "--lm-weight",
+        type=float,
+        metavar="NUMBER",
+        help="of the language model beside the model; 0: without; default: 0.5",
+    )
+    parser.add_argument("--times", action="store_true", help="a line a word, with the seconds of its begin and end")
+    add_rows(parser)
+
+    parser = add_command(
+        subparsers,
+        enroll,
+        "--word lights --words words.json lights_1.wav lights_2.wav lights_3.wav",
+        "--word door --words words.json recordings_of_door/",
+    )
+    _add_files(parser, more=" that hold the word, three to ten")
+    add_model(parser, engine=False)
+    parser.add_argument("--word", required=True, help="its name")
+    parser.add_argument("--words", type=Path, required=True, metavar="JSON", help="file to write, or to add it to")
+    parser.add_argument(
+        "--window", choices=WINDOWS[:2], default="loudest", help="second of a longer recording that is looked at"
+    )
+
+
+def _add_files(parser, nargs="+", more=""):
+    text = f"audio files {more}".strip()
+    parser.add_argument(
+        "files", nargs=nargs, metavar="FILE", help=f"{text}; folders of them, and patterns like '*.wav'"
+    )
+
+
+def _add_words(parser):
+    parser.add_argument("--words", metavar="JSON", help="file of `enroll`, whose words are recognised as well")
+
+
+def _add_microphone(parser):
+    parser.add_argument(
+        "--microphone",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="number or name of a microphone; default, also where no file is named: the system's",
+    )
+
+
+def _add_stream_threshold(parser):
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="NUMBER",
+        help="that a smoothed probability must reach, 0.10 to 0.95; default: 0.55",
+    )
+
+
+def _add_top(parser):
+    parser.add_argument(
+        "--top", type=above_zero(int), default=1, metavar="N", help="a row for each of the N likeliest labels"
+    )
+
+
+def audio_files(names: Iterable[str]) -> list[str]:
+    """The audio files that names mean: files, the audio files of folders, and those that a pattern matches.
+
+    Raises:
+        FileNotFoundError: none of the files exists, or a pattern matches none.
+        ValueError: a folder holds none.
+    """
+    files: list[str] = []
+    for name in names:
+        if Path(name).is_dir():
+            files += map(str, audio_paths(name))
+        elif glob.has_magic(name) and not Path(name).exists():
+            matches = [match for match in sorted(glob.glob(name, recursive=True)) if Path(match).is_file()]
+            if not matches:
+                raise FileNotFoundError(f"{name}: must match an audio file. Received: a pattern that matches none")
+            files += matches
+        else:
+            files.append(name)
+    if files and not any(map(Path.exists, map(Path, files))):
+        raise FileNotFoundError("\n  ".join(f"{file}: no such file" for file in files[:5]))
+    return files
+
+
+def _ranked(answer, num_labels):
+    """Label and confidence of an answer, then of the labels that are likeliest beside it."""
+    others = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    others = [(label, probability) for label, probability in others if label != answer.label]
+    return [(answer.label, answer.confidence), *others][:num_labels]
+
+
+def _columns(first, num_labels):
+    """Columns of rows on labels."""
+    rank = {"rank": 0} if num_labels > 1 else {}
+    return {**first, **rank, "label": None, "confidence": 3}
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Recognise the word in audio files: one of the twelve labels, with a confidence from 0 to 1.
+
+    Prints FILE, LABEL, CONFIDENCE a line; with --top, FILE, RANK, LABEL, CONFIDENCE.
+    Files that cannot be read are named at the end.
+    """
+    from kaggle_speech.inference import load
+
+    files = audio_files(args.files)
+    recogniser = load.load_recogniser(args.model, engine=args.engine, words=args.words).with_threshold(args.threshold)
+    is_bar_in_the_way = sys.stdout.isatty() and not args.output
+    errors = []
+    with open_rows(_columns({"file": None}, args.top), args) as rows:
+        progress = len(files) >= MANY_FILES and not is_bar_in_the_way
+        for path, answer in recogniser.predict_files(files, window=args.window, progress=progress):
+            if isinstance(answer, Exception):
+                errors.append(str(answer))
+                continue
+            for rank, labelled in enumerate(_ranked(answer, args.top), start=1):
+                rows.write(path, *([rank] if args.top > 1 else []), *labelled)
+    if errors:
+        raise ValueError(listing(errors))
+
+
+def listen(args: argparse.Namespace) -> None:
+    """Print the commands in running sound as they are spoken: from the microphone, a file, or standard input (-).
+
+    Prints SECOND, LABEL, CONFIDENCE a line; with --top, SECOND, RANK, LABEL, CONFIDENCE. Ctrl+C ends it.
+    """
+    from kaggle_speech.inference import load
+
+    source = _source(args)
+    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(threshold=args.threshold)
+    with open_rows(_columns({"second": 2}, args.top), args) as rows:
+
+        def show(detection):
+            if args.top == 1:
+                rows.write(detection.time_s, detection.label, detection.confidence)
+                return
+            probabilities = dict(zip(stream.vocabulary, map(float, stream.probabilities), strict=True))
+            others = sorted(probabilities.items(), key=lambda item: -item[1])
+            others = [(label, probability) for label, probability in others if label != detection.label]
+            labelled = [(detection.label, detection.confidence), *others]
+            for rank, (label, confidence) in enumerate(labelled[: args.top], start=1):
+                rows.write(detection.time_s, rank, label, confidence)
+
+        run_stream(stream, source, show)
+
+
+def _source(args):
+    """The source that `listen` is to hear."""
+    from kaggle_speech.streaming import sources
+
+    if args.file is not None and args.microphone is not None:
+        raise ValueError(f"a file or `--microphone` must be given, and not both. Received: {args.file} and both")
+    if args.file is None:
+        return microphone(args.microphone or "")
+    if args.file == "-":
+        return sources.StandardInput(sys.stdin.buffer, args.sample_rate, args.num_channels)
+    return sources.AudioFile(args.file, real_time=args.real_time)
+
+
+def microphone(device: str) -> "sources.Microphone":
+    """The microphone of a number or name; the system's where it is empty."""
+    from kaggle_speech.streaming import sources
+
+    return sources.Microphone(int(device) if device.isdigit() else device or None)
+
+
+def run_stream(
+    stream: typing.Any, source: typing.Any, show: Callable[[typing.Any], None], **options: typing.Any
+) -> None:
+    """Call `show` with each event of a stream, until the source ends or the user interrupts.
+
+    Args:
+        stream: `StreamingRecogniser` or `StreamingTranscriber`.
+        source: one of `streaming.sources`.
+        show: called with each event, in the thread of the stream.
+        options: of `StreamRunner`.
+    """
+    from kaggle_speech.streaming.runner import StreamRunner
+
+    runner = StreamRunner(stream, source, on_event=show, **options)
+    runner.start()
+    try:
+        while not runner.wait(0.5):
+            pass
+    except KeyboardInterrupt:
+        runner.stop()
+        if not (runner.is_running or runner.error):
+            for event in stream.finish():
+                show(event)
+    if runner.error:
+        raise runner.error
+    if runner.num_dropped:
+        note(f"{runner.num_dropped} chunks were dropped: the model is too slow here")
+
+
+def live(args: argparse.Namespace) -> None:
+    """Recognise commands as they are spoken, in a window: from a microphone or a file."""
+    from kaggle_speech.inference import load
+    from kaggle_speech.streaming.app import requirements
+
+    requirements.require_qt()
+    requirements.require_screen(args.file, args.picture)
+    from kaggle_speech.streaming.app import launch
+
+    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(threshold=args.threshold)
+    launch.run(stream, args.file, args.picture)
+    if args.picture:
+        print(args.picture)
+
+
+def transcribe(args: argparse.Namespace) -> None:
+    """Write down what is said in audio files of any length, or, with --live, while it is said.
+
+    Prints FILE, TEXT a line; with --times, FILE, START, END, WORD. Files that cannot be read are named at the end.
+    """
+    from kaggle_speech.inference import load
+
+    _check_transcribe(args)
+    files = audio_files(args.files)
+    transcriber = load.load_transcriber(args.model, engine=args.engine)
+    if args.live:
+        _transcribe_live(args, transcriber)
+        return
+    options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight}
+    transcriber.stream(**options)  # raises where the options do not fit the model
+    columns: dict[str, int | None] = {"file": None, "text": None}
+    if args.times:
+        columns = {"file": None, "start_s": 2, "end_s": 2, "word": None}
+    errors = []
+    with open_rows(columns, args) as rows:
+        for path in progress_bar(files, desc="transcribing", unit="file", progress=len(files) > 1):
+            try:
+                transcript = typing.cast(
+                    "Transcript", transcriber.transcribe(path, progress=len(files) == 1, **options)
+                )
+            except (ValueError, OSError) as error:
+                errors.append(str(error))
+                continue
+            if args.times:
+                for word, start_s, end_s in transcript.words:
+                    rows.write(path, start_s, end_s, word)
+            else:
+                rows.write(path, transcript.text)
+    if errors:
+        raise ValueError(listing(errors))
+
+
+def _check_transcribe(args):
+    """Refuse options that have no meaning together."""
+    if not args.live and not args.files:
+        raise ValueError("audio files must be named, unless `--live` listens to a microphone. Received: none")
+    if args.live and len(args.files) > 1:
+        raise ValueError(f"one file at most must be named with `--live`. Received: {args.files}")
+    if args.microphone is not None and (args.files or not args.live):
+        raise ValueError(
+            "`--microphone` must be given with `--live`, and without a file. "
+            f"Received: live={args.live}, files={args.files}"
+        )
+    if args.live and (args.times or args.output or args.format != "tsv"):
+        raise ValueError("`--times`, `--format` and `--output` must be given without `--live`. Received: both")
+
+
+def _transcribe_live(args, transcriber):
+    """Text as it comes; on a terminal also what may still change."""
+    from kaggle_speech.streaming import sources, transcripts
+
+    options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight, "windows": transcripts.LIVE_WINDOWS}
+    stream = transcriber.stream(**options)
+    source = sources.AudioFile(args.files[0], real_time=True) if args.files else microphone(args.microphone or "")
+    show = _show_on_terminal if sys.stdout.isatty() else _show_settled
+    try:
+        run_stream(stream, source, show(), observe=lambda observed: observed.time_s)
+    finally:
+        print()
+
+
+def _show_settled():
+    """A function that prints the text of a `PartialTranscript` that is new and stays."""
+    num_shown = 0
+
+    def show(partial):
+        nonlocal num_shown
+        print(partial.settled[num_shown:], end="", flush=True)
+        num_shown = len(partial.settled)
+
+    return show
+
+
+def _show_on_terminal():
+    """A function that shows a `PartialTranscript` on a terminal, what may still change dimmed."""
+    num_shown = 0
+    line = ""
+
+    def show(partial):
+        nonlocal num_shown, line
+        num_columns = shutil.get_terminal_size().columns
+        text = line + partial.settled[num_shown:]
+        num_shown = len(partial.settled)
+        *full, line = textwrap.wrap(text, num_columns * 2 // 3, drop_whitespace=False) or [""]
+        tentative = partial.tentative[: num_columns - len(line) - 1]
+        lines = "".join(f"{part}\n" for part in full)
+        print(f"\r\x1b[K{lines}{line}\x1b[2m{tentative}\x1b[0m", end="", flush=True)
+
+    return show
+
+
+def enroll(args: argparse.Namespace) -> None:
+    """Add a word of your own, from a few recordings of it; for `predict`, `listen` and `live`.
+
+    The file of words is for the model that was used.
+    """
+    import numpy as np
+
+    from kaggle_speech.inference import load, personal_words, windows
+
+    files = audio_files(args.files)
+    waveform = np.concatenate([windows.read_windows(path, args.window)[0] for path in files])
+    words = personal_words.read_words(args.words) if args.words.exists() else None
+    model = load.load_embedder(args.model)
+    words = personal_words.enroll(model, args.word, waveform, words)
+    words.write(args.words)
+    _, embedding = model.predict_with_embedding(waveform)
+    similarity = words.similarity(embedding)[:, words.words.index(args.word)]
+    print(f"{len(files)} recordings of {args.word!r}, similarity {similarity.mean():.2f}")
+    for path, value in zip(files, similarity, strict=True):
+        if value < words.threshold:
+            print(f"  {path}: similarity {value:.2f}, would not be recognised: that takes {words.threshold:.2f}")
+    print(f"words in {args.words}: {', '.join(words.words)}")

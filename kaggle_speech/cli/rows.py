@@ -1,0 +1,88 @@
+"""Rows of results as TSV, CSV or JSON, to standard output or a file."""
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import sys
+import typing
+from collections.abc import Iterator
+
+FORMATS = ("tsv", "csv", "json")
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """`--format` and `--output`."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="tsv",
+        help="tsv (no header), csv (with a header) or json (a list of objects)",
+    )
+    parser.add_argument("--output", metavar="FILE", help="file to write to; default: standard output")
+
+
+class Rows:
+    """Writer of rows, each of which is there as soon as it is written.
+
+    Args:
+        columns: name -> number of decimals, None for text.
+        file_format: one of `FORMATS`.
+        file: text file to write to.
+    """
+
+    def __init__(self, columns: dict[str, int | None], file_format: str, file: typing.TextIO):
+        self.columns = columns
+        self.format = file_format
+        self.file = file
+        self.num_rows = 0
+        if self.format == "csv":
+            self._write(_delimited(columns, ",") + "\n")
+        elif self.format == "json":
+            self._write("[")
+
+    def write(self, *values: typing.Any) -> None:
+        """Write a row, a value a column."""
+        cells = list(zip(self.columns.items(), values, strict=True))
+        if self.format == "json":
+            row = {name: value if decimals is None else round(value, decimals) for (name, decimals), value in cells}
+            self._write((",\n " if self.num_rows else "\n ") + json.dumps(row))
+        else:
+            texts = [str(value) if decimals is None else f"{value:.{decimals}f}" for (_, decimals), value in cells]
+            self._write(_delimited(texts, "," if self.format == "csv" else "\t") + "\n")
+        self.num_rows += 1
+
+    def finish(self) -> None:
+        """Write what comes after the last row."""
+        if self.format == "json":
+            self._write("\n]\n")
+
+    def _write(self, text):
+        self.file.write(text)
+        self.file.flush()
+
+
+@contextlib.contextmanager
+def open_rows(columns: dict[str, int | None], args: argparse.Namespace) -> Iterator[Rows]:
+    """Rows in the format and the file that the arguments of `add_rows` name; whole also after an error.
+
+    Args:
+        columns: name -> number of decimals, None for text.
+        args: of the command.
+    """
+    with contextlib.ExitStack() as stack:
+        file = sys.stdout
+        if args.output is not None:
+            file = stack.enter_context(open(args.output, "w", encoding="utf-8", newline="\n"))
+        rows = Rows(columns, args.format, file)
+        try:
+            yield rows
+        finally:
+            rows.finish()
+
+
+def _delimited(texts, delimiter):
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(texts)
+    return line.getvalue()

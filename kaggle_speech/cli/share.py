@@ -1,0 +1,83 @@
+"""Commands that hand a model on."""
+
+import argparse
+
+from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
+from kaggle_speech.cli.parser import above_zero, add_command, add_run
+from kaggle_speech.inference.runtimes import FORMATS
+from kaggle_speech.models import folder
+from kaggle_speech.quiet import import_tensorflow_quietly
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands of this module."""
+    parser = add_command(
+        subparsers,
+        export,
+        "--data DIR --run runs/mine",
+        "--data DIR --run runs/mine --formats onnx litert --precisions float32 int8",
+        "--run runs/transcriber",
+    )
+    add_run(parser)
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="clips, or for a transcriber speech, to compare on; default: as for `train` and `train-transcriber`",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write to; default: RUN")
+    parser.add_argument("--formats", nargs="+", default=["onnx"], choices=FORMATS, help="of the files")
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=FORMATS["onnx"][1],
+        help="each that the format has; default: float32, for a transcriber float32 and float16",
+    )
+    parser.add_argument(
+        "--num-calibration",
+        type=above_zero(int),
+        default=256,
+        metavar="N",
+        help="training clips that int8 takes its ranges from",
+    )
+
+    parser = add_command(subparsers, publish, "--run runs/mine --out mine")
+    add_run(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to make")
+
+
+def _task(run_dir):
+    """The task of a finished run: `words` or `transcripts`."""
+    if folder.model_path(run_dir) is None:
+        raise FileNotFoundError(f"{run_dir}: must be the folder of a finished run. Received: no trained model in it")
+    return folder.task_of(folder.read_run(run_dir))
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write a trained model for other runtimes, compare each file with it, and report sizes, accuracies and speeds.
+
+    A file whose probabilities differ is an error, and is not kept.
+    """
+    task = _task(args.run)
+    if task == "transcripts" and args.formats != ["onnx"]:
+        raise ValueError(f"`--formats` must be onnx for a model that makes transcripts. Received: {args.formats}")
+    precisions = args.precisions or (["float32"] if task == "words" else ["float32", "float16"])
+    files = [(name, precision) for name in args.formats for precision in precisions if precision in FORMATS[name][1]]
+    clips_dir = find_clips(args.data) if task == "words" else None
+    import_tensorflow_quietly()
+    from kaggle_speech.export import report
+
+    table_df, _ = read_clips(clips_dir) if task == "words" else read_utterances(args.data)
+    out_dir = args.out or args.run
+    report_df = report.export_run(args.run, out_dir, table_df, files, num_calibration=args.num_calibration)
+    print(report_df.to_string(index=False))
+    print(f"files and model_report.csv: {out_dir}")
+
+
+def publish(args: argparse.Namespace) -> None:
+    """Copy a finished model, with a card that says how good it is, to a folder that can be handed on."""
+    _task(args.run)  # raises where there is no finished run, before TensorFlow starts
+    import_tensorflow_quietly()
+    from kaggle_speech.export import publish
+
+    publish.publish_run(args.run, args.out)
+    print(args.out)

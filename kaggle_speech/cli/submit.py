@@ -1,0 +1,221 @@
+"""Commands from test clips to a checked submission."""
+
+import argparse
+import re
+from pathlib import Path
+
+from kaggle_speech.cli.data import find_clips
+from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_model, add_overwrite, rejection_threshold
+from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands of this module."""
+    parser = add_command(
+        subparsers,
+        submit,
+        "--data DIR --run runs/mine --out submissions/mine.csv",
+        "--data DIR --probabilities blend.npz --out submissions/blend.csv",
+    )
+    _add_pass(parser)
+    parser.add_argument("--out", metavar="CSV", help="file to write; default: submissions/MODEL.csv")
+    parser.add_argument("--probabilities", type=Path, metavar="NPZ", help="probability file instead of a model")
+    parser.add_argument(
+        "--threshold",
+        type=rejection_threshold,
+        metavar="NUMBER|none",
+        help="score under which a command becomes `unknown`; default: what `threshold` chose for the model",
+    )
+    parser.add_argument(
+        "--match-label-mix", action="store_true", help="give each label to as many clips (a risk: see `ensemble`)"
+    )
+
+    parser = add_command(
+        subparsers,
+        probabilities,
+        "--data DIR --run runs/a --transforms as_is shift_ms=-93.75 gain=1.2 --out a.npz",
+        "--data DIR --run runs/b --shard 1/2 --out b1.npz",
+        "--data DIR --run runs/a --split val --out a_val.npz",
+    )
+    _add_pass(parser)
+    parser.add_argument("--out", required=True, metavar="NPZ", help="file to write")
+    parser.add_argument("--split", choices=("test", "val"), default="test", help="which clips")
+    parser.add_argument("--shard", type=_shard, metavar="K/N", help="only one of several parts, to be merged")
+
+    parser = add_command(subparsers, merge, "b1.npz b2.npz --out b.npz")
+    parser.add_argument("files", nargs="+", metavar="NPZ", help="all shards, in any order")
+    parser.add_argument("--out", required=True, metavar="NPZ", help="file to write")
+
+    parser = add_command(
+        subparsers,
+        blend,
+        "a.npz b.npz --weights 2 1 --out ab.npz",
+        "a.npz b.npz --fit a_val.npz b_val.npz --out ab.npz",
+    )
+    _add_files(parser)
+    parser.add_argument("--out", required=True, metavar="NPZ", help="file to write")
+    parser.add_argument(
+        "--weights", nargs="+", type=float, metavar="NUMBER", help="one for each file; default: all the same"
+    )
+    parser.add_argument(
+        "--fit", nargs="+", metavar="NPZ", help="the same models' files of validation clips, to fit weights on"
+    )
+
+    parser = add_command(subparsers, pseudo, "a.npz b.npz --out pseudo.csv")
+    _add_files(parser)
+    parser.add_argument("--out", required=True, metavar="CSV", help="file to write, for `train --pseudo`")
+    parser.add_argument(
+        "--min-probability", type=float, default=0.9, metavar="NUMBER", help="of the label, in the mean of the files"
+    )
+    parser.add_argument(
+        "--max-per-label", type=above_zero(int), metavar="N", help="clips of each label; default: what the rarest has"
+    )
+
+    parser = add_command(subparsers, diff, "--before submissions/01.csv --after submissions/02.csv")
+    parser.add_argument("--before", required=True, metavar="CSV", help="a submission")
+    parser.add_argument("--after", required=True, metavar="CSV", help="another one")
+
+
+def _add_pass(parser):
+    """What a pass over clips needs."""
+    add_model(parser)
+    add_data(parser)
+    parser.add_argument(
+        "--transforms",
+        nargs="+",
+        default=["as_is"],
+        metavar="NAME",
+        help="average the probabilities over as_is, shift_ms=NUMBER, gain=NUMBER",
+    )
+    add_overwrite(parser)
+
+
+def _add_files(parser):
+    parser.add_argument("files", nargs="+", metavar="NPZ", help="probability files of the same clips")
+
+
+def _shard(text):
+    """`2/3` to (2, 3)."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"must be K/N with K from 1 to N. Received: {text}")
+    return int(match[1]), int(match[2])
+
+
+def submit(args: argparse.Namespace) -> None:
+    """Label the test clips: a CSV that is checked, a JSON of how it was made, and the probabilities.
+
+    A killed command continues where it stopped.
+    """
+    from kaggle_speech import folders
+    from kaggle_speech.inference import ensemble, load, predictions, submission
+
+    name = args.probabilities or load.model_location(args.model)
+    out_path = Path(args.out or folders.output_dir() / "submissions" / f"{name.stem}.csv")
+    facts = {}
+    if args.probabilities:
+        answers = predictions.read_predictions(args.probabilities)
+        data_dir = find_clips(args.data)
+    else:
+        data_dir = find_clips(args.data)
+        answers, recogniser = _predict_to_file(args, data_dir, out_path.with_suffix(".npz"))
+        facts = recogniser.facts
+    answers = answers.with_threshold(args.threshold)
+    if args.match_label_mix:
+        answers = ensemble.match_label_mix(answers)
+    how = {"match_label_mix": args.match_label_mix}
+    submission.write_submission(answers, out_path, data_dir, settings=facts | how)
+    print(f"checked submission of {len(answers)} clips: {out_path}")
+
+
+def probabilities(args: argparse.Namespace) -> None:
+    """Write a model's probabilities of the test or validation clips.
+
+    A killed command continues where it stopped.
+    """
+    predictions, _ = _predict_to_file(args, find_clips(args.data), args.out, args.split, args.shard)
+    _print_predictions(predictions, args.out)
+
+
+def _predict_to_file(args, data_dir, out_path, split="test", shard=None):
+    """The `Predictions` of a model, written to a file, and its `Recogniser`."""
+    from kaggle_speech.inference import load
+    from kaggle_speech.inference.predict import predict_to_file
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine, num_threads=1)
+    options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
+    return predict_to_file(recogniser, _clips(data_dir, split), out_path, **options), recogniser
+
+
+def _clips(data_dir, split):
+    """Table of the test clips, or of the validation clips with their word in the name."""
+    from kaggle_speech.data import clips
+
+    if split == "test":
+        return clips.test_clips(data_dir)
+    clips_df, _ = clips.read_clips_table(data_dir)
+    clips_df = clips.validation_clips(clips_df)
+    clips_df["fname"] = clips_df["word"] + "/" + clips_df["path"].map(lambda path: Path(path).name)
+    return clips_df
+
+
+def _true_labels(names):
+    """Labels of validation clips, whose names begin with the word; None for other clips."""
+    return [word_to_label(name.partition("/")[0]) for name in names] if all("/" in name for name in names) else None
+
+
+def _print_predictions(predictions, path):
+    labels = _true_labels(predictions.names)
+    if labels is not None:
+        print(f"validation accuracy {(predictions.labels() == labels).mean():.4f}")
+    print(f"probabilities of {len(predictions)} clips: {path}")
+
+
+def merge(args: argparse.Namespace) -> None:
+    """Make one probability file of all its shards."""
+    from kaggle_speech.inference import predictions
+
+    merged = predictions.merge_shards(args.files)
+    merged.save(args.out)
+    _print_predictions(merged, args.out)
+
+
+def blend(args: argparse.Namespace) -> None:
+    """Average probability files of the same clips, with given weights or with weights fitted on validation clips."""
+    from kaggle_speech.inference import ensemble
+
+    weights = args.weights
+    if args.fit:
+        members = ensemble.read_members(args.fit)
+        labels = _true_labels(members[0].names)
+        if labels is None:
+            raise ValueError(
+                f"{args.fit[0]}: must be of validation clips (--split val). Received: clips without a label"
+            )
+        weights = ensemble.fit_weights(members, labels)
+    blended = ensemble.blend(ensemble.read_members(args.files), weights)
+    blended.save(args.out)
+    for path, weight in zip(args.files, blended.settings["weights"], strict=True):
+        print(f"{weight:.3f} {path}")
+    _print_predictions(blended, args.out)
+
+
+def pseudo(args: argparse.Namespace) -> None:
+    """Write labels for test clips that models agree on, as many of each label, for `train --pseudo`."""
+    from kaggle_speech.inference import ensemble
+
+    members = ensemble.read_members(args.files)
+    options = {"min_probability": args.min_probability, "max_per_label": args.max_per_label}
+    labels_df = ensemble.pseudo_labels(members, **options)
+    labels_df.to_csv(args.out, index=False)
+    print(labels_df["label"].value_counts().reindex(COMPETITION_LABELS, fill_value=0).to_string())
+    print(f"{len(labels_df)} of {len(members[0])} clips: {args.out}")
+
+
+def diff(args: argparse.Namespace) -> None:
+    """Count the labels that differ between two submissions."""
+    from kaggle_speech.inference import submission
+
+    changes_df = submission.compare_submissions(args.before, args.after)
+    print(changes_df.to_string())
+    print(f"{changes_df['left'].sum()} of {changes_df['before'].sum()} answers changed")

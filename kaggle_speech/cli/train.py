@@ -1,0 +1,248 @@
+"""Commands that train models, and that list them."""
+
+import argparse
+import dataclasses
+import types
+import typing
+from pathlib import Path
+
+from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
+from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech
+from kaggle_speech.data.augmentation import Augmentation
+from kaggle_speech.labels import VOCABULARIES
+from kaggle_speech.quiet import import_tensorflow_quietly
+from kaggle_speech.training.recipe import Recipe, TranscriptRecipe, without_each
+
+#: Title of the options of each dataclass.
+OPTION_GROUPS = {Recipe: "training", TranscriptRecipe: "training", Augmentation: "changes of the training clips"}
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands of this module."""
+    parser = add_command(
+        subparsers,
+        train,
+        "--data DIR --out runs/mine",
+        "--data DIR --out runs/mine --model bc_resnet,width=3 --seed 1",
+        "--data DIR --out runs/student --teachers runs/a runs/b",
+    )
+    add_data(parser)
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
+    parser.add_argument(
+        "--teachers", nargs="+", default=[], metavar="RUN", help="finished runs whose mean probabilities are the target"
+    )
+    parser.add_argument("--pseudo", metavar="CSV", help="file of `pseudo`: labels for test clips, to train on as well")
+    _add_cache(parser)
+    add_overwrite(parser)
+    add_options(parser, Recipe)
+
+    parser = add_command(
+        subparsers,
+        train_transcriber,
+        "--out runs/transcriber",
+        "--data speech.csv --out runs/transcriber --num-epochs 60",
+    )
+    add_speech(parser)
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
+    add_overwrite(parser)
+    add_options(parser, TranscriptRecipe)
+
+    parser = add_command(
+        subparsers, compare, "--data DIR --models tc_resnet bc_resnet,width=3 --num-seeds 3 --out runs/results.csv"
+    )
+    parser.add_argument(
+        "--models", nargs="+", required=True, metavar="MODEL", help="architectures, each with options after commas"
+    )
+    _add_table(parser)
+    add_options(parser, Recipe, leave_out=("model",))
+
+    parser = add_command(subparsers, ablate, "--data DIR --model tc_resnet --num-seeds 3 --out runs/ablation.csv")
+    _add_table(parser)
+    add_options(parser, Recipe)
+
+    parser = add_command(subparsers, models, "", "--architectures", "--architectures --num-classes 31")
+    parser.add_argument(
+        "--architectures", action="store_true", help="list what can be trained instead: parameters, megabytes, MACs"
+    )
+    parser.add_argument(
+        "--num-classes", type=int, choices=sorted(VOCABULARIES), default=12, help="outputs of each architecture"
+    )
+
+
+def _add_cache(parser):
+    parser.add_argument("--cache", metavar="memory|DIR", help="decode the clips once, and keep them there")
+
+
+def _add_table(parser):
+    """What `compare` and `ablate` share."""
+    add_data(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="CSV", help="table to write, one row a run; the runs go to a folder beside it"
+    )
+    parser.add_argument(
+        "--num-seeds",
+        type=above_zero(int),
+        default=3,
+        metavar="N",
+        help="runs of each, with this seed and those after it",
+    )
+    _add_cache(parser)
+    add_overwrite(parser)
+
+
+def add_options(parser: argparse.ArgumentParser, recipe: type, leave_out: tuple[str, ...] = ()) -> None:
+    """Add an option for each field of a dataclass that has a help text, and of the dataclasses in it.
+
+    Args:
+        parser: of the command.
+        recipe: the dataclass.
+        leave_out: names of fields that get none.
+    """
+    group = parser.add_argument_group(OPTION_GROUPS[recipe])
+    field_types = typing.get_type_hints(recipe)
+    for field in dataclasses.fields(recipe):
+        field_type = field_types[field.name]
+        if dataclasses.is_dataclass(field_type):
+            add_options(parser, typing.cast(type, field_type))
+        elif field.init and "help" in field.metadata and field.name not in leave_out:
+            flags = [f"--{field.name.replace('_', '-')}", *(["--epochs"] if field.name == "num_epochs" else [])]
+            options = {"default": field.default, "help": field.metadata["help"].replace("%", "%%")}
+            group.add_argument(*flags, **options, **_parsing(field_type))
+
+
+def _parsing(field_type):
+    """How an option of a type is parsed, arguments of `add_argument`."""
+    if isinstance(field_type, types.UnionType):
+        (field_type,) = (part for part in typing.get_args(field_type) if part is not type(None))
+    if field_type is bool:
+        return {"action": "store_true"}
+    if (typing.get_origin(field_type) or field_type) is tuple:
+        return {"nargs": "+", "metavar": "WORD"}
+    return {"type": field_type, "metavar": {int: "N", float: "NUMBER"}.get(field_type, "NAME")}
+
+
+def options_from(args: argparse.Namespace, recipe: type, **changes: typing.Any) -> typing.Any:
+    """The dataclass that the options of `add_options` describe.
+
+    Args:
+        args: parsed arguments.
+        recipe: the dataclass.
+        changes: fields that have another value.
+    """
+    values, field_types = {}, typing.get_type_hints(recipe)
+    for field in dataclasses.fields(recipe):
+        if dataclasses.is_dataclass(field_types[field.name]):
+            values[field.name] = options_from(args, field_types[field.name])
+        elif field.init and hasattr(args, field.name):
+            value = getattr(args, field.name)
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+    return recipe(**{**values, **changes})
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a model of the commands, and measure it on the validation speakers.
+
+    A killed training continues where it stopped; a finished one is not repeated.
+    """
+    recipe = options_from(args, Recipe)
+    data_dir = find_clips(args.data)
+    import_tensorflow_quietly()
+    from kaggle_speech.data import clips
+    from kaggle_speech.training import words
+
+    clips_df, bad_df = read_clips(data_dir, recipe.vocabulary)
+    options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
+    if args.pseudo:
+        options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
+    print_metrics(words.train(recipe, clips_df, args.out, **options))
+    print(f"model and metrics: {args.out}")
+
+
+def train_transcriber(args: argparse.Namespace) -> None:
+    """Train a model that makes transcripts, and count its errors on the speakers that are held out.
+
+    A killed training continues where it stopped; a finished one is not repeated.
+    """
+    recipe = options_from(args, TranscriptRecipe)
+    utterances_df, bad_df = read_utterances(args.data)
+    import_tensorflow_quietly()
+    from kaggle_speech.training import transcripts
+
+    options = {"bad_df": bad_df, "overwrite": args.overwrite}
+    metrics = transcripts.train_transcriber(recipe, utterances_df, args.out, **options)
+    left_out_path = Path(args.out) / "left_out.csv"
+    if left_out_path.exists():
+        print(f"utterances that were left out, each with the reason: {left_out_path}")
+    for split, speakers in (("train", "training speakers"), ("val", "held-out speakers")):
+        print(f"{speakers}, {metrics[split]['greedy']['num_utterances']} utterances")
+        print_error_rates(metrics[split])
+    print(f"model, metrics and transcripts: {args.out}")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Train several models with several seeds into one table.
+
+    Finished runs are not repeated, and other rows of the table stay.
+    """
+    _compare(args, {model: options_from(args, Recipe, model=model) for model in args.models})
+
+
+def ablate(args: argparse.Namespace) -> None:
+    """Train a model with everything, then without one part of its recipe at a time, into one table.
+
+    Finished runs are not repeated, and other rows of the table stay.
+    """
+    _compare(args, without_each(options_from(args, Recipe)))
+
+
+def _compare(args, recipes):
+    data_dir = find_clips(args.data)
+    import_tensorflow_quietly()
+    from kaggle_speech.training import comparison
+
+    clips_df, _ = read_clips(data_dir, next(iter(recipes.values())).vocabulary)
+    options = {"cache": args.cache, "overwrite": args.overwrite}
+    runs_df = comparison.compare(recipes, args.num_seeds, clips_df, args.out, **options)
+    print(comparison.summarize_runs(runs_df).to_string(index=False))
+    print(f"a row a run: {args.out}")
+
+
+def models(args: argparse.Namespace) -> None:
+    """List the models that come with the package: what they do, how well, and their size.
+
+    With --architectures, list the networks that can be trained, in the sizes of their sources.
+    """
+    if args.architectures:
+        import_tensorflow_quietly()
+        from kaggle_speech.models import cost
+
+        print(cost.describe_models(num_classes=args.num_classes).to_string(index=False))
+        return
+    from kaggle_speech.models import pretrained
+
+    print(f"{'name':21}{'task':13}{'labels':>6}{'parameters':>12}{'accuracy':>10}{'kB':>7}")
+    for model in pretrained.list_models():
+        parameters = "" if model.parameters is None else f"{model.parameters:,}"
+        size = round(model.bytes / 1000)
+        print(f"{model.name:21}{model.task:13}{model.labels:>6}{parameters:>12}{model.accuracy:>10.1%}{size:>7}")
+
+
+def print_metrics(metrics: dict) -> None:
+    """Print accuracy, recall, and how words that were left out fare."""
+    interval = ""
+    if "accuracy_interval" in metrics:
+        interval = " ({:.4f} to {:.4f})".format(*metrics["accuracy_interval"])
+    print(
+        f"validation accuracy {metrics['accuracy']:.4f}{interval}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"{metrics['num_clips']} clips of {metrics['num_labels']} labels"
+    )
+    print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
+    if "left_out" in metrics:
+        left_out = metrics["left_out"]
+        print(f"unknown among {left_out['num_clips']} clips of the words left out: {left_out['recall']:.4f}")
+
+
+def print_error_rates(metrics: dict) -> None:
+    """Print character and word error rates, a line a decoder."""
+    for decoder, rates in metrics.items():
+        print(f"{decoder}: CER {rates['cer']:.4f}, WER {rates['wer']:.4f}")
