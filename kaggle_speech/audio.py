@@ -1,4 +1,4 @@
-"""Wav files in, waveforms out: one reader for every WAV seen in the wild. Needs no TensorFlow.
+"""Audio files in, waveforms out: WAV files of all kinds, FLAC and OGG. Without TensorFlow.
 
 A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 """
@@ -6,12 +6,17 @@ A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 import contextlib
 import os
 import struct
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import soundfile
+
 SAMPLE_RATE = 16_000
-#: One second: the length of every clip that a model sees.
+#: Length of a clip: one second.
 CLIP_SAMPLES = 16_000
 #: int16 full scale; a waveform is the int16 sample divided by it.
 INT16_SCALE = 32_768.0
@@ -21,14 +26,14 @@ class AudioError(ValueError):
     """A file that cannot be read as audio. The message names the file and the rule it breaks."""
 
 
-def list_wavs(folder):
-    """Sorted paths of a folder's WAV files. Hidden ones are left out: macOS puts `._clip.wav` into archives."""
+def list_wavs(folder: Path | str) -> list[str]:
+    """Sorted paths of the WAV files in a folder. Hidden ones are left out: macOS puts `._clip.wav` into archives."""
     names = sorted(entry.name for entry in os.scandir(folder))
     return [os.path.join(folder, name) for name in names if name.lower().endswith(".wav") and name[0] != "."]
 
 
-def wav_header(num_samples, sample_rate=SAMPLE_RATE):
-    """The 44 bytes before the samples of a mono 16-bit PCM WAV.
+def wav_header(num_samples: int, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Header of a mono 16-bit PCM WAV: the 44 bytes before the samples.
 
     Source: RIFF WAVE, `WAVE_FORMAT_PCM`; the header of every file of Speech Commands.
     """
@@ -40,8 +45,8 @@ def wav_header(num_samples, sample_rate=SAMPLE_RATE):
     )
 
 
-def wav_bytes(waveform, sample_rate=SAMPLE_RATE):
-    """A mono 16-bit PCM WAV.
+def wav_bytes(waveform: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Content of a mono 16-bit PCM WAV.
 
     Args:
         waveform: `(samples,)`, float in [-1, 1] (louder is clipped) or int16.
@@ -53,13 +58,19 @@ def wav_bytes(waveform, sample_rate=SAMPLE_RATE):
     return wav_header(len(waveform), sample_rate) + waveform.tobytes()
 
 
-def write_wav(path, waveform, sample_rate=SAMPLE_RATE):
-    """Write a mono 16-bit PCM WAV. Args: the file to write, then as in `wav_bytes`."""
+def write_wav(path: Path | str, waveform: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write a mono 16-bit PCM WAV.
+
+    Args:
+        path: file to write.
+        waveform: `(samples,)`, float in [-1, 1] (louder is clipped) or int16.
+        sample_rate: Hz.
+    """
     Path(path).write_bytes(wav_bytes(waveform, sample_rate))
 
 
-def fit_length(waveform, num_samples=CLIP_SAMPLES):
-    """Cut at the end, or pad the end with zeros.
+def fit_length(waveform: np.ndarray, num_samples: int = CLIP_SAMPLES) -> np.ndarray:
+    """Waveform of a fixed length: cut at the end, or padded with zeros there.
 
     Shape: `(samples,)` -> `(num_samples,)`.
 
@@ -96,11 +107,11 @@ def _check_riff(path):
 
 
 @contextlib.contextmanager
-def open_audio(path):
-    """An audio file of any format, open for reading: a `soundfile.SoundFile`.
+def open_audio(path: Path | str) -> Iterator["soundfile.SoundFile"]:
+    """Open an audio file of any format for reading, as a `soundfile.SoundFile`.
 
     Raises:
-        AudioError: empty, truncated or no audio; names the file.
+        AudioError: the file is empty, truncated or not audio; names it.
         OSError: the file is missing or may not be read.
     """
     import soundfile
@@ -114,20 +125,22 @@ def open_audio(path):
         raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
 
 
-def read_audio(path, duration_s=None):
-    """The waveform of an audio file, whatever its format.
+def read_audio(path: Path | str, duration_s: float | None = None) -> np.ndarray:
+    """Read the waveform of an audio file of any format that libsndfile knows.
 
-    8/16/24/32-bit and float WAV, EXTENSIBLE headers, any chunks before or after
-    the samples, FLAC and whatever else libsndfile reads; channels are averaged,
-    other sample rates resampled (soxr, high quality).
+    WAV of 8, 16, 24 and 32 bits and float, EXTENSIBLE headers, any chunks before or after
+    the samples, FLAC, OGG and others; channels are averaged, other sample rates resampled
+    (soxr, high quality).
 
     Shape: -> `(samples,)`, float32.
 
     Args:
         path: the file.
-        duration_s: read at most so many seconds from the start; None reads all.
+        duration_s: maximum to read from the start, in seconds; None reads all.
 
-    Raises: as `open_audio`; AudioError also where there are no samples, or NaN.
+    Raises:
+        AudioError: the file is empty, truncated or not audio, or a sample is NaN or infinite; names it.
+        OSError: the file is missing or may not be read.
     """
     with open_audio(path) as file:
         sample_rate = file.samplerate
@@ -145,18 +158,27 @@ def read_audio(path, duration_s=None):
     return waveform if duration_s is None else waveform[: round(duration_s * SAMPLE_RATE)]
 
 
-def read_clip(path, num_samples=CLIP_SAMPLES):
-    """The first second of an audio file, padded with zeros where it is shorter.
+def read_clip(path: Path | str, num_samples: int = CLIP_SAMPLES) -> np.ndarray:
+    """Read the first second of an audio file, padded with zeros where it is shorter.
 
-    Shape: -> `(num_samples,)`, float32. Raises as `read_audio`.
+    Shape: -> `(num_samples,)`, float32.
+
+    Raises:
+        AudioError: the file is empty, truncated or not audio, or a sample is NaN or infinite; names it.
+        OSError: the file is missing or may not be read.
     """
     return fit_length(read_audio(path, num_samples / SAMPLE_RATE), num_samples)
 
 
-def audio_length(path):
-    """Number of samples (at 16 kHz) of a file that `read_clip` can read. Raises as `read_audio`.
+def audio_length(path: Path | str) -> int:
+    """Length of an audio file in samples at 16 kHz, after a check that `read_clip` can read it.
 
-    The usual header is compared byte for byte, which is quick; the first second of any other file is read.
+    A file with the 44-byte header of `wav_header` is checked by header and size, which is quick; of any other file
+    the first second is read.
+
+    Raises:
+        AudioError: the file is empty, truncated or not audio, or a sample is NaN or infinite; names it.
+        OSError: the file is missing or may not be read.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -171,19 +193,23 @@ def audio_length(path):
     return round(info.frames * SAMPLE_RATE / info.samplerate)
 
 
-def read_clips(paths, *, resample=True):
-    """The first second of many files; those with the usual header quickly, the others by `read_clip`.
+def read_clips(paths: Sequence[Path | str], *, resample: bool = True) -> tuple[np.ndarray, list[str]]:
+    """Read the first second of many audio files, padded with zeros where one is shorter.
+
+    Files with the 44-byte header of `wav_header` are decoded directly, which is quick; any other by `read_clip`.
 
     Shape: -> `(len(paths), CLIP_SAMPLES)` float32.
 
     Args:
         paths: audio files.
-        resample: whether a sample rate other than 16 kHz is welcome.
+        resample: convert other sample rates to 16 kHz; False counts them as errors.
 
     Returns:
-        The waveforms, and a list of messages on files that cannot be read; their rows are zero.
+        The waveforms, and the error messages of the files that cannot be read, whose rows are zero.
     """
-    clips, others, errors = np.zeros((len(paths), CLIP_SAMPLES), np.int16), {}, []
+    clips = np.zeros((len(paths), CLIP_SAMPLES), np.int16)
+    others: dict[int, np.ndarray] = {}
+    errors = []
     for row, path in enumerate(paths):
         try:
             with open(path, "rb", buffering=0) as file:

@@ -1,14 +1,12 @@
-"""The vocabularies: which word stands for which label, in which order.
+"""Vocabularies: the label of each word, and the order of the labels, which is that of the outputs of a model."""
 
-The order of a vocabulary is the order of a model's outputs. Which speaker belongs
-to which split is part of the same convention.
-"""
+from collections.abc import Sequence
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE = "silence"
 UNKNOWN = "unknown"
 
-#: The twelve answers of the competition.
+#: The twelve labels of the competition.
 COMPETITION_LABELS = (*COMMANDS, SILENCE, UNKNOWN)
 
 #: The thirty words of the competition's training set (Speech Commands v0.01).
@@ -20,7 +18,7 @@ WORDS_V1 = (
 #: The thirty-five words of Speech Commands v0.02.
 WORDS_V2 = (*WORDS_V1, "backward", "follow", "forward", "learn", "visual")
 
-#: What a model can be trained to tell apart, by number of classes; with 11 it hears no word but the commands.
+#: Vocabularies to train on, by number of classes; with 11 words that are not commands have no label.
 VOCABULARIES = {
     11: (*COMMANDS, SILENCE),
     12: COMPETITION_LABELS,
@@ -33,11 +31,11 @@ VOCABULARIES = {
 BACKGROUND_NOISE_DIR = "_background_noise_"
 
 
-def word_to_label(word, vocabulary=COMPETITION_LABELS):
-    """The label under which a vocabulary files a word, or None where it has no place for it.
+def word_to_label(word: str, vocabulary: Sequence[str] = COMPETITION_LABELS) -> str | None:
+    """Label of a word in a vocabulary, or None where the vocabulary has neither the word nor `unknown`.
 
     Args:
-        word: the name of the word's folder, or `silence`.
+        word: name of the folder of the word, or `silence`.
         vocabulary: labels in the order of the model's outputs.
 
     Examples:

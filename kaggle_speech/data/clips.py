@@ -20,7 +20,7 @@ from kaggle_speech.audio import AudioError, audio_length, list_wavs
 from kaggle_speech.data.archives import prepare_data
 from kaggle_speech.data.noise import find_noise, write_silence_clips
 from kaggle_speech.data.splits import split_by_speaker
-from kaggle_speech.files import fingerprint
+from kaggle_speech.files import fingerprint, listing
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR, COMPETITION_LABELS, SILENCE, UNKNOWN, word_to_label
 from kaggle_speech.progress import progress_bar
 
@@ -97,13 +97,13 @@ def count_table(clips_df: pd.DataFrame, vocabulary: Sequence[str] = COMPETITION_
 
 
 def find_audio_dir(data_dir: Path | str) -> Path:
-    """The folder of the word folders: `train/audio` in the competition's layout, else `data_dir` itself."""
+    """Folder that holds the word folders: `train/audio` in the competition's layout, else `data_dir` itself."""
     audio_dir = Path(data_dir) / "train" / "audio"
     return audio_dir if audio_dir.is_dir() else Path(data_dir)
 
 
 def _readable_wavs(folder):
-    """The WAV files of a folder; a warning and none where it may not be read."""
+    """WAV files of a folder; a warning and an empty list where it may not be read."""
     try:
         return list_wavs(folder)
     except PermissionError as error:
@@ -111,12 +111,12 @@ def _readable_wavs(folder):
         return []
 
 
-def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
-    """Every clip of a folder, one row each; nothing is opened.
+def index_clips(data_dir: Path | str, vocabulary: Sequence[str] = COMPETITION_LABELS) -> pd.DataFrame:
+    """Table of all clips of a folder, one row each, without opening a file.
 
     Args:
         data_dir: the competition's folder (with `train/audio`) or Speech Commands' own (word folders).
-        vocabulary: labels to file the words under; the label of a word that it has no place for is missing.
+        vocabulary: labels for the words; a word without a place in it has a missing label.
 
     Returns:
         pandas DataFrame with the columns `path, word, label, speaker, utterance, split`, sorted by path.
@@ -147,13 +147,15 @@ def index_clips(data_dir, vocabulary=COMPETITION_LABELS):
     return pd.concat([clips_df, noise_df], ignore_index=True)
 
 
-def pseudo_clips(path, data_dir, vocabulary=COMPETITION_LABELS):
-    """Test clips with labels from models (`ensemble.pseudo_labels`), to train on as well.
+def pseudo_clips(
+    path: Path | str, data_dir: Path | str, vocabulary: Sequence[str] = COMPETITION_LABELS
+) -> pd.DataFrame:
+    """Test clips with labels from models (`ensemble.pseudo_labels`), as additional training clips.
 
     Args:
         path: CSV with the columns `fname, label`.
         data_dir: the competition's folder, with `test/audio`.
-        vocabulary: of the training.
+        vocabulary: labels of the training.
 
     Returns:
         pandas DataFrame with the columns `path, label`.
@@ -169,16 +171,16 @@ def pseudo_clips(path, data_dir, vocabulary=COMPETITION_LABELS):
     clips_df = test_clips(data_dir).merge(labels_df, on="fname")
     strange = sorted({*labels_df["label"]} - {*vocabulary})
     if strange or len(clips_df) < len(labels_df):
-        missing = sorted({*labels_df["fname"]} - {*clips_df["fname"]})[:3]
+        missing = sorted({*labels_df["fname"]} - {*clips_df["fname"]})
         raise ValueError(
             f"{path}: labels must be of the vocabulary, and clips in {data_dir}/test/audio, once each. "
-            f"Received: labels {strange}, clips {missing}"
+            f"Received: labels {strange}, clips:\n  {listing(missing, 3)}"
         )
     return clips_df[["path", "label"]]
 
 
-def noise_paths(clips_df):
-    """The noise recordings of an index, sorted."""
+def noise_paths(clips_df: pd.DataFrame) -> list[Path]:
+    """Noise recordings of a table of clips, sorted."""
     return [Path(path) for path in sorted(clips_df.loc[clips_df["split"] == "noise", "path"])]
 
 
@@ -322,27 +324,38 @@ def prepare_clips(
     return with_silence(selected_df, clips_df, silence_fraction=silence_fraction, seed=seed, cache_dir=cache_dir)
 
 
-def validation_clips(clips_df, cache_dir=None):
-    """The clips that accuracies are quoted by, the same for every vocabulary that was trained on.
+def validation_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None) -> pd.DataFrame:
+    """Clips for all quoted accuracies, the same for every vocabulary; writes their silence clips.
 
     All clips of the ten commands by validation speakers; as many of other words as an average command has; as much
     silence, cut from the second halves of the recordings, the same number from each, at 0 to 100 % of their volume.
 
-    Args, Returns: as `select_clips`, with the twelve labels of the competition.
+    Args:
+        clips_df: from `read_clips_table`.
+        cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
+
+    Returns:
+        Rows with the twelve labels of the competition, in random order.
+
+    Raises:
+        ValueError: the split `val` has no clips.
+        AudioError: a noise recording cannot be read; names it.
     """
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
     return prepare_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, cache_dir=cache_dir)
 
 
-def open_set_clips(clips_df, cache_dir=None):
-    """`validation_clips`, and after them all other validation clips of words that are no command.
+def open_set_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None) -> pd.DataFrame:
+    """`validation_clips`, and after them all other validation clips of words that are not commands.
 
-    Those among the former are too few to tell how often such words are recognised as none.
+    The `unknown` clips of `validation_clips` are too few to measure how often such words are rejected.
 
-    Args: as `select_clips`.
+    Args:
+        clips_df: from `read_clips_table`.
+        cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
 
     Returns:
-        pandas DataFrame with the columns of `select_clips` and `is_quoted`, whether a clip is of `validation_clips`.
+        Rows with the twelve labels of the competition; `is_quoted` tells those of `validation_clips`.
     """
     val_df = validation_clips(clips_df, cache_dir)
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
@@ -351,8 +364,8 @@ def open_set_clips(clips_df, cache_dir=None):
     return pd.concat([val_df.assign(is_quoted=True), other_df.assign(is_quoted=False)], ignore_index=True)
 
 
-def data_fingerprint(clips_df):
-    """A short hash of which clips there are, wherever their folder is: names, splits and file sizes."""
+def data_fingerprint(clips_df: pd.DataFrame) -> str:
+    """Short hash of a table of clips, wherever its folder is: names, splits and file sizes."""
     lines = sorted(
         f"{word}/{Path(path).name} {split} {Path(path).stat().st_size}"
         for path, word, split in zip(clips_df["path"], clips_df["word"], clips_df["split"], strict=True)

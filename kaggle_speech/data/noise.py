@@ -1,7 +1,8 @@
-"""The noise recordings: which part of them belongs to which split, and silence clips cut from them."""
+"""Noise recordings: the part of each split, and silence clips cut from them."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,23 @@ from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, list_wavs, read_audio
 from kaggle_speech.files import partial_path
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR
 
-#: Share of a recording, from and to, in time: training, choosing and judging hear different parts.
+#: Part of each recording that a split uses, as shares of its length.
 REGIONS = {"train": (0.0, 0.45), "tune": (0.45, 0.5), "val": (0.5, 1.0), "test": (0.5, 1.0)}
-#: Silence to train on: how often 0 (digital silence), 1, 2 and 3 noises are mixed, each at 0 to 200 %.
+#: Training silence: probabilities of mixing 0 (digital silence), 1, 2 and 3 noises, each at 0 to 200 %.
 NUM_NOISES_PROBABILITIES = (0.05, 0.65, 0.2, 0.1)
 MAX_TRAIN_VOLUME = 2.0
-#: Training noises are also tilted, to sound like other rooms and microphones than the few recordings there are.
+#: Training noises are also tilted, to resemble more rooms and microphones than those of the few recordings.
 MAX_TILT_DB_PER_OCTAVE = 6.0
 
 
-def find_noise(audio_dir):
-    """The noise recordings beside the word folders, sorted. Shape: -> list of paths, empty where there are none."""
+def find_noise(audio_dir: Path | str) -> list[Path]:
+    """Noise recordings beside the word folders, sorted; an empty list for none."""
     noise_dir = Path(audio_dir) / BACKGROUND_NOISE_DIR
     return [Path(path) for path in list_wavs(noise_dir)] if noise_dir.is_dir() else []
 
 
-def read_noise(noise_paths, split):
-    """The part of each recording that belongs to a split.
+def read_noise(noise_paths: Sequence[Path], split: str) -> list[np.ndarray]:
+    """Read the part of each recording that belongs to a split.
 
     Shape: -> list of `(samples,)` float32, one a recording, at least one clip long (padded).
 
@@ -46,8 +47,8 @@ def read_noise(noise_paths, split):
     return regions
 
 
-def tilt_spectrum(waveform, tilt_db_per_octave):
-    """Make a sound brighter (above 0) or duller (below 0) at the same power.
+def tilt_spectrum(waveform: np.ndarray, tilt_db_per_octave: float) -> np.ndarray:
+    """Waveform with a tilted spectrum of the same power: brighter (above 0) or duller (below 0).
 
     Shape: `(samples,)` -> the same.
     """
@@ -58,26 +59,30 @@ def tilt_spectrum(waveform, tilt_db_per_octave):
     return (tilted * np.sqrt(power / max(tilted_power, 1e-20))).astype("float32")
 
 
-def silence_clip(regions, rng, region_index=None):
-    """One second of silence.
+def silence_clip(
+    regions: Sequence[np.ndarray], rng: np.random.Generator, region_index: int | None = None
+) -> np.ndarray:
+    """Random silence clip of one second.
 
     Args:
         regions: from `read_noise`.
         rng: `numpy.random.Generator`.
-        region_index: cut from this recording at a volume of 0 to 100 %, as silence is scored;
-            None mixes 0 to 3 recordings at 0 to 200 % each, tilted, as silence is trained.
+        region_index: cut from this recording at a volume of 0 to 100 %, for evaluation;
+            None mixes 0 to 3 recordings at 0 to 200 % each, tilted, for training.
 
     Shape: -> `(CLIP_SAMPLES,)`, float32 in [-1, 1].
 
     Source: the competition's silence, noise times U(0, 1); the mixes of its winners.
     """
     if region_index is not None:
-        chosen, max_volume = [region_index], 1.0
+        indices = [region_index]
+        max_volume = 1.0
     else:
         num_noises = rng.choice(len(NUM_NOISES_PROBABILITIES), p=NUM_NOISES_PROBABILITIES)
-        chosen, max_volume = rng.integers(len(regions), size=num_noises), MAX_TRAIN_VOLUME
+        indices = rng.integers(len(regions), size=num_noises).tolist()
+        max_volume = MAX_TRAIN_VOLUME
     clip = np.zeros(CLIP_SAMPLES, "float32")
-    for index in chosen:
+    for index in indices:
         start = rng.integers(len(regions[index]) - CLIP_SAMPLES + 1)
         segment = regions[index][start : start + CLIP_SAMPLES] * rng.uniform(0, max_volume)
         if region_index is None:
@@ -86,10 +91,10 @@ def silence_clip(regions, rng, region_index=None):
     return np.clip(clip, -1, 1)
 
 
-def mix_at_snr(waveform, noise, snr_db):
-    """Add noise at a signal-to-noise ratio, in mean power over the whole clip, as training does.
+def mix_at_snr(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Clips with noise at a signal-to-noise ratio, in mean power over the whole clip, as in training.
 
-    Digital silence, in clip or noise, has no ratio: the clip stays as it is. What is too loud is clipped.
+    Digital silence, in clip or noise, has no ratio: the clip stays as it is. Louder samples than 1 are clipped.
 
     Shape: `(batch, samples)`, `(batch, samples)`, dB -> `(batch, samples)` float32.
     """
@@ -99,17 +104,19 @@ def mix_at_snr(waveform, noise, snr_db):
     return np.clip(waveform + scale[:, None] * noise, -1, 1, dtype="float32")
 
 
-def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
+def write_silence_clips(
+    noise_paths: Sequence[Path], num_clips: int, split: str, cache_dir: Path | str, seed: int = 0
+) -> list[Path]:
     """Cut silence clips into WAV files; the same arguments find the files of an earlier call.
 
     Training clips are mixes. The others take the recordings in turn, one recording a clip.
 
     Args:
         noise_paths: recordings, not empty.
-        num_clips: how many.
+        num_clips: number of clips.
         split: `train`, `tune`, `val` or `test`: its region of the recordings.
         cache_dir: folder for the clips; each set has a folder of its own in it.
-        seed: of the drawing.
+        seed: of the random cuts.
 
     Returns:
         list of paths, `<recording or mix>_<number>.wav`.
@@ -140,8 +147,8 @@ def write_silence_clips(noise_paths, num_clips, split, cache_dir, seed=0):
     return sorted(out_dir.glob("*.wav"))
 
 
-def background_noise(noise_paths, split="train"):
-    """What background noise is cut from: the split's part of every recording, end to end.
+def background_noise(noise_paths: Sequence[Path], split: str = "train") -> np.ndarray | None:
+    """Source of background noise: the part of a split of every recording, end to end.
 
     Shape: -> `(samples,)` float32; None where there is no recording.
     """

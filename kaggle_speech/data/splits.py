@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +20,8 @@ def _listed_clips(audio_dir, name):
     return None
 
 
-def split_by_speaker(clips_df, audio_dir):
-    """The split of every clip: by the official lists where they are there, else by the speaker's hash.
+def split_by_speaker(clips_df: pd.DataFrame, audio_dir: Path) -> pd.Series:
+    """Split of every clip: by the official lists where they exist, else by the hash of the speaker.
 
     Args:
         clips_df: columns `path, word, speaker`.
@@ -29,7 +31,7 @@ def split_by_speaker(clips_df, audio_dir):
         pandas Series of `train`, `tune`, `val`, `test`.
 
     Raises:
-        ValueError: a speaker is on both sides; names the speaker.
+        ValueError: the lists put a speaker into two splits; names the speaker.
 
     Source: `validation_list.txt`, `testing_list.txt` and `which_set` of Speech Commands.
     """
@@ -49,15 +51,15 @@ def split_by_speaker(clips_df, audio_dir):
 
 
 def _tune_speakers(speakers, split):
-    """The training speakers that choose the epoch: a range of the hash; of few speakers the one nearest to it."""
+    """Training speakers for `tune`: those in a range of the hash, or the nearest one where there are none."""
     low, high = TUNE_PERCENTAGES
     percentages = {speaker: speaker_percentage(speaker) for speaker in speakers[split == "train"].unique()}
     chosen = {speaker for speaker, percentage in percentages.items() if low <= percentage < high}
     return chosen or sorted(percentages, key=lambda speaker: abs(percentages[speaker] - low))[:1]
 
 
-def speaker_percentage(speaker):
-    """Where the competition's hash puts a speaker, in [0, 100].
+def speaker_percentage(speaker: str) -> float:
+    """Hash of a speaker in [0, 100], by which the competition splits clips.
 
     Source: `which_set` in the README of Speech Commands (SHA-1 modulo 2^27 - 1 + 1).
     """
@@ -65,8 +67,8 @@ def speaker_percentage(speaker):
     return int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (num_buckets + 1) * 100.0 / num_buckets
 
 
-def which_set(speaker, val_percentage=10.0, test_percentage=10.0):
-    """The split of a speaker: `train`, `val` or `test`, always the same one.
+def which_set(speaker: str, val_percentage: float = 10.0, test_percentage: float = 10.0) -> str:
+    """Split of a speaker by hash: `train`, `val` or `test`.
 
     Args:
         speaker: the part of a file's name before `_nohash_`.
@@ -84,8 +86,10 @@ def which_set(speaker, val_percentage=10.0, test_percentage=10.0):
     return "test" if percentage < val_percentage + test_percentage else "train"
 
 
-def speaker_halves(speakers):
-    """0 or 1 for each clip: every second speaker in the order of their hashes, all clips of a speaker in one half.
+def speaker_halves(speakers: Sequence[str]) -> np.ndarray:
+    """Half of each clip, 0 or 1, so that all clips of a speaker are in one half; speakers alternate in hash order.
+
+    Shape: `(clips,)` -> `(clips,)` int.
 
     Raises:
         ValueError: there are not two speakers.
@@ -97,16 +101,15 @@ def speaker_halves(speakers):
     return np.array([half[speaker] for speaker in speakers])
 
 
-def split_speakers(utterances_df, num_val_speakers=6):
-    """The utterances with `split` set to `train` or `val`, so that no speaker is in both.
+def split_speakers(utterances_df: pd.DataFrame, num_val_speakers: int = 6) -> pd.DataFrame:
+    """Utterances with `split` set to `train` or `val`, so that no speaker is in both.
 
-    Held out are the speakers with the highest ids, as numbers where all of them are numbers: the same ones
-    every time, and whoever adds utterances of them. Where `split` says `train` and `val` already, and at most `test`
-    beside them, it is someone's own and stays as it is, whoever speaks.
+    The speakers with the highest ids are held out, as numbers where all ids are numbers: always the same ones, also
+    when utterances of them are added. A `split` of the user, with `train`, `val` and at most `test`, stays as it is.
 
     Args:
-        utterances_df: from `index_utterances`.
-        num_val_speakers: how many are held out.
+        utterances_df: from `utterances.index_utterances`.
+        num_val_speakers: number of speakers that are held out.
 
     Raises:
         ValueError: there are no utterances, one has no speaker, or there are too few speakers for both splits.

@@ -249,5 +249,5 @@ def test_pseudo_labels_find_their_clips(make_data, tmp_path):
         ({"fname": [], "label": []}, "must have rows with `fname` and `label`"),
     ]:
         write(**columns)
-        with pytest.raises(ValueError, match=f"pseudo.csv: .*{message}"):
+        with pytest.raises(ValueError, match=f"(?s)pseudo.csv: .*{message}"):
             clips.pseudo_clips(path, data_dir)
