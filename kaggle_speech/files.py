@@ -8,17 +8,19 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 
-def replace_file(path, write):
+def replace_file(path: Path | str, write: Callable[[Path], Any]) -> None:
     """Write a file or folder beside its place, then move it there: the old one is whole until the new one is.
 
     Each call writes to a path of its own, so that of several processes and threads the last one wins.
 
     Args:
         path: the file or folder.
-        write: called with the path to write to; the ending is the file's own.
+        write: function of the path to write to, which has the ending of `path`.
     """
     path = Path(path)
     with partial_path(path) as new_path:
@@ -30,8 +32,8 @@ def replace_file(path, write):
 
 
 @contextlib.contextmanager
-def partial_path(path):
-    """A path beside a file or folder to write it to, which no other call has; what is left there is removed.
+def partial_path(path: Path | str) -> Iterator[Path]:
+    """Reserve a path beside a file or folder to write it to, which no other call has; leftovers are removed.
 
     Args:
         path: the file or folder.
@@ -94,7 +96,7 @@ def _remove_partials_of_dead_processes(folder):
 
 
 @contextlib.contextmanager
-def one_at_a_time(path):
+def one_at_a_time(path: Path | str) -> Iterator[None]:
     """Let one process at a time make a file or folder; another one waits. Without the package filelock, none waits.
 
     Args:
@@ -113,16 +115,18 @@ def one_at_a_time(path):
         yield
 
 
-def make_folder(out_dir, settings_name, settings, write):
-    """A folder that is what its settings say: one that is finished is kept, one of other settings replaced.
+def make_folder(
+    out_dir: Path | str, settings_name: str, settings: dict[str, Any], write: Callable[[Path], Any]
+) -> Path:
+    """Make a folder of some settings: a finished one of the same settings is kept, one of other settings replaced.
 
-    It appears only when all of it is there.
+    It appears only when it is complete.
 
     Args:
         out_dir: folder to make; new, empty or of an earlier call.
-        settings_name: of the JSON file in it that tells one such folder from another.
-        settings: dict; `made_by` tells such folders from everything else.
-        write: called with an empty folder to fill.
+        settings_name: name of the JSON file in it that records the settings.
+        settings: values for JSON; `made_by` tells such folders from everything else.
+        write: function of an empty folder, which fills it.
 
     Returns:
         The folder, as an absolute path.
@@ -159,36 +163,48 @@ def _read_settings(out_dir, settings_name, made_by):
     )
 
 
-def fingerprint(content):
-    """Sixteen hexadecimal digits that tell one content, bytes or text, from another."""
+def fingerprint(content: bytes | str) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of bytes or text."""
     content = content.encode() if isinstance(content, str) else content
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def differences(found, wanted):
-    """Where two dicts differ: two dicts, the one's values and the other's; a name that is missing has None."""
-    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
-    return tuple({name: settings.get(name) for name in names} for settings in (found, wanted))
+def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Items in which two dicts differ: those of the first and those of the second; a missing name has None.
+
+    Examples:
+        >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
+        ({'b': 2, 'c': None}, {'b': 3, 'c': 4})
+    """
+    names = [name for name in {**second, **first} if first.get(name) != second.get(name)]
+    return {name: first.get(name) for name in names}, {name: second.get(name) for name in names}
 
 
-def listing(errors, limit=20):
-    """Some of many errors, a line each, for a message."""
-    return "\n  ".join([*errors[:limit], *([f"and {len(errors) - limit} more"] if len(errors) > limit else [])])
+def listing(texts: Sequence[str], limit: int = 20) -> str:
+    """First texts of many, a line each, and the number of the others, for a message.
+
+    Examples:
+        >>> print(listing(["a.wav", "b.wav", "c.wav"], limit=2))
+        a.wav
+          b.wav
+          and 1 more
+    """
+    return "\n  ".join([*texts[:limit], *([f"and {len(texts) - limit} more"] if len(texts) > limit else [])])
 
 
-def what_is_there(path):
-    """The end of a sentence on a folder that is not as it should be."""
+def what_is_there(path: Path) -> str:
+    """Describe the content of a path, for error messages."""
     if not path.is_dir():
         return "which is a file" if path.exists() else "which does not exist"
     names = sorted(entry.name for entry in path.iterdir())
     return f"with {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "which is empty"
 
 
-def write_json(path, content):
+def write_json(path: Path | str, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
     replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
-def read_json(path):
+def read_json(path: Path | str) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text())

@@ -1,7 +1,7 @@
-"""Archives in, folders out: extraction that stays inside its folder.
+"""Extraction of archives, which stays inside its folder.
 
-A file appears under its name only when it is complete, so that whatever was
-interrupted is simply run again.
+A file appears under its name only when it is complete, so that an interrupted
+call is simply repeated.
 """
 
 import contextlib
@@ -15,15 +15,18 @@ from kaggle_speech.data.archive_formats import ArchiveError, UnsupportedMethodEr
 from kaggle_speech.files import one_at_a_time
 
 
-def prepare_data(data_dir=None, out_dir=None, *, progress=True):
-    """Find the data and extract what is still packed; nothing is done twice.
+def prepare_data(
+    data_dir: Path | str | None = None, out_dir: Path | str | None = None, *, progress: bool = True
+) -> Path:
+    """Find the data and extract its archives; nothing is extracted twice.
 
     Archives that are already extracted beside themselves stay as they are.
 
     Args:
-        data_dir: as in `paths.find_data`.
-        out_dir: folder to extract to. None: beside clips that are there already,
-            else `paths.extraction_dir`. Speech Commands gets a folder of its own in it.
+        data_dir: folder with clips or archives; None for the folder that the environment variable
+            KAGGLE_SPEECH_DATA names, the input of a Kaggle kernel, or `data/` of the project.
+        out_dir: folder to extract to; None extracts beside clips that are already there, else to
+            `places.extraction_dir`. Speech Commands gets a folder of its own in it.
         progress: show progress bars.
 
     Returns:
@@ -31,23 +34,24 @@ def prepare_data(data_dir=None, out_dir=None, *, progress=True):
 
     Raises:
         FileNotFoundError: there is no data.
-        ArchiveError: as `extract_archive`.
+        ArchiveError: an archive is damaged, or a member is a link, a device or outside the folder.
+        RuntimeError: neither py7zr nor the 7-Zip program is installed.
     """
-    data_dir = places.find_data(data_dir)
-    archives = places.find_archives(data_dir)
+    source_dir = places.find_data(data_dir)
+    archives = places.find_archives(source_dir)
     packed = [archive for archive in archives if not _is_extracted_beside(archive)]
     if not packed:
-        return data_dir
+        return source_dir
     if out_dir is None:
-        in_place = places.has_clips(data_dir) and os.access(data_dir, os.W_OK)
-        out_dir = data_dir if in_place else places.extraction_dir(data_dir)
-    out_dir = Path(out_dir)
+        in_place = places.has_clips(source_dir) and os.access(source_dir, os.W_OK)
+        target_dir = source_dir if in_place else places.extraction_dir(source_dir)
+    else:
+        target_dir = Path(out_dir)
     folders = []
-    for archive in packed if out_dir == data_dir else archives:
-        is_competition = archive.name in places.COMPETITION_ARCHIVES
-        folders.append(out_dir if is_competition else out_dir / archive.name.removesuffix(".tar.gz"))
+    for archive in packed if target_dir == source_dir else archives:
+        folders.append(places.archive_dir(archive, target_dir))
         extract_archive(archive, folders[-1], progress=progress)
-    return next((folder for folder in [*folders, data_dir] if places.has_clips(folder)), folders[0])
+    return next((folder for folder in [*folders, source_dir] if places.has_clips(folder)), folders[0])
 
 
 def _is_extracted_beside(archive_path):
@@ -62,8 +66,8 @@ def _is_extracted(archive_path, out_dir):
     return recorded is not None and not _missing_files(recorded, out_dir)
 
 
-def extract_archive(archive_path, out_dir, *, progress=True):
-    """Extract what `out_dir` does not hold yet.
+def extract_archive(archive_path: Path | str, out_dir: Path | str, *, progress: bool = True) -> int:
+    """Extract the files of an archive that a folder does not hold yet.
 
     All names are checked before anything is written. Files that are there with
     the right size are left alone. The others are unpacked to a folder inside `out_dir`
@@ -83,7 +87,8 @@ def extract_archive(archive_path, out_dir, *, progress=True):
         UnsupportedMethodError: an ArchiveError; no reader that is installed knows the compression method.
         RuntimeError: neither py7zr nor the 7-Zip program is installed.
     """
-    archive_path, out_dir = Path(archive_path), Path(out_dir)
+    archive_path = Path(archive_path)
+    out_dir = Path(out_dir)
     if _is_extracted(archive_path, out_dir):
         return 0
     *others, last = find_readers(archive_path)
@@ -92,11 +97,12 @@ def extract_archive(archive_path, out_dir, *, progress=True):
             return 0
         for reader in others:
             with contextlib.suppress(UnsupportedMethodError):
-                return _extract(archive_path, out_dir, *reader, progress)
-        return _extract(archive_path, out_dir, *last, progress)
+                return _extract(archive_path, out_dir, reader, progress)
+        return _extract(archive_path, out_dir, last, progress)
 
 
-def _extract(archive_path, out_dir, list_members, unpack, progress):
+def _extract(archive_path, out_dir, reader, progress):
+    list_members, unpack = reader
     staging_dir = out_dir / f".extracting-{archive_path.name}"
     shutil.rmtree(staging_dir, ignore_errors=True)  # of a run that was killed
     with _damage_reported(archive_path):

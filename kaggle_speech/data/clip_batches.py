@@ -341,11 +341,12 @@ def make_datasets(
     Examples:
         >>> train_ds, tune_ds = make_datasets(clips_df, augmentation=Augmentation())  # doctest: +SKIP
     """
-    fractions = {"unknown_fraction": unknown_fraction, "silence_fraction": silence_fraction}
-    train_df = prepare_clips(clips_df, "train", seed=seed, **fractions).head(num_clips)
-    tune_df = prepare_clips(clips_df, "tune", **fractions)
+    train_df = prepare_clips(
+        clips_df, "train", unknown_fraction=unknown_fraction, silence_fraction=silence_fraction, seed=seed
+    )
+    tune_df = prepare_clips(clips_df, "tune", unknown_fraction=unknown_fraction, silence_fraction=silence_fraction)
     train_ds = make_dataset(
-        train_df,
+        train_df.iloc[:num_clips],
         vocabulary,
         batch_size,
         shuffle=True,

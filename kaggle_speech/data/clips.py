@@ -73,7 +73,7 @@ def test_clips(data_dir: Path | str | None = None) -> pd.DataFrame:
     return pd.DataFrame({"path": paths, "fname": [os.path.basename(path) for path in paths]})
 
 
-test_clips.__test__ = False  # pytest takes it for a test where a test module imports it
+test_clips.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test where a test module imports it
 
 
 def count_table(clips_df: pd.DataFrame, vocabulary: Sequence[str] = COMPETITION_LABELS) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""Places where data is looked for: clips, archives and recordings with transcripts."""
+"""Places where data is looked for, and what it looks like: clips, archives, recordings with transcripts."""
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from kaggle_speech import folders
@@ -10,13 +11,13 @@ from kaggle_speech.files import what_is_there
 COMPETITION = "tensorflow-speech-recognition-challenge"
 #: The environment variable that names the data folder.
 DATA_VARIABLE = "KAGGLE_SPEECH_DATA"
-#: The competition's archives, and what shows that one is extracted.
+#: Archives of the competition, and a path in the content of each.
 COMPETITION_ARCHIVES = {
     "train.7z": "train/audio",
     "test.7z": "test/audio",
     "sample_submission.7z": "sample_submission.csv",
 }
-#: Speech Commands, as TensorFlow publishes it, and what shows that it is extracted.
+#: Archives of Speech Commands as TensorFlow publishes them, and a path in their content.
 SPEECH_COMMANDS_ARCHIVES = "speech_commands_*.tar.gz"
 SPEECH_COMMANDS_CONTENT = "_background_noise_"
 #: A folder with one of these inside holds clips.
@@ -27,22 +28,29 @@ TRANSCRIPT_SUFFIX = ".trans.txt"
 
 
 class NoDataError(FileNotFoundError):
-    """There is no data in any of the usual places. The message says how to get some."""
+    """No data in any of the usual places. The message says how to get some."""
 
 
-def has_clips(folder):
+def has_clips(folder: Path | str) -> bool:
     """Whether a folder holds extracted clips, the competition's or Speech Commands'."""
     return any((Path(folder) / clip_dir).is_dir() for clip_dir in CLIP_DIRS)
 
 
-def find_archives(folder):
-    """The archives in a folder: the competition's, else those of Speech Commands; an empty list for none."""
+def find_archives(folder: Path | str) -> list[Path]:
+    """Archives in a folder: the competition's, else those of Speech Commands; an empty list for none."""
     archives = [Path(folder) / name for name in COMPETITION_ARCHIVES if (Path(folder) / name).is_file()]
     return archives or sorted(Path(folder).glob(SPEECH_COMMANDS_ARCHIVES))
 
 
-def archive_content(archive_path):
-    """What shows that an archive of `find_archives` is extracted: a path relative to where it was.
+def archive_dir(archive_path: Path, out_dir: Path) -> Path:
+    """Folder that an archive is extracted to: `out_dir` for the competition's, one of its own for Speech Commands."""
+    if archive_path.name in COMPETITION_ARCHIVES:
+        return out_dir
+    return out_dir / archive_path.name.removesuffix(".tar.gz")
+
+
+def archive_content(archive_path: Path | str) -> str:
+    """Path, relative to the folder of extraction, that exists where an archive of `find_archives` is extracted.
 
     Examples:
         >>> archive_content("test.7z"), archive_content("speech_commands_v0.02.tar.gz")
@@ -51,12 +59,12 @@ def archive_content(archive_path):
     return COMPETITION_ARCHIVES.get(Path(archive_path).name, SPEECH_COMMANDS_CONTENT)
 
 
-def speech_files(folder, pattern="*"):
-    """The files of a folder in LibriSpeech's layout, one by one: `<split>/<speaker>/<chapter>/<file>`.
+def speech_files(folder: Path | str, pattern: str = "*") -> Iterator[Path]:
+    """Files of a folder in LibriSpeech's layout, one by one: `<split>/<speaker>/<chapter>/<file>`.
 
     Args:
         folder: the root, the folder that holds a `LibriSpeech`, or that of one split.
-        pattern: of the names.
+        pattern: shell pattern of the file names.
     """
     root = Path(folder)
     if (root / LIBRISPEECH).is_dir():
@@ -65,13 +73,13 @@ def speech_files(folder, pattern="*"):
         yield from root.glob(f"{chapters}/{pattern}")
 
 
-def has_speech(folder):
+def has_speech(folder: Path | str) -> bool:
     """Whether a folder holds recordings with transcripts, in LibriSpeech's layout."""
     return any(speech_files(folder, f"*{TRANSCRIPT_SUFFIX}"))
 
 
-def extraction_dir(data_dir):
-    """The folder that archives found in `data_dir` are unpacked to.
+def extraction_dir(data_dir: Path | str) -> Path:
+    """Folder that the archives in `data_dir` are extracted to.
 
     In a Kaggle kernel a temporary one: `/kaggle/working` would be saved with the kernel, and holds 20 GB.
     Each source has its own, so that the clips of two never mix.
@@ -84,17 +92,17 @@ def extraction_dir(data_dir):
     return folders.project_dir() / "data" / f"{COMPETITION}-{hashlib.sha1(str(source_dir).encode()).hexdigest()[:8]}"
 
 
-def speech_extraction_dir():
-    """The folder that LibriSpeech's archives are unpacked to, each to a split of the same `LibriSpeech`."""
+def speech_extraction_dir() -> Path:
+    """Folder that LibriSpeech's archives are extracted to, each to a split of the same `LibriSpeech`."""
     return folders.KAGGLE_DIR / "temp" if folders.is_kaggle_kernel() else folders.project_dir() / "data"
 
 
-def find_data(data_dir=None):
-    """The folder that holds the data: extracted clips, or the archives with them.
+def find_data(data_dir: Path | str | None = None) -> Path:
+    """Find the folder that holds the data: extracted clips, or archives of them.
 
     The first of: the argument, the environment variable KAGGLE_SPEECH_DATA, the
-    competition's folder in a Kaggle kernel, the project's `data/`. The first two
-    are taken at their word: a folder without data is an error, and no other is tried.
+    competition's folder in a Kaggle kernel, the project's `data/`. If one of the first
+    two names a folder without data, that is an error, and no other is tried.
 
     Args:
         data_dir: the folder; None looks for it.
@@ -121,7 +129,7 @@ def find_data(data_dir=None):
 
 
 def _usual_dirs():
-    """Where data is looked for when nobody said where it is."""
+    """Folders where clips are looked for when none is named."""
     data = folders.project_dir() / "data"
     return [
         folders.KAGGLE_DIR / "input" / COMPETITION,
@@ -134,7 +142,7 @@ def _usual_dirs():
 
 
 def _named_dir(source, value):
-    """The folder that the user named, or FileNotFoundError with its source, the rule and what was there."""
+    """The folder that the user named; FileNotFoundError where it holds no data."""
     folder = Path(value).expanduser().absolute()  # notebooks run in a folder of their own
     if has_clips(folder) or find_archives(folder):
         return folder
@@ -144,18 +152,18 @@ def _named_dir(source, value):
     )
 
 
-def find_speech(source=None):
-    """The recordings with transcripts: a folder in LibriSpeech's layout, or a CSV that lists them.
+def find_speech(source: Path | str | None = None) -> Path:
+    """Find recordings with transcripts: a folder in LibriSpeech's layout, or a CSV that lists them.
 
     The first of: the argument, `LibriSpeech` in the folder that KAGGLE_SPEECH_DATA names, a Kaggle kernel's input,
-    what `prepare --download` has unpacked, the rendered sentences. Where there is an argument, no other is tried.
+    an extracted download, the rendered sentences. If there is an argument, no other is tried.
 
     Args:
         source: the folder or the CSV (see `utterances.index_utterances`); None looks for a folder.
 
     Raises:
-        FileNotFoundError: what was named is neither.
-        NoDataError: nothing was named, and there is none in the usual places.
+        FileNotFoundError: `source` is neither.
+        NoDataError: `source` is None, and there are no recordings in the usual places.
     """
     if source is not None:
         path = Path(source).expanduser().absolute()
@@ -179,7 +187,7 @@ def find_speech(source=None):
 
 
 def _usual_speech_dirs():
-    """Where recordings with transcripts are looked for when nobody said where they are."""
+    """Folders where recordings with transcripts are looked for when none is named."""
     named = os.environ.get(DATA_VARIABLE)
     return [
         *([Path(named).expanduser().absolute() / LIBRISPEECH] if named else []),

@@ -1,12 +1,13 @@
-"""Which recordings have a transcript, what they say, who says it, and whether a model can learn from them.
+"""The table of utterances: recordings with their transcripts and speakers, and those that cannot be used.
 
-One pandas frame with the columns `name, path, text, speaker, split, num_samples`. What
-cannot be used is in a second one, `name, path, error`: nothing is left out without a word.
+Columns: `name, path, text, speaker, split, num_samples`. A second table, `name, path, error`,
+lists every recording that is left out, with the reason.
 """
 
 import concurrent.futures
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,11 @@ AUDIO_SUFFIXES = (".flac", ".wav")
 _COLUMNS = ["name", "path", "text", "speaker", "split"]
 
 
-def index_utterances(source, *, progress=True):
-    """Every recording of a folder or of a list that can be read and has a transcript, and the others with the reason.
+def index_utterances(source: Path | str, *, progress: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table of the recordings that can be read and have a transcript, and of the others with the reason.
 
     Each file is decoded once, in full: a damaged FLAC has a good header. The length of a good one is kept in
-    `paths.cache_dir()` and taken from there as long as its size and its time of change stay the same.
+    `folders.cache_dir()` and taken from there as long as its size and its time of change stay the same.
 
     Args:
         source: a folder in LibriSpeech's layout, `<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` (or
@@ -41,7 +42,7 @@ def index_utterances(source, *, progress=True):
         name of LibriSpeech's folder, `num_samples` is of the waveform of `read_audio` (16 kHz).
 
     Raises:
-        ValueError: there is nothing of the kind; names the folder or the CSV.
+        ValueError: the folder or the CSV holds no transcripts; names it.
 
     Source: V. Panayotov et al., LibriSpeech, ICASSP 2015.
     """
@@ -49,9 +50,9 @@ def index_utterances(source, *, progress=True):
     listed_df = _read_manifest(source) if source.suffix.lower() == ".csv" else _read_folder(source)
     listed_df = listed_df.sort_values(["name", "path"], ignore_index=True)
     is_repeated = listed_df["name"].duplicated(keep=False)
-    columns = (*(listed_df[column] for column in ("name", "path", "text")), is_repeated)
-    texts, errors = zip(*map(_text_or_error, *columns), strict=True)
-    readable_df, without_text_df = _good_and_bad(listed_df.assign(text=texts), errors)
+    rows = zip(listed_df["name"], listed_df["path"], listed_df["text"], is_repeated, strict=True)
+    checked_df = pd.DataFrame([_text_or_error(*row) for row in rows], columns=["text", "error"])
+    readable_df, without_text_df = _good_and_bad(listed_df.assign(text=checked_df["text"]), checked_df["error"])
     cache_path = folders.cache_dir() / f"utterances_{fingerprint(str(source))}.json"
     lengths = _checked_lengths(readable_df["path"], cache_path, progress)
     readable_df["num_samples"] = np.array([num_samples for num_samples, _ in lengths], dtype=int)
@@ -141,11 +142,11 @@ def _checked_lengths(audio_paths, cache_path, progress):
     known = _read_lengths(cache_path)
     new = {key: path for key, path in zip(keys, audio_paths, strict=True) if key not in known}
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = pool.map(_length_or_error, new.values())
+        results = pool.map(_length_or_error, new.values())
         is_shown = progress and len(new) > 0
-        bar = progress_bar(found, desc="checking audio", total=len(new), unit="file", progress=is_shown)
-        found = dict(zip(new, bar, strict=True))
-    lengths = [found.get(key) or (known[key], "") for key in keys]
+        bar = progress_bar(results, desc="checking audio", total=len(new), unit="file", progress=is_shown)
+        checked = dict(zip(new, bar, strict=True))
+    lengths = [checked.get(key) or (known[key], "") for key in keys]
     if new:
         good = {key: num_samples for key, (num_samples, error) in zip(keys, lengths, strict=True) if not error}
         cache_path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,7 @@ def _checked_lengths(audio_paths, cache_path, progress):
 
 
 def _read_lengths(cache_path):
-    """What an earlier call kept; nothing where it is not there or not whole."""
+    """Lengths that an earlier call kept; an empty dict where the file is missing or damaged."""
     try:
         known = json.loads(cache_path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -169,19 +170,21 @@ def _length_or_error(path):
         return 0, str(error)
 
 
-def select_utterances(utterances_df, num_frames, *, max_seconds, min_seconds=0.3):
-    """The utterances that a model with CTC can be trained on, and the others with the reason.
+def select_utterances(
+    utterances_df: pd.DataFrame, num_frames: Callable[[int], int], *, max_seconds: float, min_seconds: float = 0.3
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Utterances that a CTC model can be trained on, and the others with the reason.
 
     CTC needs an output frame for each character, and one more between two that are the same.
 
     Args:
         utterances_df: from `index_utterances`.
-        num_frames: gives the number of a model's output frames for a number of samples.
-        max_seconds: a longer recording is left out; the longest of a batch decides what all of it costs.
-        min_seconds: a shorter one, too.
+        num_frames: function of the number of samples to the number of output frames of the model.
+        max_seconds: longer recordings are left out; the longest of a batch sets the cost of the batch.
+        min_seconds: shorter recordings are left out.
 
     Returns:
-        Two frames: the rows of the first kind, and `name, path, error` of the others.
+        The rows that can be used, and `name, path, error` of the others.
 
     Raises:
         ValueError: the seconds are not in order.
@@ -192,18 +195,21 @@ def select_utterances(utterances_df, num_frames, *, max_seconds, min_seconds=0.3
         )
 
     def error(name, text, num_samples):
-        seconds, frames, wanted = num_samples / SAMPLE_RATE, int(num_frames(num_samples)), min_ctc_frames(text)
+        seconds = num_samples / SAMPLE_RATE
+        frames = int(num_frames(num_samples))
+        min_frames = min_ctc_frames(text)
         if not min_seconds <= seconds <= max_seconds:
             return f"{name}: must last {min_seconds:g} to {max_seconds:g} s. Received: {seconds:.2f} s"
-        if frames < wanted:
-            return f"{name}: must have the {wanted} output frames that CTC needs for its text. Received: {frames}"
+        if frames < min_frames:
+            return f"{name}: must have the {min_frames} output frames that CTC needs for its text. Received: {frames}"
         return ""
 
-    return _good_and_bad(utterances_df, [*map(error, *(utterances_df[key] for key in ("name", "text", "num_samples")))])
+    rows = zip(utterances_df["name"], utterances_df["text"], utterances_df["num_samples"], strict=True)
+    return _good_and_bad(utterances_df, [error(*row) for row in rows])
 
 
-def utterances_fingerprint(utterances_df):
-    """A short hash of which utterances there are, wherever their folder is: names, splits, file sizes and texts."""
+def utterances_fingerprint(utterances_df: pd.DataFrame) -> str:
+    """Short hash of a table of utterances, wherever its folder is: names, splits, file sizes and texts."""
     columns = (utterances_df[column] for column in ("name", "split", "path", "text"))
     rows = sorted(zip(*columns, strict=True))
     return fingerprint("\n".join(f"{name} {split} {os.path.getsize(path)} {text}" for name, split, path, text in rows))

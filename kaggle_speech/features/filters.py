@@ -177,8 +177,8 @@ def mel_matrix(spec: FeatureSpec) -> np.ndarray:
 
     Source: `librosa.filters.mel`.
     """
-    edges_mel = hz_to_mel([spec.lower_edge_hz, spec.upper_edge_hz], spec.mel_scale)
-    edges_hz = mel_to_hz(np.linspace(*edges_mel, spec.num_mel_bins + 2), spec.mel_scale)
+    lower_mel, upper_mel = hz_to_mel([spec.lower_edge_hz, spec.upper_edge_hz], spec.mel_scale)
+    edges_hz = mel_to_hz(np.linspace(lower_mel, upper_mel, spec.num_mel_bins + 2), spec.mel_scale)
     bins_hz = np.arange(spec.num_bins)[:, None] * spec.sample_rate / spec.fft_length
     rising = (bins_hz - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
     falling = (edges_hz[2:] - bins_hz) / np.diff(edges_hz)[1:]

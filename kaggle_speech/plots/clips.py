@@ -112,4 +112,4 @@ def show_worst(worst_df: pd.DataFrame) -> None:
 
     for clip in worst_df.itertuples():
         text = f"**{clip.label}** ({clip.word}), predicted *{clip.answer}* with {clip.confidence:.0%}"
-        display(Markdown(text), Audio(read_clip(clip.path), rate=SAMPLE_RATE, normalize=False))
+        display(Markdown(text), Audio(read_clip(str(clip.path)), rate=SAMPLE_RATE, normalize=False))

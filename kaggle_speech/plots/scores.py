@@ -203,7 +203,7 @@ def plot_scores(
     edges = np.linspace(scores.min(), scores.max(), num_bins + 1)
     for color, (name, rows) in zip(sns.color_palette("colorblind"), kinds.items(), strict=False):
         weights = np.full(rows.sum(), 100 / max(rows.sum(), 1))
-        ax.hist(scores[rows], edges, weights=weights, color=color, alpha=0.6, label=f"{rows.sum()} {name}")
+        ax.hist(scores[rows], edges.tolist(), weights=weights, color=color, alpha=0.6, label=f"{rows.sum()} {name}")
     if threshold is not None:
         ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
     ax.set(xlabel="score", ylabel="% of the clips", yscale="symlog")

@@ -1,7 +1,7 @@
 """Figures of streams: detections, threshold curve, posteriors and characters."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 
 #: Names of the characters that cannot be seen.
 _SHOWN = {"": "blank", " ": "space"}
-_IMAGE_OPTIONS = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
+_IMAGE_OPTIONS: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest", "cmap": "viridis", "vmin": 0, "vmax": 1}
 
 
 class LabelAtTime(Protocol):

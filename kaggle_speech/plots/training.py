@@ -17,8 +17,14 @@ def plot_history(history_df: pd.DataFrame, ax: Axes | None = None, metric: str =
     epochs = history_df["epoch"] + 1
     ax.plot(epochs, history_df[metric], label="train (augmented)")
     ax.plot(epochs, history_df[f"val_{metric}"], label="tune speakers")
-    best = history_df["val_loss"].idxmin()
-    ax.plot(epochs[best], history_df[f"val_{metric}"][best], "o", color="C1", label=f"chosen: epoch {epochs[best]}")
+    best = int(history_df["val_loss"].to_numpy().argmin())
+    ax.plot(
+        epochs.iloc[best],
+        history_df[f"val_{metric}"].iloc[best],
+        "o",
+        color="C1",
+        label=f"chosen: epoch {epochs.iloc[best]}",
+    )
     ax.set(xlabel="epoch", ylabel=metric)
     ax.legend()
     return ax

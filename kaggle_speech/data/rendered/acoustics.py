@@ -73,7 +73,7 @@ def record(word: np.ndarray, noises: Sequence[np.ndarray], rng: np.random.Genera
     """
     num_samples = CLIP_SAMPLES
     if rng.random() < _SHORT_CLIP_FRACTION:
-        num_samples = rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300)
+        num_samples = int(rng.integers(max(_MIN_CLIP_SAMPLES, len(word)), CLIP_SAMPLES - 300))
     return record_at(word, round(rng.beta(2, 2) * (num_samples - len(word))), num_samples, noises, rng)
 
 
@@ -97,7 +97,7 @@ def record_at(
     level = _decibels(min(max(rng.normal(-23, 7), -42), -9))
     level = min(level, 0.98 * rms(clip[start : start + len(speech)]) / np.abs(clip).max())  # not clipped
     clip *= level / rms(clip[start : start + len(speech)])
-    noise = noises[rng.integers(len(noises))]
+    noise = noises[int(rng.integers(len(noises)))]
     offset = rng.integers(len(noise) - num_samples)
     noise_level = level * _decibels(-min(max(rng.normal(36, 15), 6), 80))
     return clip + noise_level * noise[offset : offset + num_samples]

@@ -99,6 +99,7 @@ def render_speech(voice_plans: Sequence[VoicePlan]) -> Iterator["np.ndarray"]:
         plan.write(json.dumps(voice_plans).encode())
         plan.seek(0)
         with subprocess.Popen(command, stdin=plan, stdout=subprocess.PIPE, stderr=log) as process:
+            assert process.stdout is not None
             try:
                 for index in range(len(voice_plans)):
                     header = process.stdout.read(4)

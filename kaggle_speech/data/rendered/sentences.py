@@ -61,7 +61,7 @@ _TEMPLATES = (
     "{who} isn't {where}",
     "{who} was {quality} and {quality}",
 )
-_WORDS = {
+_WORD_LISTS = {
     "who": "my sister|the captain|our neighbour|the doctor|her uncle|a young queen|the miller's daughter|the judge|she|"
     "he|the smallest boy|old max|the postman|a stranger|his wife",
     "did": "found|carried|opened|painted|followed|watched|forgot|mended|hid|sold|brought|examined|lost|wanted",
@@ -74,7 +74,7 @@ _WORDS = {
     "when": "at dawn|last night|before supper|after the storm|in the evening|today|on sunday|at six o'clock|in july",
     "quality": "quiet|cold|very old|small|dark|lovely|heavy|strange|warm|quite empty|expensive|dusty",
 }
-_WORDS = {slot: words.split("|") for slot, words in _WORDS.items()}
+_WORDS = {slot: words.split("|") for slot, words in _WORD_LISTS.items()}
 
 
 def draw_sentence(rng: np.random.Generator) -> str:
