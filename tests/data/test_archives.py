@@ -213,7 +213,7 @@ def test_two_processes_extract_to_one_folder(archive_path, tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from kaggle_speech import archives
+from kaggle_speech.data import archives
 print(archives.extract_archive(Path({str(archive_path)!r}), Path({str(tmp_path / "out")!r}), progress=False))
 """
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
