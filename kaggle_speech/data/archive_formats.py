@@ -1,4 +1,4 @@
-"""How the members of a .7z or .tar.gz archive are listed and unpacked. What may be unpacked, `archives` decides."""
+"""Readers of .7z and .tar.gz archives, which list and unpack their members; `archives` checks the members."""
 
 import contextlib
 import gzip
@@ -11,22 +11,28 @@ import stat
 import subprocess
 import tarfile
 from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kaggle_speech.progress import progress_bar
 
 _SEVENZIP = "the 7-Zip program (`apt-get install p7zip-full`, https://7-zip.org)"
 
 
+#: `list_members(archive_path, progress)` and `unpack(archive_path, names, out_dir, progress)`.
+Reader = tuple[Callable[..., Iterable[tuple[str, int, str]]], Callable[..., None]]
+
+
 class ArchiveError(ValueError):
-    """An archive that is damaged or reaches outside its folder, or a download that differs. Names the file."""
+    """A damaged archive, one that reaches outside its folder, or a wrong download. The message names the file."""
 
 
 class UnsupportedMethodError(ArchiveError):
-    """An archive with a compression method that this reader does not know. Another reader may."""
+    """An archive with a compression method that this reader does not know; another reader may know it."""
 
 
-def find_readers(archive_path):
+def find_readers(archive_path: Path) -> list[Reader]:
     """Pairs of functions that list and unpack this kind of archive, the preferred pair first.
 
     `list_members(archive_path, progress)` yields `(name, bytes, kind)`, the kind being `file`, `folder`, `link` or
@@ -42,7 +48,7 @@ def find_readers(archive_path):
         return [(_tar_members, _unpack_tar)]
     if not name.endswith(".7z"):
         raise ValueError(f"`archive_path` must end in .7z, .tar.gz or .tgz. Received: {archive_path}")
-    readers = []
+    readers: list[Reader] = []
     with contextlib.suppress(ImportError):
         import py7zr  # noqa: F401
 
@@ -70,7 +76,8 @@ class _CountedFile(io.FileIO):
         return data
 
 
-def byte_bar(title, num_bytes, progress, start=0):
+def byte_bar(title: str, num_bytes: int, progress: bool, start: int = 0) -> Any:
+    """Progress bar of bytes."""
     return progress_bar(total=num_bytes, initial=start, desc=title, unit="B", unit_scale=True, progress=progress)
 
 

@@ -1,7 +1,7 @@
 """Waveform augmentation in the graph: shift, speed, tempo, pitch, gain, background noise, mixup.
 
-Every op takes what it draws as an argument or from a stateless seed, so that the
-same seed gives the same batch, however many threads work on the pipeline.
+Every op takes its random values as an argument or draws them from a stateless seed: the
+same seed gives the same batch, whatever the number of threads of the pipeline.
 """
 
 import tensorflow as tf
@@ -23,7 +23,7 @@ def _resample(waveform, first, last, num_samples):
     return tf.image.crop_and_resize(image, boxes, tf.range(num_clips), (1, num_samples))[:, 0, :, 0]
 
 
-def shift_and_speed(waveform, shift, speed):
+def shift_and_speed(waveform: tf.Tensor, shift: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
     """Move clips in time and play them faster or slower about their middle (linear interpolation).
 
     Shape: `(batch, samples)` -> the same; what comes from outside the clip is zero.
@@ -38,7 +38,9 @@ def shift_and_speed(waveform, shift, speed):
     return _resample(waveform, middle - (middle + shift) * speed, middle + (middle - shift) * speed, num_samples)
 
 
-def change_tempo_and_pitch(waveform, tempo, pitch, max_stretch=2.0):
+def change_tempo_and_pitch(
+    waveform: tf.Tensor, tempo: tf.Tensor, pitch: tf.Tensor, max_stretch: float = 2.0
+) -> tf.Tensor:
     """Play clips faster or slower, and higher or lower, about their middle.
 
     Shape: `(batch, samples)` -> the same.
@@ -47,7 +49,7 @@ def change_tempo_and_pitch(waveform, tempo, pitch, max_stretch=2.0):
         waveform: float.
         tempo: `(batch,)`, above 1 is faster.
         pitch: `(batch,)`, above 1 is higher: 2 is an octave.
-        max_stretch: the largest `pitch / tempo` there is; what lasts longer is cut.
+        max_stretch: maximum of `pitch / tempo`; longer clips are cut.
     """
     num_samples = tf.shape(waveform)[1]
     middle = tf.cast(num_samples - 1, tf.float32) / 2
@@ -56,12 +58,12 @@ def change_tempo_and_pitch(waveform, tempo, pitch, max_stretch=2.0):
     return _resample(stretched, stretched_middle - middle * pitch, stretched_middle + middle * pitch, num_samples)
 
 
-def change_gain(waveform, gain_db):
-    """Louder or quieter. Shape: `(batch, samples)`, `(batch,)` dB -> `(batch, samples)`."""
+def change_gain(waveform: tf.Tensor, gain_db: tf.Tensor) -> tf.Tensor:
+    """Make clips louder or quieter. Shape: `(batch, samples)`, `(batch,)` dB -> `(batch, samples)`."""
     return waveform * tf.pow(10.0, gain_db[:, None] / 20)
 
 
-def mix_at_snr(waveform, noise, snr_db):
+def mix_at_snr(waveform: tf.Tensor, noise: tf.Tensor, snr_db: tf.Tensor) -> tf.Tensor:
     """Add noise at a signal-to-noise ratio, in mean power over the whole clip.
 
     Digital silence, in clip or noise, has no ratio: the clip stays as it is.
@@ -74,56 +76,67 @@ def mix_at_snr(waveform, noise, snr_db):
     return waveform + scale[:, None] * noise
 
 
-def draw_noise(noise, num_clips, num_samples, seed):
-    """Cut clips out of a recording at drawn places.
+def draw_noise(noise: tf.Tensor, num_clips: int, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    """Cut clips out of a recording at random positions.
 
     Shape: `(noise_samples,)` -> `(num_clips, num_samples)`.
+
+    Args:
+        noise: float, at least `num_samples` long.
+        num_clips: number of clips.
+        num_samples: length of each.
+        seed: `(2,)` integers; the same seed gives the same result.
     """
     start = tf.random.stateless_uniform((num_clips,), seed, maxval=tf.size(noise) - num_samples + 1, dtype=tf.int32)
     # Slices copy whole clips; one gather of single samples takes twice as long.
     return tf.map_fn(lambda first: noise[first : first + num_samples], start, fn_output_signature=tf.float32)
 
 
-def augment_waveforms(waveform, seed, augmentation=Augmentation(), noise=None):
-    """Apply an `Augmentation` to a batch; every clip draws for itself.
+def augment_waveforms(
+    waveform: tf.Tensor,
+    seed: tf.Tensor,
+    augmentation: Augmentation = Augmentation(),
+    noise: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Apply an `Augmentation` to a batch, with random values of its own for every clip.
 
     Shape: `(batch, samples)` -> the same, within [-1, 1].
 
     Args:
         waveform: float in [-1, 1].
         seed: `(2,)` integers; the same seed gives the same result.
-        augmentation: the limits. The first clips are those whose tempo and pitch change: shuffle before.
+        augmentation: the limits. Tempo and pitch change in the first clips of the batch: shuffle before.
         noise: `(noise_samples,)` float, the recordings that background noise is cut from; None adds none.
     """
     num_clips = tf.shape(waveform)[0]
     seeds = tf.unstack(tf.random.split(seed, 10))
 
-    def draw(index, low, high):
+    def uniform(index, low, high):
         return tf.random.stateless_uniform((num_clips,), seeds[index], low, high)
 
     if augmentation.vocoder_fraction * max(augmentation.tempo_fraction, augmentation.pitch_semitones) > 0:
         num_changed = tf.cast(tf.math.ceil(augmentation.vocoder_fraction * tf.cast(num_clips, tf.float32)), tf.int32)
-        tempo = draw(6, 1 - augmentation.tempo_fraction, 1 + augmentation.tempo_fraction)[:num_changed]
-        pitch = 2 ** (draw(7, -augmentation.pitch_semitones, augmentation.pitch_semitones)[:num_changed] / 12)
+        tempo = uniform(6, 1 - augmentation.tempo_fraction, 1 + augmentation.tempo_fraction)[:num_changed]
+        pitch = 2 ** (uniform(7, -augmentation.pitch_semitones, augmentation.pitch_semitones)[:num_changed] / 12)
         max_stretch = 2 ** (augmentation.pitch_semitones / 12) / (1 - augmentation.tempo_fraction)
         changed = change_tempo_and_pitch(waveform[:num_changed], tempo, pitch, max_stretch)
         waveform = tf.concat([changed, waveform[num_changed:]], axis=0)
-    shift = draw(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000
-    speed = draw(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction)
+    shift = uniform(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000
+    speed = uniform(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction)
     waveform = shift_and_speed(waveform, shift, speed)
-    waveform = change_gain(waveform, draw(2, -augmentation.gain_db, augmentation.gain_db))
+    waveform = change_gain(waveform, uniform(2, -augmentation.gain_db, augmentation.gain_db))
     if noise is not None and augmentation.noise_fraction > 0:
         segment = draw_noise(noise, num_clips, tf.shape(waveform)[1], seeds[3])
-        segment *= tf.cast(draw(4, 0.0, 1.0) < augmentation.noise_fraction, tf.float32)[:, None]
-        snr_db = draw(5, augmentation.min_snr_db, augmentation.max_snr_db)
+        segment *= tf.cast(uniform(4, 0.0, 1.0) < augmentation.noise_fraction, tf.float32)[:, None]
+        snr_db = uniform(5, augmentation.min_snr_db, augmentation.max_snr_db)
         waveform = mix_at_snr(waveform, segment, snr_db)
     if augmentation.hiss_std > 0:
         hiss = tf.random.stateless_normal(tf.shape(waveform), seeds[8])
-        waveform += hiss * draw(9, 0.0, augmentation.hiss_std)[:, None]
+        waveform += hiss * uniform(9, 0.0, augmentation.hiss_std)[:, None]
     return tf.clip_by_value(waveform, -1.0, 1.0)
 
 
-def mixup(waveform, target, seed, alpha=0.4):
+def mixup(waveform: tf.Tensor, target: tf.Tensor, seed: tf.Tensor, alpha: float = 0.4) -> tuple[tf.Tensor, tf.Tensor]:
     """Blend every clip, and its target, with another one of the batch.
 
     Shape: `(batch, samples)`, `(batch, num_classes)` -> the same two.
@@ -132,29 +145,30 @@ def mixup(waveform, target, seed, alpha=0.4):
         waveform: float.
         target: float, one row a clip: one-hot or probabilities.
         seed: `(2,)` integers; the same seed gives the same result.
-        alpha: of the Beta distribution that each clip's share is drawn from; small: one of the two prevails.
+        alpha: parameter of the Beta distribution of the shares; where it is small, one of the two clips prevails.
 
     Source: arXiv 1710.09412.
     """
     num_clips = tf.shape(waveform)[0]
     seeds = tf.unstack(tf.random.split(seed, 3))
-    mine, other = (tf.random.stateless_gamma((num_clips, 1), seeds[index], alpha) for index in (0, 1))
-    share = tf.math.divide_no_nan(mine, mine + other)
+    first, second = (tf.random.stateless_gamma((num_clips, 1), seeds[index], alpha) for index in (0, 1))
+    share = tf.math.divide_no_nan(first, first + second)
     share = tf.maximum(share, 1 - share)  # the clip itself prevails
     partner = tf.random.experimental.stateless_shuffle(tf.range(num_clips), seeds[2])
-    return tuple(share * values + (1 - share) * tf.gather(values, partner) for values in (waveform, target))
+    mixed_waveform = share * waveform + (1 - share) * tf.gather(waveform, partner)
+    return mixed_waveform, share * target + (1 - share) * tf.gather(target, partner)
 
 
 FFT_LENGTH = 512
 FRAME_STEP = FFT_LENGTH // 4
-#: A bin below has no phase of its own.
+#: The phase of a bin below it counts as 0.
 MIN_MAGNITUDE = 1e-10
 
 
-def time_stretch(waveform, rate, num_samples):
+def time_stretch(waveform: tf.Tensor, rate: tf.Tensor, num_samples: int) -> tf.Tensor:
     """Play clips faster (`rate` above 1) or slower at the same pitch, from their beginning.
 
-    Phases are carried along as unit numbers, multiplied frame by frame: no arc tangent, no cosine.
+    Phases are unit complex numbers that are multiplied frame by frame, without arc tangent and cosine.
 
     Shape: `(batch, samples)`, `(batch,)` -> `(batch, num_samples)`, zeros after `samples / rate`.
 

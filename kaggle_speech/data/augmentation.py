@@ -1,17 +1,28 @@
 """`Augmentation`: the limits within which a training clip is changed. No TensorFlow."""
 
 import dataclasses
+from typing import Any
 
 
-def option(default, text):
+def option(default: Any, text: str) -> Any:
+    """Dataclass field with a default, and a text for the help of the command line."""
     return dataclasses.field(default=default, metadata={"help": text})
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far a training clip may be changed; each clip draws uniformly within it.
+    """Limits of the random changes of training clips; each clip draws uniformly between them.
 
-    Args: see the fields.
+    Args:
+        shift_ms: earlier or later by up to so many milliseconds; the gap is zeros.
+        speed_fraction: faster or slower by up to this share, below 1; pitch changes, too.
+        tempo_fraction: faster or slower by up to this share, below 1, at the same pitch.
+        pitch_semitones: higher or lower by up to so many semitones at the same tempo.
+        vocoder_fraction: share of the clips whose tempo and pitch change, 0 to 1.
+        gain_db: louder or quieter by up to so many decibels.
+        noise_fraction: share of the clips that get background noise, 0 to 1.
+        min_snr_db, max_snr_db: range of the power of the clip over that of the noise, in decibels.
+        hiss_std: Gaussian noise with a standard deviation of up to this; full scale is 1.
 
     Raises:
         ValueError: a value is negative, a share above 1 (a change of speed or tempo not below), or the SNR range empty.

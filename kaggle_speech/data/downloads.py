@@ -1,4 +1,4 @@
-"""Speech Commands and LibriSpeech from their publishers: downloads that go on where they stopped and are checked."""
+"""Downloads of Speech Commands and LibriSpeech from their publishers, which resume and are verified."""
 
 import hashlib
 import time
@@ -53,8 +53,8 @@ DOWNLOADS = {
 }
 
 
-def download(name, out_dir, *, progress=True):
-    """Download a release of Speech Commands or a split of LibriSpeech, going on where an earlier attempt stopped.
+def download(name: str, out_dir: Path | str, *, progress: bool = True) -> Path:
+    """Download a release of Speech Commands or a split of LibriSpeech; an interrupted download resumes.
 
     Args:
         name: a key of `DOWNLOADS`: `v0.01` (the competition's training clips), `v0.02`,
@@ -66,8 +66,8 @@ def download(name, out_dir, *, progress=True):
         Path of the archive, its size and SHA-256 verified.
 
     Raises:
-        ValueError: there is no such archive; lists those there are.
-        ArchiveError: what came is not the published file; it has been removed.
+        ValueError: `name` is not a key of `DOWNLOADS`; lists the keys.
+        ArchiveError: the download is not the published file; it has been removed.
         requests.RequestException: the server cannot be reached.
     """
     if name not in DOWNLOADS:
@@ -100,7 +100,7 @@ def _download(url, path, num_bytes, sha256, progress):
 
 
 def _fetch(url, path, num_bytes, progress):
-    """Append to `path` what it lacks of a URL; from the start where the server cannot continue."""
+    """Append the missing bytes of a URL to a file; start over where the server cannot continue."""
     start = path.stat().st_size if path.exists() else 0
     if start == num_bytes:
         return
@@ -121,10 +121,12 @@ def _fetch(url, path, num_bytes, progress):
 def _verify(path, num_bytes, sha256):
     """Remove a download that is not the published file, and raise ArchiveError."""
     with path.open("rb") as file:
-        came = path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-    if came != (num_bytes, sha256):
+        num_received = path.stat().st_size
+        received_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if (num_received, received_sha256) != (num_bytes, sha256):
         path.unlink()
         raise ArchiveError(
             f"{path.stem}: must be {num_bytes} bytes with SHA-256 {sha256}. "
-            f"Received: {came[0]} bytes with SHA-256 {came[1]}; removed, so that the next attempt starts over"
+            f"Received: {num_received} bytes with SHA-256 {received_sha256}; "
+            "removed, so that the next attempt starts over"
         )

@@ -1,34 +1,46 @@
 """Utterances to padded batches: NumPy batches of similar lengths, and a seeded tf.data pipeline of them."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
+import pandas as pd
 
 from kaggle_speech.audio import SAMPLE_RATE, read_audio
 from kaggle_speech.text.alphabet import BLANK_INDEX, text_to_indices
 
-#: Waveforms are padded to multiples of it, so that compilers meet few lengths.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+#: Waveforms are padded to multiples of it, so that few graphs are compiled.
 PADDED_SAMPLES = SAMPLE_RATE // 4
-#: How far from its place by length an utterance may stray, so that no two passes have the same batches.
-MAX_STRAY_SAMPLES = SAMPLE_RATE // 4
+#: Maximum random change of a length before sorting, so that no two passes have the same batches.
+MAX_JITTER_SAMPLES = SAMPLE_RATE // 4
 
 
-def plan_batches(num_samples, batch_size, rng=None):
-    """Which utterances are batched together: those of about the same length.
+def plan_batches(
+    num_samples: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator | None = None
+) -> list[np.ndarray]:
+    """Plan batches of utterances of about the same length.
 
     Shape: `(utterances,)` lengths -> list of arrays of row numbers, each of `batch_size`, the last of the longest less.
 
     Args:
         num_samples: length of each.
         batch_size: utterances in a batch.
-        rng: NumPy generator that shuffles batches and, a little, their members; None keeps the order of lengths.
+        rng: NumPy generator that shuffles batches and, slightly, their members; None keeps the order of lengths.
     """
-    stray = 0 if rng is None else rng.uniform(-MAX_STRAY_SAMPLES, MAX_STRAY_SAMPLES, len(num_samples))
-    rows = np.argsort(np.asarray(num_samples) + stray, kind="stable")
+    jitter = 0 if rng is None else rng.uniform(-MAX_JITTER_SAMPLES, MAX_JITTER_SAMPLES, len(num_samples))
+    rows = np.argsort(np.asarray(num_samples) + jitter, kind="stable")
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return batches if rng is None else [batches[index] for index in rng.permutation(len(batches))]
 
 
-def change_speed(waveform, speed):
-    """Play faster (`speed` above 1) or slower; the pitch follows. Shape: `(samples,)` -> `(samples / speed,)`.
+def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
+    """Play a waveform faster (`speed` above 1) or slower; pitch changes, too.
+
+    Shape: `(samples,)` -> `(samples / speed,)`.
 
     Source: Ko et al., Audio augmentation for speech recognition, Interspeech 2015.
     """
@@ -37,19 +49,26 @@ def change_speed(waveform, speed):
     return soxr.resample(waveform, SAMPLE_RATE, SAMPLE_RATE / speed, quality="LQ").astype("float32")
 
 
-def read_batch(paths, rng=None, *, speed_fraction=0.0, gain_db=0.0):
-    """Waveforms of any length, side by side.
+def read_batch(
+    paths: Sequence[Path | str],
+    rng: np.random.Generator | None = None,
+    *,
+    speed_fraction: float = 0.0,
+    gain_db: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read waveforms of any length into one padded array.
 
     Shape: list of paths -> `(batch, samples)` float32, zeros after the end of each, and `(batch,)` int32 lengths.
 
     Args:
         paths: audio files.
-        rng: NumPy generator of what is drawn; None draws nothing.
+        rng: NumPy generator of the changes; None changes nothing.
         speed_fraction: largest change of speed, 0.1 for 0.9 to 1.1.
         gain_db: largest change of level.
 
     Raises:
-        AudioError, OSError: as `audio.read_audio`; names the file.
+        AudioError: a file is empty, truncated or not audio, or a sample is NaN or infinite; names it.
+        OSError: a file is missing or may not be read.
     """
     waveforms = [read_audio(path) for path in paths]
     if rng is not None:
@@ -65,15 +84,22 @@ def read_batch(paths, rng=None, *, speed_fraction=0.0, gain_db=0.0):
     return padded, num_samples
 
 
-def encode_texts(texts):
-    """Transcripts as targets. Shape: list of `batch` str -> `(batch, characters)` int32, blanks at the end."""
+def encode_texts(texts: Sequence[str]) -> np.ndarray:
+    """Targets of transcripts. Shape: list of `batch` str -> `(batch, characters)` int32, blanks at the end."""
     encoded = np.full((len(texts), max(map(len, texts))), BLANK_INDEX, "int32")
     for row, text in zip(encoded, texts, strict=True):
         row[: len(text)] = text_to_indices(text)
     return encoded
 
 
-def make_utterance_dataset(utterances_df, batch_size=16, *, shuffle=False, seed=0, **augmentation):
+def make_utterance_dataset(
+    utterances_df: pd.DataFrame,
+    batch_size: int = 16,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    **augmentation: float,
+) -> "tf.data.Dataset":
     """Batches of waveforms of about the same length, with their transcripts.
 
     The same seed gives the same batches in the same order, pass by pass, whatever the number of threads.

@@ -192,13 +192,13 @@ def test_the_same_on_other_backends(backend, speech, tmp_path):
     code = f"""
 import sys
 import numpy as np
-from kaggle_speech import features
-from kaggle_speech.models import build_tc_resnet
+from kaggle_speech.features import ops
+from kaggle_speech.models.tc_resnet import build_tc_resnet
 speech = np.load({str(tmp_path / "speech.npy")!r})
 probabilities = build_tc_resnet(12).predict(speech, verbose=0)
 assert probabilities.shape == (4, 12) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 assert "tensorflow" not in sys.modules
-arrays = (features.mfcc(speech), features.spectrogram_image(speech))
+arrays = (ops.mfcc(speech), ops.spectrogram_image(speech))
 np.savez({str(tmp_path / "features.npz")!r}, *(np.asarray(array) for array in arrays))
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": backend})
