@@ -3,6 +3,8 @@
 # `make run QUICK=1` trains TC-ResNet8 only. `make help` lists all targets.
 
 PYTHON ?= python3
+# librosa 1.0 and NumPy 2.5 ask for Python 3.12: the newest versions are tried with the newest Python that is there.
+NEWEST_PYTHON ?= $(firstword $(foreach name,python3.13 python3.12,$(shell command -v $(name))) $(PYTHON))
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 PYTEST := -m pytest --numprocesses 2 --dist loadgroup
@@ -26,6 +28,7 @@ setup: .venv/installed
 .venv/installed: VERSIONS := -c constraints.txt
 .venv-oldest/installed: VERSIONS := -c constraints-oldest.txt
 .venv-newest/installed: VERSIONS :=
+.venv-newest/installed: PYTHON := $(NEWEST_PYTHON)
 .venv/installed .venv-oldest/installed .venv-newest/installed: requirements.txt constraints.txt constraints-oldest.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python must be >= 3.11. Received: " + sys.version)'
 	@echo "making $(@D): about two minutes and 3.5 GB, once"
