@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 # librosa 1.0 and NumPy 2.5 ask for Python 3.12: the newest versions are tried with the newest Python that is there.
-NEWEST_PYTHON ?= $(firstword $(foreach name,python3.13 python3.12,$(shell command -v $(name))) $(PYTHON))
+NEWEST_PYTHON ?= $(firstword $(foreach name,python3.13 python3.12,$(if $(shell $(name) -c "print(1)" 2>/dev/null),$(name))) $(PYTHON))
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 PYTEST := -m pytest --numprocesses 2 --dist loadgroup
