@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy as np
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, UNKNOWN, word_to_label
 
+#: The file beside a model.
+FILE_NAME = "rejection.json"
 
-def competition_probabilities(probabilities, vocabulary):
-    """Probabilities over the twelve labels, from those over any vocabulary: words that are no command add up.
+
+def competition_probabilities(probabilities: np.ndarray, vocabulary: Sequence[str]) -> np.ndarray:
+    """Probabilities over the twelve labels, from those over any vocabulary; other words add up to `unknown`.
 
     Shape: `(clips, len(vocabulary))` -> `(clips, 12)`.
 
@@ -33,21 +37,21 @@ def competition_probabilities(probabilities, vocabulary):
     return probabilities @ np.eye(len(COMPETITION_LABELS), dtype=probabilities.dtype)[targets]
 
 
-def most_probable(probabilities, vocabulary=COMPETITION_LABELS):
+def most_probable(probabilities: np.ndarray, vocabulary: Sequence[str] = COMPETITION_LABELS) -> np.ndarray:
     """The label of the highest probability. Shape: `(clips, len(vocabulary))` -> `(clips,)` array of str."""
     return np.asarray(vocabulary)[np.argmax(probabilities, axis=-1)]
 
 
-#: The file beside a model.
-FILE_NAME = "rejection.json"
-
-
-def temper(probabilities, temperature):
-    """Probabilities at another temperature: above 1 they are less sure, under 1 surer; their order stays.
+def rescale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Softmax of the logarithms of probabilities, divided by a temperature; the order of the labels stays.
 
     Shape: `(clips, num_classes)` -> the same.
 
-    Source: arXiv 1706.04599. Logarithms of probabilities stand for logits: they differ by a constant a clip.
+    Args:
+        probabilities: a model's outputs.
+        temperature: above 0; above 1 the probabilities become more alike, below 1 less.
+
+    Source: arXiv 1706.04599. Logarithms of probabilities take the place of logits: they differ by a constant a clip.
     """
     if temperature == 1:
         return np.asarray(probabilities)
@@ -56,20 +60,22 @@ def temper(probabilities, temperature):
 
 
 def _negative_entropy(commands):
-    """What is not a command's is spread over all of them: a sure `unknown` tells as little of a command as no idea."""
-    share = np.maximum(commands + (1 - commands.sum(axis=1, keepdims=True)) / len(COMMANDS), 1e-12)
-    return (share * np.log(share)).sum(axis=1)
+    """Negative entropy over the commands; the probability of the other labels is spread evenly over the commands, so
+    that a confident `unknown` scores like full uncertainty.
+    """
+    spread = np.maximum(commands + (1 - commands.sum(axis=1, keepdims=True)) / len(COMMANDS), 1e-12)
+    return (spread * np.log(spread)).sum(axis=1)
 
 
 def _margin(values):
-    """The best command over the best other label."""
+    """Difference between the most probable command and the most probable other label."""
     best = values[:, : len(COMMANDS)].argmax(axis=1)[:, None]
     others = values.copy()
     np.put_along_axis(others, best, -np.inf, axis=1)
     return np.take_along_axis(values, best, axis=1)[:, 0] - others.max(axis=1)
 
 
-#: Name -> score from probabilities over the twelve labels, `(clips, 12)` -> `(clips,)`; higher = surer of a command.
+#: Name -> score from probabilities over the twelve labels, `(clips, 12)` -> `(clips,)`; higher: more likely a command.
 SCORES = {
     "probability": lambda values: values[:, : len(COMMANDS)].max(axis=1),
     "known": lambda values: values[:, : len(COMMANDS)].sum(axis=1),
@@ -78,8 +84,10 @@ SCORES = {
 }
 
 
-def rejection_score(probabilities, vocabulary, score="probability", temperature=1.0):
-    """How sure a model is that it hears one of the ten commands; `silence` and `unknown` count against it.
+def rejection_score(
+    probabilities: np.ndarray, vocabulary: Sequence[str], score: str = "probability", temperature: float = 1.0
+) -> np.ndarray:
+    """Score that is high where a model is confident that a clip is one of the ten commands.
 
     Shape: `(clips, len(vocabulary))` -> `(clips,)`.
 
@@ -88,16 +96,21 @@ def rejection_score(probabilities, vocabulary, score="probability", temperature=
         vocabulary: its labels, in order.
         score: `probability` of the best command (arXiv 1610.02136); `known`, that of all commands together; `entropy`,
             negative, over the commands; `margin`, the best command over the best other label.
-        temperature: of the probabilities (see `temper`).
+        temperature: of the probabilities (see `rescale_temperature`).
     """
-    return SCORES[score](competition_probabilities(temper(probabilities, temperature), vocabulary))
+    return SCORES[score](competition_probabilities(rescale_temperature(probabilities, temperature), vocabulary))
 
 
-def reject(values, scores, threshold):
-    """The most probable labels, commands with a score under the threshold made `unknown`, and how sure one may be.
+def reject(values: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable labels, with `unknown` for commands under a threshold, and their confidences.
 
     Shape: `(clips, 12)`, `(clips,)` -> labels `(clips,)` str, confidences `(clips,)` in [0, 1]: the probability of the
-        answer; where a command was rejected, 1 minus that of the command.
+        label; where a command was rejected, 1 minus that of the command.
+
+    Args:
+        values: probabilities over the twelve labels.
+        scores: of each clip; see `rejection_score`.
+        threshold: a command with a lower score becomes `unknown`.
     """
     answers, confidences = most_probable(values), values.max(axis=1)
     is_rejected = np.isin(answers, COMMANDS) & (np.asarray(scores) < threshold)
@@ -110,7 +123,7 @@ def _is_number(value):
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """How probabilities become answers: the most probable of the twelve labels, `unknown` for a doubtful command.
+    """Rule from probabilities to labels: the most probable of the twelve labels, `unknown` for a doubtful command.
 
     The default rejects nothing.
 
@@ -120,7 +133,7 @@ class Rejection:
         threshold: of the score; a command under it is `unknown`. Minus infinity rejects nothing.
 
     Raises:
-        ValueError: no such score, or a number that is none.
+        ValueError: no such score, or a number out of range.
     """
 
     score: str = "probability"
@@ -135,21 +148,21 @@ class Rejection:
         if not _is_number(self.threshold) or not self.threshold < math.inf:
             raise ValueError(f"`threshold` must be a number. Received: threshold={self.threshold!r}")
 
-    def with_threshold(self, threshold):
+    def with_threshold(self, threshold: float | None) -> "Rejection":
         """The same with another threshold; None keeps this one."""
         return self if threshold is None else dataclasses.replace(self, threshold=threshold)
 
-    def values(self, probabilities, vocabulary):
+    def values(self, probabilities: np.ndarray, vocabulary: Sequence[str]) -> np.ndarray:
         """Probabilities over the twelve labels, at the temperature. Shape: `(clips, len(vocabulary))` -> `(clips, 12)`.
 
         Args:
             probabilities: a model's outputs.
             vocabulary: its labels, in order.
         """
-        return competition_probabilities(temper(probabilities, self.temperature), vocabulary)
+        return competition_probabilities(rescale_temperature(probabilities, self.temperature), vocabulary)
 
-    def apply(self, probabilities, vocabulary):
-        """Labels and confidences, as `reject` gives them. Shape: `(clips, len(vocabulary))` -> `(clips,)`, `(clips,)`.
+    def apply(self, probabilities: np.ndarray, vocabulary: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and confidences. Shape: `(clips, len(vocabulary))` -> `(clips,)` str, `(clips,)` from 0 to 1.
 
         Args:
             probabilities: a model's outputs.
@@ -163,13 +176,13 @@ class Rejection:
 NOTHING_REJECTED = Rejection()
 
 
-def write_rejection(rejection, folder, model):
+def write_rejection(rejection: Rejection, folder: Path | str, model: str) -> Path:
     """Keep a `Rejection` beside the model that it was chosen for.
 
     Args:
         rejection: `Rejection`.
         folder: of the model.
-        model: fingerprint of the model (`runs.model_fingerprint`, or an engine's `settings["model"]`).
+        model: fingerprint of the model (`runs.model_fingerprint`, or a recogniser's `settings["model"]`).
 
     Returns:
         The path of the file.
@@ -180,11 +193,12 @@ def write_rejection(rejection, folder, model):
     return path
 
 
-def read_rejection(folder, model):
+def read_rejection(folder: Path | str, model: str) -> Rejection:
     """The `Rejection` beside a model; where there is no file, the one that rejects nothing.
 
     Args:
-        folder, model: as in `write_rejection`.
+        folder: of the model.
+        model: fingerprint of the model.
 
     Raises:
         ValueError: the file is not one of `write_rejection`, or of another model; names it.
@@ -208,7 +222,14 @@ def read_rejection(folder, model):
     return rejection
 
 
-def copy_rejection(folder, model, out_dir, out_model):
-    """Hand the `rejection.json` of a model on, if there is one, to the folder of a copy with another fingerprint."""
+def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_model: str) -> None:
+    """Copy the `rejection.json` of a model, if there is one, to the folder of a copy of the model.
+
+    Args:
+        folder: of the model.
+        model: its fingerprint.
+        out_dir: folder of the copy.
+        out_model: fingerprint of the copy.
+    """
     if (Path(folder) / FILE_NAME).exists():
         write_rejection(read_rejection(folder, model), out_dir, out_model)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_speech.audio import read_clips
-from kaggle_speech.inference.runtimes import Model
+from kaggle_speech.streaming.stream import BatchModel
 
 #: A function of waveforms, `(batch, samples)`, and of the slice of all clips that they are, to waveforms.
 Change = Callable[[np.ndarray, slice], np.ndarray]
@@ -54,7 +54,7 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> I
         pool.shutdown(cancel_futures=True)
 
 
-def shared_predict(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+def shared_predict(model: BatchModel) -> Callable[[np.ndarray], np.ndarray]:
     """`model.predict_on_batch` as a function that several threads may call at a time.
 
     Keras on JAX donates the weights of a model to each call and takes them back from its result: calls that overlap
@@ -77,7 +77,7 @@ def shared_predict(model: Model) -> Callable[[np.ndarray], np.ndarray]:
     return predict
 
 
-def predict_waveforms(model: Model, waveform: np.ndarray, batch_size: int = 64) -> np.ndarray:
+def predict_waveforms(model: BatchModel, waveform: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Probabilities of clips in memory.
 
     Shape: `(clips, samples)` -> `(clips, num_classes)` float32.
@@ -92,7 +92,7 @@ def predict_waveforms(model: Model, waveform: np.ndarray, batch_size: int = 64) 
 
 
 def predict_files(
-    model: Model,
+    model: BatchModel,
     paths: Sequence[Path | str],
     changes: Sequence[Change],
     *,

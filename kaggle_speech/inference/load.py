@@ -2,7 +2,6 @@
 
 import difflib
 import importlib.util
-import os
 import typing
 import zipfile
 from pathlib import Path
@@ -22,11 +21,11 @@ ONNX_NAME = "model.onnx"
 
 
 def load(
-    source: str | os.PathLike | None = None,
+    source: Path | str | None = None,
     *,
     engine: str | None = None,
     num_threads: int | None = None,
-    words: str | os.PathLike | None = None,
+    words: Path | str | None = None,
 ) -> Recogniser | Transcriber:
     """Load a model that comes with the package, that was trained, or that was exported.
 
@@ -68,7 +67,7 @@ def load(
     return found if words is None else found.with_words(words)
 
 
-def load_recogniser(source: str | os.PathLike | None = None, **options) -> Recogniser:
+def load_recogniser(source: Path | str | None = None, **options: typing.Any) -> Recogniser:
     """Load a model that recognises words.
 
     Args:
@@ -84,7 +83,7 @@ def load_recogniser(source: str | os.PathLike | None = None, **options) -> Recog
     return typing.cast(Recogniser, load(source, **options))
 
 
-def load_transcriber(source: str | os.PathLike | None = None, **options) -> Transcriber:
+def load_transcriber(source: Path | str | None = None, **options: typing.Any) -> Transcriber:
     """Load a model that makes transcripts.
 
     Args:
@@ -101,7 +100,7 @@ def load_transcriber(source: str | os.PathLike | None = None, **options) -> Tran
     return typing.cast(Transcriber, load(source, **options))
 
 
-def task(source: str | os.PathLike | None = None) -> str:
+def task(source: Path | str | None = None) -> str:
     """What a model does, `words` or `transcripts`. Nothing but its `run.json`, or its file, is read.
 
     Args:
@@ -117,7 +116,7 @@ def task(source: str | os.PathLike | None = None) -> str:
     return folder.task_of(OnnxModel(_onnx_path(path)).metadata)
 
 
-def model_location(source: str | os.PathLike | None = None) -> Path:
+def model_location(source: Path | str | None = None) -> Path:
     """The folder or `.onnx` file that `load` reads for a source.
 
     Args:
@@ -149,7 +148,7 @@ def model_location(source: str | os.PathLike | None = None) -> Path:
     )
 
 
-def load_embedder(source: str | os.PathLike | None = None) -> OnnxModel:
+def load_embedder(source: Path | str | None = None) -> OnnxModel:
     """The exported model of a run, with embeddings; for `personal_words.enroll`.
 
     Args:

@@ -1,20 +1,21 @@
-"""Words of one's own, from a few recordings, on top of a trained network. NumPy only, no training.
+"""Personal words, enrolled from a few recordings on top of a trained network. NumPy only, no training.
 
-What the network finds in a clip just before it names a label (its embedding) is alike for recordings of one word, even
-of a word that it never heard. A new word is the mean direction of its recordings there, and a clip is that word if it
-points the same way.
+The embedding of a clip (the input of the network's last layer) is similar for recordings of one word, even of a word
+that was not in the training. A new word is the mean direction of the embeddings of its recordings; a clip is that word
+if its embedding points the same way.
 """
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS
 
-#: Similarity from which on a clip is a word, and over how much of it the probability goes from 12 to 88 %.
+#: Similarity from which on a clip is a word, and the width over which the probability rises from 12 to 88 %.
 THRESHOLD = 0.9
 SOFTNESS = 0.04
 
@@ -28,16 +29,16 @@ class PersonalWords:
     """Enrolled words.
 
     Args:
-        words: their names.
+        words: the words.
         prototypes: `(words, features)`; the mean direction of each word's recordings, of length one.
-        model: fingerprint of the exported file whose embedding this is.
+        model: fingerprint of the exported file whose embeddings these are.
         threshold: cosine similarity, up to 1, from which on a clip is a word.
 
     Raises:
-        ValueError: a word is there twice or is one of the twelve labels, or numbers of another shape.
+        ValueError: a word is there twice or is one of the twelve labels, or arrays of another shape.
     """
 
-    words: tuple
+    words: tuple[str, ...]
     prototypes: np.ndarray
     model: str
     threshold: float = THRESHOLD
@@ -53,21 +54,21 @@ class PersonalWords:
         if not 0 < self.threshold < 1:
             raise ValueError(f"`threshold` must be between 0 and 1. Received: threshold={self.threshold}")
 
-    def similarity(self, embedding):
+    def similarity(self, embedding: np.ndarray) -> np.ndarray:
         """Cosine of the angle to each word. Shape: `(clips, features)` -> `(clips, words)`, -1 to 1."""
         return _directions(embedding) @ self.prototypes.T
 
-    def write(self, path):
+    def write(self, path: Path | str) -> None:
         """Write a JSON file, whole or not at all."""
         content = dataclasses.asdict(self) | {"prototypes": np.round(self.prototypes.astype(float), 6).tolist()}
         replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content) + "\n"))
 
 
-def read_words(path):
-    """Words from `PersonalWords.write`.
+def read_words(path: Path | str) -> PersonalWords:
+    """Read a file of `PersonalWords.write`.
 
     Raises:
-        ValueError: the file is none; names it.
+        ValueError: the file is of another kind, or damaged; names it.
         OSError: it cannot be read.
     """
     try:
@@ -78,13 +79,13 @@ def read_words(path):
         raise ValueError(f"{path}: must be a file of enrolled words. Received: {error!r}") from error
 
 
-def enroll(model, word, waveform, words=None):
+def enroll(model: Any, word: str, waveform: np.ndarray, words: PersonalWords | None = None) -> PersonalWords:
     """Add a word, or replace the one of that name.
 
     Args:
         model: `runtimes.OnnxModel` that gives embeddings.
-        word: its name.
-        waveform: `(recordings, samples)`; three to ten, best of the one who will speak it.
+        word: the word.
+        waveform: `(recordings, samples)`; three to ten, by the person who will speak it.
         words: `PersonalWords` so far.
 
     Returns:
@@ -129,26 +130,29 @@ def split_words(probabilities: np.ndarray, num_words: int) -> tuple[np.ndarray, 
 
 
 class PersonalModel:
-    """A model whose vocabulary is longer by the enrolled words; for all that takes a model and its vocabulary.
+    """A model with the enrolled words at the end of its vocabulary.
 
     Args:
         model: `runtimes.OnnxModel` that gives embeddings.
         words: `PersonalWords`.
 
     Attributes:
-        vocabulary: the model's and the words.
+        vocabulary: labels of the model, then the words.
 
     Raises:
         ValueError: the words are of another model.
     """
 
-    def __init__(self, model, words):
+    def __init__(self, model: Any, words: PersonalWords):
         _check_model(words, model)
-        self.model, self.words = model, words
+        self.model = model
+        self.words = words
         self.vocabulary = (*model.vocabulary, *words.words)
 
-    def predict_on_batch(self, waveform):
-        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32; the nearest word takes its share."""
+    def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
+        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32; the nearest word takes
+        its share of the probability.
+        """
         probabilities, embedding = self.model.predict_with_embedding(waveform)
         similarity = self.words.similarity(embedding)
         shares = 1 / (1 + np.exp(-4 * (similarity - self.words.threshold) / SOFTNESS))

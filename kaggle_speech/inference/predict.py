@@ -15,9 +15,9 @@ from kaggle_speech.files import differences, listing, replace_file
 from kaggle_speech.inference.batches import Change, predict_files
 from kaggle_speech.inference.predictions import Predictions, names_fingerprint, read_predictions
 from kaggle_speech.inference.recogniser import Recogniser
-from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.progress import progress_bar
+from kaggle_speech.streaming.stream import BatchModel
 
 if typing.TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class UnreadableClipsError(ValueError):
 
 
 def predict(
-    model: Recogniser | Model,
+    model: Recogniser | BatchModel,
     clips_df: "pd.DataFrame",
     vocabulary: Sequence[str] | None = None,
     *,
@@ -60,9 +60,7 @@ def predict(
         ValueError: the frame is empty, a transform is none, or the vocabulary is not known.
     """
     recogniser = _recogniser(model, vocabulary)
-    conditions = transform_changes(transforms)
-    options = {"batch_size": batch_size, "progress": progress}
-    probabilities = predict_conditions(recogniser.model, clips_df, conditions, **options).mean(axis=0)
+    probabilities = predict_probabilities(recogniser.model, clips_df, batch_size, progress, transforms)
     if not recogniser.vocabulary:
         recogniser = _recogniser(recogniser.model, _usual_vocabulary(probabilities.shape[1]))
     return Predictions(
@@ -120,12 +118,16 @@ def transform_changes(transforms: Sequence[str]) -> list[Change]:
     Raises:
         ValueError: a transform is none of these.
     """
-    functions = [parse_transform(text) for text in transforms]
-    return [lambda waveform, _, function=function: function(waveform) for function in functions]
+
+    def change_of(text):
+        transform = parse_transform(text)
+        return lambda waveform, rows: transform(waveform)
+
+    return [change_of(text) for text in transforms]
 
 
 def predict_conditions(
-    model: Model,
+    model: BatchModel,
     clips_df: "pd.DataFrame",
     changes: Sequence[Change],
     batch_size: int = 32,
@@ -162,7 +164,7 @@ def predict_conditions(
 
 
 def predict_probabilities(
-    model: Model,
+    model: BatchModel,
     clips_df: "pd.DataFrame",
     batch_size: int = 32,
     progress: bool = True,
@@ -237,7 +239,7 @@ def predict_to_file(
     if shard is not None:
         settings["shard"] = list(shard)
         rows = shard_slice(len(names), *shard)
-    make = functools.partial(Predictions, rejection=recogniser.rejection)
+    make: Callable[..., Predictions] = functools.partial(Predictions, rejection=recogniser.rejection)
     stored = read_predictions(out_path) if out_path.exists() else None
     if stored is not None and stored.settings == settings:
         return make(stored.names, stored.probabilities, stored.vocabulary, settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_speech.files import differences, fingerprint, replace_file
-from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection, competition_probabilities, temper
+from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection, competition_probabilities, rescale_temperature
 
 KEYS = {"names", "probabilities", "vocabulary", "settings"}
 
@@ -82,7 +82,7 @@ class Predictions:
         Args:
             temperature: above 0; above 1 makes the probabilities more alike, below 1 less.
         """
-        return competition_probabilities(temper(self.probabilities, temperature), self.vocabulary)
+        return competition_probabilities(rescale_temperature(self.probabilities, temperature), self.vocabulary)
 
     def rows(self, rows: np.ndarray) -> "Predictions":
         """The predictions for some of the clips.

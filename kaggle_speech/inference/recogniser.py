@@ -1,7 +1,6 @@
 """Recogniser and Transcriber: a loaded model with everything that turns its outputs into answers; no TensorFlow."""
 
 import dataclasses
-import os
 import typing
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,14 +13,17 @@ from kaggle_speech.files import listing
 from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
 from kaggle_speech.inference.batches import parallel_map, predict_waveforms
 from kaggle_speech.inference.personal_words import PersonalModel, read_words, split_words
-from kaggle_speech.inference.runtimes import Model
+from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.inference.windows import LONG_S, audio_paths, check_window, read_windows, select_windows
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming import sources, transcripts
+from kaggle_speech.streaming.stream import BatchModel, Source
 from kaggle_speech.streaming.words import Detection, StreamingRecogniser
 from kaggle_speech.text.ngram import NGram
 
+#: Recordings: a path, many paths, a folder, or an array.
+Recordings = Path | str | Iterable[Path | str] | np.ndarray
 #: Files that a thread reads and recognises at a time.
 BATCH_SIZE = 32
 
@@ -78,7 +80,7 @@ class Recogniser:
         name: of the model, for messages.
     """
 
-    model: Model
+    model: BatchModel
     vocabulary: tuple[str, ...]
     settings: dict = dataclasses.field(default_factory=dict)
     facts: dict = dataclasses.field(default_factory=dict)
@@ -107,6 +109,8 @@ class Recogniser:
             OSError: the file cannot be read.
         """
         words = read_words(path)
+        if not isinstance(self.model, OnnxModel):
+            raise ValueError(f"{self.name}: must run by onnxruntime for enrolled words. Received: {self.settings}")
         model = PersonalModel(self.model, words)
         return dataclasses.replace(self, model=model, vocabulary=model.vocabulary, words=words.words)
 
@@ -128,7 +132,7 @@ class Recogniser:
 
     def predict(
         self,
-        source,
+        source: Recordings,
         sample_rate: int | None = None,
         *,
         window: str = "first",
@@ -156,18 +160,22 @@ class Recogniser:
             waveforms = _mono_clips(source, sample_rate)
             found = [self._answer(select_windows(waveform, window)) for waveform in waveforms]
             return found[0] if source.ndim == 1 else found
-        if isinstance(source, str | os.PathLike) and not Path(source).is_dir():
+        if isinstance(source, str | Path) and not Path(source).is_dir():
             found, duration_s = self._answer_file(source, window)
             if isinstance(found, Exception):
                 raise found
             _warn_of_long_files([(source, duration_s)], window)
             return found
-        paths = audio_paths(source) if isinstance(source, str | os.PathLike) else list(source)
-        outcomes = [outcome for _, outcome in self.predict_files(paths, window=window, progress=progress)]
-        errors = [str(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
+        paths = audio_paths(source) if isinstance(source, str | Path) else list(source)
+        answers, errors = [], []
+        for _, outcome in self.predict_files(paths, window=window, progress=progress):
+            if isinstance(outcome, Answer):
+                answers.append(outcome)
+            else:
+                errors.append(str(outcome))
         if errors:
             raise AudioError(listing(errors))
-        return outcomes
+        return answers
 
     def predict_files(
         self, paths: Iterable[Path | str], *, window: str = "first", progress: bool = False
@@ -249,7 +257,7 @@ class Recogniser:
         values = self.rejection.values(rest, self.vocabulary[: rest.shape[1]])
         return np.concatenate([values * (1 - shares.sum(axis=1, keepdims=True)), shares], axis=1)
 
-    def stream(self, *, threshold: float | None = None, **options) -> StreamingRecogniser:
+    def stream(self, *, threshold: float | None = None, **options: typing.Any) -> StreamingRecogniser:
         """A `StreamingRecogniser` with this model and its answers, for sound that comes in chunks.
 
         Args:
@@ -265,7 +273,12 @@ class Recogniser:
         return StreamingRecogniser(self.model, self.vocabulary, events=events, answers=self.answers, **options)
 
     def listen(
-        self, source, sample_rate: int | None = None, *, threshold: float | None = None, **options
+        self,
+        source: Source | Path | str | np.ndarray,
+        sample_rate: int | None = None,
+        *,
+        threshold: float | None = None,
+        **options: typing.Any,
     ) -> Iterator[Detection]:
         """Report the commands in sound of any length, as they are spoken.
 
@@ -300,7 +313,7 @@ class Transcriber:
         name: of the model, for messages.
     """
 
-    model: Model
+    model: BatchModel
     output_step: int
     settings: dict = dataclasses.field(default_factory=dict)
     facts: dict = dataclasses.field(default_factory=dict)
@@ -316,7 +329,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        source,
+        source: Recordings,
         sample_rate: int | None = None,
         *,
         beam_width: int = 16,
@@ -344,9 +357,9 @@ class Transcriber:
         if isinstance(source, np.ndarray):
             found = [_transcribe(stream, _open_source(part, sample_rate), progress) for part in np.atleast_2d(source)]
             return found[0] if source.ndim == 1 else found
-        if isinstance(source, str | os.PathLike) and not Path(source).is_dir():
+        if isinstance(source, str | Path) and not Path(source).is_dir():
             return _transcribe(stream, sources.AudioFile(source, chunk_ms=1000), progress)
-        paths = audio_paths(source) if isinstance(source, str | os.PathLike) else source
+        paths = audio_paths(source) if isinstance(source, str | Path) else source
         return [_transcribe(stream, sources.AudioFile(path, chunk_ms=1000), progress) for path in paths]
 
     def stream(
@@ -368,7 +381,14 @@ class Transcriber:
         """
         return transcripts.make_stream(self, beam_width, lm_weight, windows)
 
-    def listen(self, source, sample_rate: int | None = None, *, beam_width: int = 16, lm_weight: float | None = None):
+    def listen(
+        self,
+        source: Source | Path | str | np.ndarray,
+        sample_rate: int | None = None,
+        *,
+        beam_width: int = 16,
+        lm_weight: float | None = None,
+    ) -> Iterator[transcripts.PartialTranscript]:
         """Write down what is said while it is said.
 
         Args:
@@ -379,7 +399,7 @@ class Transcriber:
             lm_weight: of the language model beside the model; None for the decoder's own.
 
         Returns:
-            iterator of partial transcripts: the text that is final and the text that may still change.
+            iterator of `PartialTranscript(time_s, settled, tentative)`: text that is final, text that may still change.
 
         Raises:
             ValueError: an option that the decoder refuses, or an array without a sample rate.

@@ -1,12 +1,12 @@
-"""Exported models, each with the method of a Keras model that `inference` needs: waveform in, probabilities out.
+"""Exported models, each with `predict_on_batch` of a Keras model: waveforms in, probabilities out.
 
 `OnnxModel` needs NumPy and onnxruntime only.
 """
 
 import contextlib
 import json
-import typing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,32 +20,26 @@ FORMATS = {
 }
 
 
-class Model(typing.Protocol):
-    """Anything that answers a batch: a Keras model, or one of this file."""
-
-    def predict_on_batch(self, inputs, /):
-        """Shape: `(batch, samples)` float32, or a dict of inputs by name -> `(batch, ..., len(vocabulary))` float32."""
-
-
 class OnnxModel:
-    """A file from `export.export_onnx` or `transcript_export.export_transcriber`.
+    """An ONNX file of this package, run by onnxruntime.
 
     Args:
         path: the `.onnx` file.
-        num_threads: of the processor; None for as many as it has.
+        num_threads: processor threads for one call; None or 0 for as many as there are cores.
         embedding: whether to give embeddings as well; needs the package onnx.
 
     Attributes:
-        metadata: dict, what the file says of itself: vocabulary, sample rate, features, licence, ...
+        metadata: dict of facts that the file states: vocabulary, sample rate, features, licence, ...
         vocabulary: labels in the order of the outputs.
         fingerprint: of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no ONNX model, or none of this package's; names it.
+        ValueError: the file is not an ONNX model, or not of this package; one line that names it.
+        ImportError: embeddings need the package onnx.
     """
 
-    def __init__(self, path, num_threads=None, *, embedding=False):
+    def __init__(self, path: Path | str, num_threads: int | None = None, *, embedding: bool = False):
         import onnxruntime
 
         if not Path(path).is_file():
@@ -54,27 +48,34 @@ class OnnxModel:
         options.intra_op_num_threads = num_threads or 0
         content = Path(path).read_bytes()
         self.fingerprint = fingerprint(content)
+        add_outputs = _embedding_adder() if embedding else bytes
         try:
-            content = _with_embedding(content) if embedding else content
+            content = add_outputs(content)
             self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own classes have no common base
-            raise ValueError(f"{path}: must be an ONNX model. Received: {error}") from error
-        found = self.session.get_modelmeta().custom_metadata_map
-        if "vocabulary" not in found:
-            raise ValueError(f"{path}: must be exported by kaggle_speech. Received: metadata {sorted(found)}")
-        self.metadata = {name: json.loads(value) for name, value in found.items()}
+            reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+            raise ValueError(f"{path}: must be an ONNX model. Received: {reason}") from error
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        try:
+            self.metadata = {name: json.loads(value) for name, value in metadata.items()}
+            if not isinstance(self.metadata["vocabulary"], list):
+                raise TypeError("a vocabulary of another type")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: must be exported by kaggle_speech. Received: metadata {sorted(metadata)}"
+            ) from error
         self.vocabulary = tuple(self.metadata["vocabulary"])
         self.input_name = self.session.get_inputs()[0].name
         self.output_names = [output.name for output in self.session.get_outputs()]
 
-    def predict_on_batch(self, inputs):
+    def predict_on_batch(self, inputs: Any) -> np.ndarray:
         """Shape: `(batch, samples)` float32, or a dict of a model's inputs by name, each of the type that the model
         takes -> `(batch, ..., len(vocabulary))` float32.
         """
         return self._run(self.output_names[:1], inputs)[0]
 
-    def predict_with_embedding(self, waveform):
-        """What `predict_on_batch` gives, and the input of the last layer.
+    def predict_with_embedding(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities, and the input of the last layer.
 
         Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))`, `(batch, features)` float32.
         """
@@ -87,15 +88,18 @@ class OnnxModel:
         return self.session.run(output_names, inputs)
 
 
-def _with_embedding(content):
-    """The bytes of an ONNX file whose second output is the input of its last dense layer."""
+def _embedding_adder():
+    """A function of the bytes of an ONNX file that makes the input of its last dense layer its second output."""
     import onnx
 
-    proto = onnx.load_from_string(content)
-    last_dense = [node for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
-    value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
-    proto.graph.output.append(value)
-    return proto.SerializeToString()
+    def add_embedding(content):
+        proto = onnx.load_from_string(content)
+        last_dense = [node for node in proto.graph.node if node.op_type in ("Gemm", "MatMul")][-1]
+        value = onnx.helper.make_tensor_value_info(last_dense.input[0], onnx.TensorProto.FLOAT, None)
+        proto.graph.output.append(value)
+        return proto.SerializeToString()
+
+    return add_embedding
 
 
 def set_tensorflow_threads(num_threads: int) -> None:
@@ -107,17 +111,17 @@ def set_tensorflow_threads(num_threads: int) -> None:
 
 
 class LiteRTModel:
-    """A file from `export.export_litert`; it takes one clip at a time.
+    """A LiteRT file; it takes one clip at a time.
 
     Args:
         path: the `.tflite` file.
-        num_threads: of the processor; None for LiteRT's own choice.
+        num_threads: processor threads; None for LiteRT's own choice.
 
     Raises:
-        ValueError: the file is no LiteRT model.
+        ValueError: the file is not a LiteRT model.
     """
 
-    def __init__(self, path, num_threads=None):
+    def __init__(self, path: Path | str, num_threads: int | None = None):
         import tensorflow as tf
 
         self.interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads)
@@ -125,7 +129,7 @@ class LiteRTModel:
         self.input_index = self.interpreter.get_input_details()[0]["index"]
         self.output_index = self.interpreter.get_output_details()[0]["index"]
 
-    def predict_on_batch(self, waveform):
+    def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
         """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
         return np.concatenate([self._predict(clip[None]) for clip in np.asarray(waveform, dtype="float32")])
 
@@ -136,14 +140,14 @@ class LiteRTModel:
 
 
 class SavedModel:
-    """A folder from `export_saved_model`."""
+    """A SavedModel folder of TensorFlow."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path | str):
         import tensorflow as tf
 
         self.loaded = tf.saved_model.load(str(folder))
 
-    def predict_on_batch(self, waveform):
+    def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
         """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
         import tensorflow as tf
 

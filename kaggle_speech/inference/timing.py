@@ -5,10 +5,17 @@ import time
 import numpy as np
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
+from kaggle_speech.streaming.stream import BatchModel
 
 
-def milliseconds_per_clip(model, num_calls=100, batch_size=1):
-    """How long a model takes for a clip, the median of many calls; a live recogniser waits for one at a time."""
+def milliseconds_per_clip(model: BatchModel, num_calls: int = 100, batch_size: int = 1) -> float:
+    """Milliseconds that a model takes for a clip, the median of many calls.
+
+    Args:
+        model: waveforms in, probabilities out.
+        num_calls: how often it is called.
+        batch_size: clips of a call; a live recogniser has one at a time.
+    """
     waveform = np.zeros((batch_size, CLIP_SAMPLES), "float32")
     times = []
     for _ in range(num_calls):
@@ -18,8 +25,14 @@ def milliseconds_per_clip(model, num_calls=100, batch_size=1):
     return round(1000 * float(np.median(times)) / batch_size, 3)
 
 
-def real_time_factor(model, duration_s=8, num_calls=5):
-    """Seconds that a model takes for a second of sound: the median of some calls, after one that does not count."""
+def real_time_factor(model: BatchModel, duration_s: int = 8, num_calls: int = 5) -> float:
+    """Seconds that a model takes for a second of sound, the median of some calls after one that does not count.
+
+    Args:
+        model: one that makes transcripts.
+        duration_s: seconds of sound of a call.
+        num_calls: how often it is called.
+    """
     waveform = 0.1 * np.random.default_rng(0).standard_normal((1, duration_s * SAMPLE_RATE)).astype("float32")
     inputs, seconds_spent = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]], "int32")}, []
     for _ in range(1 + num_calls):

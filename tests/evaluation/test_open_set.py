@@ -26,7 +26,7 @@ from kaggle_speech.inference.answers import (
     most_probable,
     read_rejection,
     rejection_score,
-    temper,
+    rescale_temperature,
     write_rejection,
 )
 from kaggle_speech.inference.batches import predict_waveforms
@@ -77,7 +77,7 @@ def test_tempered_probabilities_are_those_of_divided_logits(rng):
     logits = rng.normal(size=(5, 12))
     for temperature in (0.5, 1, 3):
         expected = softmax(logits / temperature, axis=1)
-        np.testing.assert_allclose(temper(softmax(logits, axis=1), temperature), expected, rtol=1e-10)
+        np.testing.assert_allclose(rescale_temperature(softmax(logits, axis=1), temperature), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("num_classes", [11, 12, 31])

@@ -1,9 +1,14 @@
 """predictions.py: round trips, the same bytes for the same content, and shards that make a whole or an error."""
 
+import hashlib
+import zipfile
+
 import numpy as np
 import pytest
 
+from kaggle_speech.inference.answers import Rejection
 from kaggle_speech.inference.predictions import Predictions, merge_shards, read_predictions
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 
 
 def make_file(names=("a.wav", "b.wav"), num_labels=3, **settings):
@@ -20,6 +25,39 @@ def test_round_trip_and_the_same_bytes(tmp_path):
     np.testing.assert_array_equal(found.probabilities, file.probabilities)
     assert list(found.names) == list(file.names)
     assert (found.vocabulary, found.settings) == (file.vocabulary, file.settings)
+
+
+def test_the_file_is_that_of_earlier_versions(tmp_path):
+    """Digests of the members of a file of version 0.1.0, in their order; one that was begun then is continued."""
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]], "float32")
+    settings = {"num_clips": 2, "model": "m"}
+    Predictions(["a.wav", "b.wav"], probabilities, ("x", "y", "z"), settings).save(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        digests = {name: hashlib.sha256(archive.read(name)).hexdigest()[:16] for name in archive.namelist()}
+    assert list(digests.items()) == [
+        ("names.npy", "d7bace8d25c9d422"),
+        ("probabilities.npy", "1bbc1d17875afee8"),
+        ("vocabulary.npy", "399d74cf5a39e1e6"),
+        ("settings.npy", "5ffd3bde62a6dabe"),
+    ]
+
+
+def test_rows_keep_what_belongs_to_them(rng):
+    logits = rng.normal(size=(3, 12))
+    probabilities = rng.dirichlet(np.ones(12), 3)
+    names = ["a.wav", "b.wav", "c.wav"]
+    whole = Predictions(names, probabilities, COMPETITION_LABELS, {"model": "m"}, logits, Rejection(threshold=2.0))
+    for rows in ([True, False, True], [0, 2]):
+        part = whole.rows(rows)
+        assert list(part.names) == ["a.wav", "c.wav"] and len(part) == 2 and part.settings == {"model": "m"}
+        np.testing.assert_array_equal(part.logits, logits[[0, 2]])
+        np.testing.assert_array_equal(part.competition(), probabilities[[0, 2]])
+        assert part.rejection == whole.rejection
+    best = np.array(COMPETITION_LABELS)[probabilities.argmax(axis=1)]
+    assert list(whole.with_threshold(-np.inf).labels()) == list(best)
+    assert list(whole.labels()) == list(np.where(np.isin(best, COMMANDS), "unknown", best))
+    with pytest.raises(ValueError, match=r"`logits` must have a row for each name .* Received: shape=\(2, 12\)"):
+        Predictions(names, probabilities, COMPETITION_LABELS, logits=logits[:2])
 
 
 @pytest.mark.parametrize(
