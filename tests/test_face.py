@@ -6,9 +6,11 @@ import inspect
 import pydoc
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+import soundfile
 
 import kaggle_speech as ks
 
@@ -87,3 +89,19 @@ def test_other_names_are_no_attributes():
         ks.recognize  # noqa: B018
     with pytest.raises(AttributeError, match=r"module 'kaggle_speech.data' has no attribute 'clipz'"):
         ks.data.clipz  # noqa: B018
+
+
+def test_the_example_runs(sample_dir, tmp_path, monkeypatch, speech):
+    """The block of the docstring as it stands, with one epoch, in a folder with the two files that it names."""
+    block = textwrap.dedent(ks.__doc__.split("\n\n", 1)[1].split("\n\nA clip flows", 1)[0])
+    assert "num_epochs=20" in block
+    soundfile.write(tmp_path / "yes.wav", speech[0], 16_000)
+    soundfile.write(tmp_path / "a.flac", speech[1], 16_000)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAGGLE_SPEECH_DATA", str(sample_dir))
+    monkeypatch.setattr(ks, "Microphone", lambda: ks.AudioFile("yes.wav"), raising=False)
+    names = {}
+    exec(block.replace("num_epochs=20", "num_epochs=1"), names)
+    assert names["model"].count_params() > 0 and (tmp_path / "runs" / "mine").is_dir()
+    answers_df = ks.inference.check_submission(tmp_path / "mine.csv", sample_dir / "sample_submission.csv")
+    assert len(answers_df) == len(ks.test_clips(sample_dir)) and len(names["bad_df"]) == 0

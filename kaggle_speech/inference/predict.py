@@ -57,7 +57,17 @@ def predict(
 
     Raises:
         AudioError: a file cannot be read; names it.
-        ValueError: the frame is empty, a transform is none, or the vocabulary is not known.
+        ValueError: the frame is empty, a transform is not known, or the vocabulary is not.
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from kaggle_speech.audio import write_wav
+        >>> from kaggle_speech.inference.load import load
+        >>> path = Path(tempfile.mkdtemp()) / "clip.wav"
+        >>> write_wav(path, np.zeros(16_000))
+        >>> predict(load(), pd.DataFrame({"path": [path]}), progress=False).labels()
+        array(['silence'], dtype='<U7')
     """
     recogniser = _recogniser(model, vocabulary)
     probabilities = predict_probabilities(recogniser.model, clips_df, batch_size, progress, transforms)
@@ -183,7 +193,7 @@ def predict_probabilities(
 
     Raises:
         AudioError: a file cannot be read; names it.
-        ValueError: the frame is empty, or a transform is none.
+        ValueError: the frame is empty, or a transform is not known.
     """
     return predict_conditions(model, clips_df, transform_changes(transforms), batch_size, progress).mean(axis=0)
 

@@ -36,6 +36,10 @@ class Answer:
         label: one of the twelve labels of the competition, or an enrolled word.
         confidence: 0 to 1; the label's probability, or, of a command that was rejected, 1 minus the command's.
         probabilities: label -> probability, over the twelve labels and the enrolled words; they add up to 1.
+
+    Examples:
+        >>> Answer("yes", 0.98, {"yes": 0.98, "no": 0.02})
+        Answer(label='yes', confidence=0.98)
     """
 
     label: str
@@ -59,6 +63,10 @@ class Transcript:
         text: small letters, apostrophes and single spaces.
         words: each word with its times.
         duration_s: length of the recording in seconds.
+
+    Examples:
+        >>> Transcript("go", (SpokenWord("go", 0.2, 0.5),), 1.0)
+        Transcript(text='go', duration_s=1.0)
     """
 
     text: str
@@ -154,6 +162,11 @@ class Recogniser:
         Raises:
             AudioError: files cannot be read; names them (`predict_files` goes on with the others).
             ValueError: an array without a sample rate or of another shape, or a `window` that there is not.
+
+        Examples:
+            >>> from kaggle_speech.inference.load import load
+            >>> load().predict(np.zeros(16_000), sample_rate=16_000).label
+            'silence'
         """
         check_window(window)
         if isinstance(source, np.ndarray):
@@ -294,6 +307,10 @@ class Recogniser:
         Raises:
             ValueError: an option is out of range, or an array without a sample rate.
             AudioError, OSError: the source cannot be opened or read.
+
+        Examples:
+            >>> from kaggle_speech.inference.load import load
+            >>> for detection in load().listen(np.zeros(32_000), sample_rate=16_000): print(detection.label)
         """
         return _process(self.stream(threshold=threshold, **options), _open_source(source, sample_rate))
 
@@ -352,6 +369,11 @@ class Transcriber:
         Raises:
             AudioError, OSError: a file cannot be read; names it.
             ValueError: an option that the decoder refuses, or an array without a sample rate.
+
+        Examples:
+            >>> from kaggle_speech.inference.load import load
+            >>> load("resnet_ctc").transcribe(np.zeros(16_000), sample_rate=16_000)
+            Transcript(text='', duration_s=1.0)
         """
         stream = self.stream(beam_width=beam_width, lm_weight=lm_weight)
         if isinstance(source, np.ndarray):

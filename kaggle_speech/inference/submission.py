@@ -101,7 +101,7 @@ def write_submission(
     *,
     settings: dict | None = None,
 ) -> Path:
-    """Write a checked submission, and beside it, as JSON, how it was made.
+    r"""Write a checked submission, and beside it, as JSON, how it was made.
 
     Args:
         predictions: from `predict`, for the test clips.
@@ -114,6 +114,12 @@ def write_submission(
 
     Raises:
         SubmissionError: the check failed; names the partial file that stays.
+
+    Examples:
+        >>> import tempfile
+        >>> predictions = Predictions(["a.wav", "b.wav"], np.array([[0.9, 0.1], [0.2, 0.8]]), ("yes", "no"))
+        >>> write_submission(predictions, Path(tempfile.mkdtemp()) / "mine.csv").read_text()
+        'fname,label\na.wav,yes\nb.wav,no\n'
     """
     sample_path = None if data_dir is None else Path(data_dir) / "sample_submission.csv"
     if sample_path is not None and not sample_path.exists():
