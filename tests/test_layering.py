@@ -27,7 +27,7 @@ ROOMS = {
     "plots": {"text"},
     "inference": {"models", "text", "streaming"},
     "streaming": {"features", "text"},
-    "evaluation": {"inference", "data", "plots", "models", "features", "text"},
+    "evaluation": {"inference", "data", "plots", "models", "features", "text", "streaming"},
     "training": {"data", "models", "inference", "evaluation", "text"},
     "export": {"models", "inference", "evaluation", "data", "features", "text"},
 }

@@ -206,8 +206,9 @@ def check_clips(clips_df: pd.DataFrame, progress: bool = True) -> tuple[pd.DataF
         bar = progress_bar(results, desc="checking clips", total=len(clips_df), unit="clip", progress=progress)
         checked_df = pd.DataFrame(list(bar), columns=["num_samples", "error"], index=clips_df.index)
     is_good = checked_df["error"] == ""
-    good_df = clips_df[is_good].assign(num_samples=checked_df["num_samples"].astype(int))
-    bad_df = clips_df[~is_good].assign(error=checked_df["error"])
+    # As arrays: pandas gives an empty frame the rows of a series that is assigned to it.
+    good_df = clips_df[is_good].assign(num_samples=checked_df["num_samples"][is_good].to_numpy(int))
+    bad_df = clips_df[~is_good].assign(error=checked_df["error"][~is_good].to_numpy())
     return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from kaggle_speech.data.utterance_batches import plan_batches, read_batch
-from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.progress import progress_bar
+from kaggle_speech.streaming.stream import BatchModel
 from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
 from kaggle_speech.text.ngram import NGram
 
@@ -131,7 +131,7 @@ def decoders(language_model: NGram | None = None) -> dict[str, Callable[[], Deco
 
 
 def utterance_log_probabilities(
-    model: Model, utterances_df: pd.DataFrame, batch_size: int = 16
+    model: BatchModel, utterances_df: pd.DataFrame, batch_size: int = 16
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Log-probabilities of whole utterances, computed in batches of similar length.
 
@@ -155,7 +155,7 @@ def utterance_log_probabilities(
 
 
 def transcribe_utterances(
-    model: Model,
+    model: BatchModel,
     utterances_df: pd.DataFrame,
     decoders: Mapping[str, Callable[[], Decoder]] | None = None,
     *,

@@ -9,12 +9,12 @@ from scipy.special import softmax
 from kaggle_speech.evaluation import metrics
 from kaggle_speech.inference import answers, predict
 from kaggle_speech.inference.predictions import Predictions
-from kaggle_speech.inference.runtimes import Model
 from kaggle_speech.models import anatomy, runs
+from kaggle_speech.streaming.stream import BatchModel
 
 
 def predict_competition(
-    model: Model, vocabulary: tuple[str, ...], clips_df: pd.DataFrame, progress: bool = True
+    model: BatchModel, vocabulary: tuple[str, ...], clips_df: pd.DataFrame, progress: bool = True
 ) -> np.ndarray:
     """Probabilities of clips over the twelve labels. Shape: -> `(len(clips_df), 12)`.
 
@@ -33,7 +33,7 @@ def predict_competition(
 
 
 def validate(
-    model: Model, vocabulary: tuple[str, ...], val_df: pd.DataFrame, progress: bool = True
+    model: BatchModel, vocabulary: tuple[str, ...], val_df: pd.DataFrame, progress: bool = True
 ) -> tuple[dict, np.ndarray]:
     """Metrics of a model over the twelve labels, on validation clips.
 

@@ -109,6 +109,14 @@ def test_bad_clips_are_listed_and_left_out(data_dir):
     assert good_df.set_index("speaker")["num_samples"]["short"] == 8_000
 
 
+def test_nothing_is_listed_where_all_clips_are_good_or_bad(data_dir):
+    clips_df = clips.index_clips(data_dir)
+    good_df, bad_df = clips.check_clips(clips_df, progress=False)
+    assert len(good_df) == len(clips_df) and len(bad_df) == 0 and "error" in bad_df
+    good_df, bad_df = clips.check_clips(clips_df.assign(path="none.wav"), progress=False)
+    assert len(good_df) == 0 and len(bad_df) == len(clips_df) and "num_samples" in good_df
+
+
 def test_table_is_index_and_check(data_dir):
     (data_dir / "train" / "audio" / "yes" / "bad0_nohash_0.wav").write_bytes(b"")
     clips_df, bad_df = clips.read_clips_table(data_dir, progress=False)
