@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from kaggle_speech.audio import AudioError, read_audio, read_clip, write_wav
-from kaggle_speech.cli.parser import main
+from kaggle_speech.cli.main import main
 from kaggle_speech.inference.answers import Rejection, write_rejection
 from kaggle_speech.inference.load import load
 from kaggle_speech.inference.personal_words import enroll
