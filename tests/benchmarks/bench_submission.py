@@ -46,9 +46,8 @@ def resident_megabytes():
 def run(args):
     """One pass with one engine, in a process of its own. Prints JSON."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # as `submit` does
-    from kaggle_speech import audio
     from kaggle_speech.data.clips import test_clips
-    from kaggle_speech.inference import load, predict, submission
+    from kaggle_speech.inference import batches, load, predict, submission
     from kaggle_speech.inference.answers import competition_probabilities, most_probable
 
     clock, spent = time.perf_counter, {}
@@ -65,7 +64,7 @@ def run(args):
 
     begin = clock()
     engine = timed("load", load.load_recogniser)(args.run, engine=args.engine)
-    audio.read_clips = timed("read and decode", audio.read_clips)
+    batches.read_clips = timed("read and decode", batches.read_clips)
     model = engine.model
     model.predict_on_batch = timed("features and network", model.predict_on_batch)
     memory, done = [], threading.Event()
