@@ -26,7 +26,7 @@ def find_noise(audio_dir: Path | str) -> list[Path]:
     return [Path(path) for path in list_wavs(noise_dir)] if noise_dir.is_dir() else []
 
 
-def read_noise(noise_paths: Sequence[Path], split: str) -> list[np.ndarray]:
+def read_noise(noise_paths: Sequence[Path | str], split: str) -> list[np.ndarray]:
     """Read the part of each recording that belongs to a split.
 
     Shape: -> list of `(samples,)` float32, one a recording, at least one clip long (padded).

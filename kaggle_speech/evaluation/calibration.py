@@ -68,7 +68,8 @@ def fit_temperature(predictions: Predictions, labels: npt.ArrayLike) -> float:
     Source: arXiv 1706.04599, for probabilities over the twelve labels.
     """
     labels = np.asarray(labels)
-    rows = np.flatnonzero(np.isin(labels, [word_to_label(word) for word in predictions.vocabulary]))
+    known = [label for label in map(word_to_label, predictions.vocabulary) if label is not None]
+    rows = np.flatnonzero(np.isin(labels, known))
     if not len(rows):
         raise ValueError(f"`labels` must hold labels of the model. Received: {sorted(map(str, {*labels}))}")
     fitted = predictions.rows(rows)

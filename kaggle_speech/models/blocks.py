@@ -1,5 +1,7 @@
 """Layers and blocks that several architectures share."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -65,7 +67,7 @@ class CepstralMeanNormalization(layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.supports_masking = True
 
-    def call(self, features, mask=None):
+    def call(self, features: Any, mask: Any = None) -> Any:
         if mask is None:
             return features - ops.mean(features, axis=1, keepdims=True)
         counts = ops.cast(mask, features.dtype)[:, :, None]
@@ -120,7 +122,7 @@ class SpecAugment(layers.Layer):
         masked = ops.logical_and(position >= start, position < start + width)
         return 1 - ops.cast(ops.any(masked, axis=1), self.compute_dtype)
 
-    def call(self, features, training=False):
+    def call(self, features: Any, training: bool = False) -> Any:
         if not training:
             return features
         batch_size, num_frames, num_bins = ops.shape(features)
@@ -128,7 +130,7 @@ class SpecAugment(layers.Layer):
         frequency = self._keep(batch_size, num_bins, self.num_frequency_masks, self.max_frequency_bins)
         return features * time[:, :, None] * frequency[:, None, :]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("num_time_masks", "max_time_frames", "num_frequency_masks", "max_frequency_bins", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -154,12 +156,12 @@ class SubSpectralNormalization(layers.Layer):
         self.epsilon = epsilon
         self.batch_norm = layers.BatchNormalization(momentum=momentum, epsilon=epsilon, dtype=self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         _, num_bins, num_frames, num_channels = input_shape
         self.by_band = (-1, self.num_subbands, num_bins // self.num_subbands, num_frames, num_channels)
         self.batch_norm.build((None, self.by_band[2], num_frames, self.num_subbands * num_channels))
 
-    def call(self, features, training=False):
+    def call(self, features: Any, training: bool = False) -> Any:
         _, num_subbands, num_bins, num_frames, num_channels = self.by_band
         shape = (-1, num_subbands * num_bins, num_frames, num_channels)
         if not training:  # a multiplication and an addition, which is all that an exported file holds
@@ -175,6 +177,6 @@ class SubSpectralNormalization(layers.Layer):
         x = ops.transpose(ops.reshape(x, (-1, num_bins, num_frames, num_subbands, num_channels)), (0, 3, 1, 2, 4))
         return ops.reshape(x, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("num_subbands", "momentum", "epsilon")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

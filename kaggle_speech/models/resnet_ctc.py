@@ -1,5 +1,7 @@
 """ResNet-CTC: residual convolutions and bidirectional GRU layers; a character or a blank every 25 ms. Transcriber."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -48,11 +50,11 @@ class FrameMask(layers.Layer):
         super().__init__(**kwargs)
         self.frame_step = frame_step
 
-    def call(self, frames, num_samples):
+    def call(self, frames: Any, num_samples: Any) -> Any:
         start = self.frame_step * ops.arange(ops.shape(frames)[1], dtype="int32")
         return start[None] <= ops.cast(num_samples, "int32")[:, None]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "frame_step": self.frame_step}
 
 
@@ -67,10 +69,10 @@ class LogProbabilities(layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.supports_masking = True
 
-    def compute_mask(self, *_):
+    def compute_mask(self, *_: Any) -> None:
         """Return no mask: the loss counts all frames, and those of padding add 0."""
 
-    def call(self, logits, frame_mask):
+    def call(self, logits: Any, frame_mask: Any) -> Any:
         is_blank = ops.arange(ops.shape(logits)[-1]) == BLANK_INDEX
         return ops.where(frame_mask[:, :, None], ops.log_softmax(logits), ops.where(is_blank, 0.0, IMPOSSIBLE))
 
@@ -82,11 +84,11 @@ class JoinBands(layers.Layer):
     Shape: `(batch, frames, frequencies, channels)` -> `(batch, frames, frequencies * channels)`.
     """
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch_size, num_frames, num_frequencies, num_channels = input_shape
         return batch_size, num_frames, num_frequencies * num_channels
 
-    def call(self, features):
+    def call(self, features: Any) -> Any:
         return ops.reshape(features, (ops.shape(features)[0], -1, features.shape[2] * features.shape[3]))
 
 

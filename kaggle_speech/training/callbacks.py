@@ -62,20 +62,20 @@ class KeepBest(keras.callbacks.Callback):
         self.average_epochs = average_epochs
         self.first_epoch = first_epoch
         self.rows = read_history(run_dir).to_dict("records")[:first_epoch]
-        self.average = None
+        self.average: list | None = None
 
     def _average_path(self, epoch: int) -> Path:
         return self.run_dir / BACKUP_NAME / f"average_{epoch}.weights.h5"
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         if self.first_epoch:
             self.model.load_weights(self._average_path(self.first_epoch - 1))
             self.average = self.model.get_weights()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         weights = self.model.get_weights()
         old = self.average or weights
         share = 1 / min(self.average_epochs, epoch + 1)  # at first the plain mean, or the start would linger
@@ -112,7 +112,7 @@ class SeedEpoch(keras.callbacks.Callback):
     A resumed run then draws as an uninterrupted one: checkpoints do not hold the state of the generators.
     """
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         for variable in self.model.non_trainable_variables:
             if variable.name == "seed_generator_state":
                 seed, _ = keras.ops.unstack(variable.value)
@@ -134,17 +134,17 @@ class ProgressBar(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         self.first_epoch = first_epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         total = self.num_epochs * self.steps_per_epoch
         initial = self.first_epoch * self.steps_per_epoch
         self.bar = progress_bar(total=total, initial=initial, desc="training", unit="batch")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.bar.update(1)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         shown = {name: f"{value:.3f}" for name, value in logs.items() if name != "seconds"}
         self.bar.set_postfix(epoch=f"{epoch + 1}/{self.num_epochs}", **shown)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.bar.close()

@@ -1,6 +1,7 @@
 """Comparison of recipes: many runs in one table, and ablations of one recipe."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def compare(
             row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
             rows.append(row | {"ms_per_clip": timing.milliseconds_per_clip(model)})
             table = _read_table(out_path) | {(name, seed): rows[-1]}
-            replace_file(out_path, lambda path, table=table: pd.DataFrame(table.values()).to_csv(path, index=False))
+            replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
     return pd.DataFrame(rows)
 
 

@@ -71,7 +71,7 @@ class SoundStrip(QtWidgets.QWidget):
         self.image = spectrogram_image(waveform)
         self.update()
 
-    def paintEvent(self, event):  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QtGui.QPainter.RenderHint.SmoothPixmapTransform)

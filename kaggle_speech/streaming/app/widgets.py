@@ -109,7 +109,7 @@ class Meter(QtWidgets.QWidget):
         """Whether the bar reaches the mark."""
         return self.threshold is not None and self.fraction >= self.threshold
 
-    def paintEvent(self, event):  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
@@ -133,7 +133,7 @@ class Meter(QtWidgets.QWidget):
 class Chooser(QtWidgets.QComboBox):
     """A drop-down list with an arrow in the colours of the window, which a style sheet cannot draw."""
 
-    def paintEvent(self, event):  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
         super().paintEvent(event)
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
@@ -262,11 +262,11 @@ class WordPanel(QtWidgets.QFrame):
         size = max(20, round(100 * min(0.9 * room.width() / widest, 0.7 * room.height() / 100)))
         self.word.setStyleSheet(f"color: {self._color}; font-size: {size}px; font-weight: 700;")
 
-    def resizeEvent(self, event):  # noqa: N802
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)
         self._fit()
 
-    def paintEvent(self, event):  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
         is_glowing = self.glow.state() == QtCore.QAbstractAnimation.State.Running
         glow = self.glow.currentValue() if is_glowing else 0.0
         painter = QtGui.QPainter(self)

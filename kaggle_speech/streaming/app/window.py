@@ -43,7 +43,7 @@ class Button(QtWidgets.QPushButton):
         self.setObjectName(name)
         self.clicked.connect(clicked)
 
-    def keyPressEvent(self, event):  # noqa: N802
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
         if event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter):
             self.click()
         else:
@@ -347,7 +347,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         """Empty the log."""
         self.log.forget()
 
-    def closeEvent(self, event):  # noqa: N802
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         self.stop()
         self.timer.stop()
         super().closeEvent(event)
