@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -167,6 +168,22 @@ def fingerprint(content: bytes | str) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of bytes or text."""
     content = content.encode() if isinstance(content, str) else content
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def set_aside(path: Path, content: bytes | str) -> Path:
+    """Rename a file or folder to `<name>.old-<eight digits>`, a name that is free.
+
+    Args:
+        path: what makes way.
+        content: bytes or text whose fingerprint gives the digits.
+
+    Returns:
+        The new path.
+    """
+    name = f"{path.name}.old-{fingerprint(content)[:8]}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    new_path = next(candidate for candidate in map(path.with_name, names) if not os.path.lexists(candidate))
+    return path.rename(new_path)
 
 
 def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -169,5 +169,5 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace what is of another recipe, model or folder of clips; a run is set aside, not removed",
+        help="set aside what is of another recipe, model or folder of clips: it is renamed, not removed",
     )

@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError
-from kaggle_speech.files import differences, listing, replace_file
+from kaggle_speech.files import differences, listing, replace_file, set_aside
 from kaggle_speech.inference.batches import Change, predict_files
 from kaggle_speech.inference.predictions import Predictions, names_fingerprint, read_predictions
 from kaggle_speech.inference.recogniser import Recogniser
@@ -229,7 +230,8 @@ def predict_to_file(
             complete, what is finished is in the folder `<out_path>.parts`.
         shard: `(number, of how many)`, from 1; None for all clips.
         transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
-        overwrite: replace a file, or what a killed call left, of other settings.
+        overwrite: set a file, or what a killed call left, of other settings aside instead of raising: its name becomes
+            `<name>.old-<eight digits>`, and a line on standard error says so.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
 
@@ -259,8 +261,10 @@ def predict_to_file(
     if not overwrite:
         _check_settings(out_path, settings if stored is None else stored.settings, settings)
         _check_settings(parts_dir, begun, settings)
-    elif begun != settings:
-        shutil.rmtree(parts_dir)
+    if stored is not None:
+        _make_way(out_path, stored.settings)
+    if begun != settings:
+        _make_way(parts_dir, begun)
     parts_dir.mkdir(parents=True, exist_ok=True)
     replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
     predict_part = functools.partial(
@@ -272,6 +276,12 @@ def predict_to_file(
     predictions.save(out_path)
     shutil.rmtree(parts_dir)
     return predictions
+
+
+def _make_way(path, settings):
+    """Set what took minutes aside, and say where it is."""
+    new_path = set_aside(path, json.dumps(settings))
+    print(f"{path} was of other settings and is now {new_path}", file=sys.stderr)
 
 
 def _write_parts(predict_part, paths, rows, parts_dir, progress):

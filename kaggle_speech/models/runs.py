@@ -8,9 +8,7 @@ could not be read, and `rejection.json` where a threshold was chosen.
 import contextlib
 import dataclasses
 import importlib
-import itertools
 import json
-import os
 import platform
 import shutil
 import sys
@@ -22,7 +20,15 @@ import numpy as np
 
 from kaggle_speech import __version__
 from kaggle_speech.audio import CLIP_SAMPLES
-from kaggle_speech.files import differences, fingerprint, one_at_a_time, read_json, replace_file, write_json
+from kaggle_speech.files import (
+    differences,
+    fingerprint,
+    one_at_a_time,
+    read_json,
+    replace_file,
+    set_aside,
+    write_json,
+)
 from kaggle_speech.models import anatomy, cost, folder, pretrained, registry
 from kaggle_speech.models.folder import (
     BACKUP_NAME,
@@ -165,15 +171,8 @@ def _make_way(run_dir: Path, is_finished: bool, stored: dict, wanted: dict, over
             f"{run_dir}: must not hold {kind}. Choose another folder, or overwrite this one, which sets the "
             f"run aside. {difference}"
         )
-    print(f"{run_dir} held {kind}, which is now {_set_aside(run_dir)}. {difference}", file=sys.stderr)
-
-
-def _set_aside(run_dir: Path) -> Path:
-    """Rename the folder of a run to `<run_dir>.old-<eight digits>`, a name that is free, and return the new path."""
-    name = f"{run_dir.name}.old-{fingerprint((run_dir / RUN_NAME).read_bytes())[:8]}"
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    new_dir = next(path for path in map(run_dir.with_name, names) if not os.path.lexists(path))
-    return run_dir.rename(new_dir)
+    new_dir = set_aside(run_dir, (run_dir / RUN_NAME).read_bytes())
+    print(f"{run_dir} held {kind}, which is now {new_dir}. {difference}", file=sys.stderr)
 
 
 def _rebuilt(vocabulary: Sequence[str], settings: Mapping) -> keras.Model | None:

@@ -178,7 +178,10 @@ def test_a_finished_file_is_read_and_one_of_other_settings_refused(clips_df, tmp
             predict(clips_df, out_path, **options)
     with pytest.raises(ValueError, match="'num_clips': 30"):
         predict(clips_df[:5], out_path)
+    content = out_path.read_bytes()
     assert predict(clips_df[:5], out_path, overwrite=True).probabilities.shape == (5, 3)
+    (aside_path,) = tmp_path.glob("file.npz.old-*")
+    assert aside_path.read_bytes() == content, "what took minutes is set aside"
 
 
 def test_bad_clips_are_named_and_the_others_kept(clips_df, tmp_path):
