@@ -69,7 +69,7 @@ if TYPE_CHECKING:  # for editors and type checkers, the names of `_NAMES`
     from kaggle_speech.training.transcripts import train_transcriber as train_transcriber
     from kaggle_speech.training.words import train as train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _NAMES = {
     "audio": "SAMPLE_RATE",
