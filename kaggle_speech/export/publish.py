@@ -33,8 +33,8 @@ PUBLISHED_NAMES = {
 CARDS = {
     "words": """# {model}, {num_labels} labels
 
-`model.weights.h5`, with the network that `run.json` names (`runs.load_run` builds it, with any Keras from 3.7 on):
-waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
+`model.weights.h5`, with the network that `run.json` names (`ks.load(..., engine="keras")` builds it, any Keras from
+3.7 on): waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
 {vocabulary}.
 
 - **Accuracy** {accuracy:.2%} over the twelve labels of the competition, macro F1 {macro_f1:.4f}, on {num_clips}
