@@ -1,4 +1,4 @@
-"""Audio files in, waveforms out: WAV files of all kinds, FLAC and OGG. Without TensorFlow.
+"""Audio files (WAV of all kinds, FLAC, OGG) to waveforms, and waveforms to WAV files. No TensorFlow.
 
 A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 """
@@ -82,14 +82,14 @@ def fit_length(waveform: np.ndarray, num_samples: int = CLIP_SAMPLES) -> np.ndar
 
 
 def _check_riff(path):
-    """Raise AudioError where a RIFF file is empty, not audio, or shorter than its header says."""
+    """Raise AudioError where a RIFF file is empty, not audio, or shorter than its header states."""
     size = path.stat().st_size
     if size == 0:
         raise AudioError(f"{path}: an audio file must not be empty. Received: 0 bytes")
     with path.open("rb") as file:
         riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
         if riff != b"RIFF" or wave != b"WAVE":
-            return  # FLAC, OGG, ... or no audio at all: libsndfile tells
+            return  # FLAC, OGG, ... or no audio at all: libsndfile decides
         while len(chunk := file.read(8)) == 8:
             name, num_bytes = struct.unpack("<4sI", chunk)
             left = size - file.tell()
@@ -162,6 +162,10 @@ def read_clip(path: Path | str, num_samples: int = CLIP_SAMPLES) -> np.ndarray:
     """Read the first second of an audio file, padded with zeros where it is shorter.
 
     Shape: -> `(num_samples,)`, float32.
+
+    Args:
+        path: the file.
+        num_samples: length of the result at 16 kHz; by default one second.
 
     Raises:
         AudioError: the file is empty, truncated or not audio, or a sample is NaN or infinite; names it.

@@ -72,7 +72,7 @@ def _remove(path):
 
 @functools.cache
 def _process_space():
-    """Eight hexadecimal digits for where a process id is valid: on Linux, one start of one machine or container."""
+    """Eight hexadecimal digits of the scope of a process id: on Linux, one start of one machine or container."""
     try:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
         return fingerprint(boot_id + os.readlink("/proc/self/ns/pid"))[:8]
@@ -82,7 +82,7 @@ def _process_space():
 
 @functools.cache
 def _remove_partials_of_dead_processes(folder):
-    """Remove what killed processes of this machine left, once a folder; what may be in use anywhere stays."""
+    """Remove partial files of killed processes of this machine, once a folder; files that may be in use stay."""
     if _process_space() == "elsewhere" or not folder.is_dir():
         return
     for path in folder.glob(f"partial.{_process_space()}-*-*.*"):
@@ -126,7 +126,7 @@ def make_folder(
     Args:
         out_dir: folder to make; new, empty or of an earlier call.
         settings_name: name of the JSON file in it that records the settings.
-        settings: values for JSON; `made_by` tells such folders from everything else.
+        settings: values for JSON; `made_by` marks such folders.
         write: function of an empty folder, which fills it.
 
     Returns:
@@ -174,7 +174,7 @@ def set_aside(path: Path, content: bytes | str) -> Path:
     """Rename a file or folder to `<name>.old-<eight digits>`, a name that is free.
 
     Args:
-        path: what makes way.
+        path: the file or folder to rename.
         content: bytes or text whose fingerprint gives the digits.
 
     Returns:

@@ -1,11 +1,11 @@
-"""Folders for what the package makes: output, runs, cache; a Kaggle kernel, a checkout or an installation."""
+"""Folders for output, runs and cache, in a Kaggle kernel, a checkout or an installation."""
 
 import os
 from pathlib import Path
 
-#: The environment variable that names the folder for what is made: `runs/` and `submissions/`.
+#: The environment variable that names the output folder, which holds `runs/` and `submissions/`.
 OUTPUT_VARIABLE = "KAGGLE_SPEECH_OUTPUT"
-#: What every Kaggle kernel has: `input` (read-only), `working` (saved), `temp` (not saved).
+#: Folders of every Kaggle kernel: `input` (read-only), `working` (saved), `temp` (not saved).
 KAGGLE_DIR = Path("/kaggle")
 
 
@@ -21,12 +21,12 @@ def project_dir() -> Path:
 
 
 def output_dir() -> Path:
-    """The folder for `runs/` and `submissions/`: KAGGLE_SPEECH_OUTPUT, what a Kaggle kernel saves, or the project."""
+    """Folder of `runs/` and `submissions/`: KAGGLE_SPEECH_OUTPUT, the saved one of a Kaggle kernel, or the project."""
     if os.environ.get(OUTPUT_VARIABLE):
         return Path(os.environ[OUTPUT_VARIABLE]).expanduser().absolute()
     return KAGGLE_DIR / "working" if is_kaggle_kernel() else project_dir()
 
 
 def cache_dir() -> Path:
-    """The folder for what can be made again, such as silence clips: not saved by a Kaggle kernel, ignored by git."""
+    """Folder of files that can be made again, such as silence clips: not saved by a Kaggle kernel, ignored by git."""
     return KAGGLE_DIR / "temp" / "kaggle_speech" if is_kaggle_kernel() else output_dir() / "runs" / "cache"

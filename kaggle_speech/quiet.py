@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drop what is written to file descriptor 2, also by C++ code; after an exception it is shown after all.
+    """Drop output to file descriptor 2, also of C++ code; show it after an exception.
 
     `sys.stderr` of Python is the same descriptor, except in a notebook. Does nothing where descriptor 2 is closed.
     """

@@ -55,7 +55,7 @@ def prepare_data(
 
 
 def _is_extracted_beside(archive_path):
-    """Whether the folder of an archive holds its content, and not a half of it that `extract_archive` left."""
+    """Whether an archive is extracted beside itself completely, not in part by an interrupted `extract_archive`."""
     folder = archive_path.parent
     recorded = _recorded_files(archive_path, folder)
     return (folder / places.archive_content(archive_path)).exists() and not _missing_files(recorded or {}, folder)
@@ -127,7 +127,7 @@ def _checked_files(archive_path, members):
     """`{name: bytes}` of an archive's files, when all its members are harmless.
 
     Args:
-        members: `(name, bytes, kind)` each; the kind is `file`, `folder` or what else it is.
+        members: `(name, bytes, kind)` each; the kind is `file`, `folder`, `link` or `device`.
     """
     files = {}
     for name, num_bytes, kind in members:
@@ -163,13 +163,13 @@ def _identity(archive_path):
 
 
 def _record_files(archive_path, folder, files):
-    """Keep the list of an archive's files: getting it out of a .tar.gz again means to read all of it."""
+    """Keep the list of an archive's files, because listing a .tar.gz again means reading all of it."""
     record = {"archive": _identity(archive_path), "files": files}
     _record_path(archive_path, folder).write_text(json.dumps(record), encoding="utf-8")
 
 
 def _recorded_files(archive_path, folder):
-    """What `_record_files` kept of this very archive, or None."""
+    """List of files that `_record_files` kept of this archive, or None."""
     try:
         record = json.loads(_record_path(archive_path, folder).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

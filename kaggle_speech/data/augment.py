@@ -26,7 +26,7 @@ def _resample(waveform, first, last, num_samples):
 def shift_and_speed(waveform: tf.Tensor, shift: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
     """Move clips in time and play them faster or slower about their middle (linear interpolation).
 
-    Shape: `(batch, samples)` -> the same; what comes from outside the clip is zero.
+    Shape: `(batch, samples)` -> the same; samples from outside the clip are zero.
 
     Args:
         waveform: float.

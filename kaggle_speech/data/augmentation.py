@@ -41,7 +41,8 @@ class Augmentation:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            name, value = field.name, getattr(self, field.name)
+            name = field.name
+            value = getattr(self, name)
             if value < 0 and not name.endswith("snr_db"):
                 raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
             if name in ("speed_fraction", "tempo_fraction") and value >= 1:

@@ -1,4 +1,4 @@
-"""The table of clips: what each says, who says it, and which split it belongs to.
+"""Table of clips: word, label, speaker, split and length of each.
 
 Columns: `path, word, label, speaker, utterance, split, num_samples`.
 Splits: `train`, `val`, `test`; `tune`, a slice of the training speakers that chooses
@@ -356,7 +356,7 @@ def open_set_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None) 
         cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
 
     Returns:
-        Rows with the twelve labels of the competition; `is_quoted` tells those of `validation_clips`.
+        Rows with the twelve labels of the competition; `is_quoted` marks those of `validation_clips`.
     """
     val_df = validation_clips(clips_df, cache_dir)
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))

@@ -51,6 +51,10 @@ def tilt_spectrum(waveform: np.ndarray, tilt_db_per_octave: float) -> np.ndarray
     """Waveform with a tilted spectrum of the same power: brighter (above 0) or duller (below 0).
 
     Shape: `(samples,)` -> the same.
+
+    Args:
+        waveform: float.
+        tilt_db_per_octave: change of level with each octave of frequency, in decibels.
     """
     frequency_hz = np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE), 50.0)
     spectrum = np.fft.rfft(waveform) * frequency_hz ** (tilt_db_per_octave / (20 * np.log10(2)))
@@ -132,7 +136,8 @@ def write_silence_clips(
     settings = json.dumps([recordings, num_clips, split, seed, recipe])
     out_dir = Path(cache_dir) / f"silence_{split}_{hashlib.sha1(settings.encode()).hexdigest()[:12]}"
     if not out_dir.exists():
-        regions, rng = read_noise(noise_paths, split), np.random.default_rng(seed)
+        regions = read_noise(noise_paths, split)
+        rng = np.random.default_rng(seed)
         with partial_path(out_dir) as new_dir:
             new_dir.mkdir(parents=True)
             for clip_index in range(num_clips):
@@ -151,5 +156,12 @@ def background_noise(noise_paths: Sequence[Path], split: str = "train") -> np.nd
     """Source of background noise: the part of a split of every recording, end to end.
 
     Shape: -> `(samples,)` float32; None where there is no recording.
+
+    Args:
+        noise_paths: recordings.
+        split: a key of `REGIONS`.
+
+    Raises:
+        AudioError: a recording cannot be read; names it.
     """
     return np.concatenate(read_noise(noise_paths, split)) if noise_paths else None

@@ -1,4 +1,4 @@
-"""Places where data is looked for, and what it looks like: clips, archives, recordings with transcripts."""
+"""Places of data on this machine: folders of clips, archives, recordings with transcripts."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ TRANSCRIPT_SUFFIX = ".trans.txt"
 
 
 class NoDataError(FileNotFoundError):
-    """No data in any of the usual places. The message says how to get some."""
+    """No data in any of the usual places. The message explains how to get some."""
 
 
 def has_clips(folder: Path | str) -> bool:

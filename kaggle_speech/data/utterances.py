@@ -1,4 +1,4 @@
-"""The table of utterances: recordings with their transcripts and speakers, and those that cannot be used.
+"""Table of utterances: recordings with their transcripts and speakers, and those that cannot be used.
 
 Columns: `name, path, text, speaker, split, num_samples`. A second table, `name, path, error`,
 lists every recording that is left out, with the reason.

@@ -33,7 +33,7 @@ class FeatureSpec:
         dynamic_range_db: values that lie further below the maximum of their clip are raised to this distance.
         centered: pad with zeros so that frame i is centred on sample i * frame_step
             (librosa's default); otherwise only whole frames count.
-        pre_emphasis: share of the sample before that is taken off each sample, 0 <= pre_emphasis < 1.
+        pre_emphasis: share of the previous sample that is subtracted from each sample, 0 <= pre_emphasis < 1.
         sample_rate: Hz.
 
     Raises:
@@ -215,7 +215,7 @@ def log_mel_levels(
     Args:
         waveform: float in [-1, 1], at least one frame.
         spec: `FeatureSpec`; whole frames only (`centered=False`), without pre-emphasis.
-        range_db: decibels from 0 to 1.
+        range_db: decibels between the levels 0 and 1.
         min_top_db: 1 is the maximum of the waveform, but no less than this.
     """
     frames = sliding_window_view(waveform, spec.frame_length)[:: spec.frame_step]

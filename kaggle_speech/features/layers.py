@@ -22,7 +22,13 @@ class _FeatureLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class PowerSpectrogram(_FeatureLayer):
-    """`power_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_bins)`."""
+    """Layer of the squared magnitude of the windowed Fourier transform; the op is `power_spectrogram`.
+
+    Shape: `(batch, samples)` -> `(batch, frames, num_bins)`.
+
+    Args:
+        spec: `FeatureSpec`; None for its defaults.
+    """
 
     def call(self, waveform: Tensor) -> Tensor:
         return power_spectrogram(waveform, self.spec)
@@ -30,7 +36,13 @@ class PowerSpectrogram(_FeatureLayer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class LogMelSpectrogram(_FeatureLayer):
-    """`log_mel_spectrogram` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mel_bins)`."""
+    """Layer of the mel spectrogram in decibels; the op is `log_mel_spectrogram`.
+
+    Shape: `(batch, samples)` -> `(batch, frames, num_mel_bins)`.
+
+    Args:
+        spec: `FeatureSpec`; None for its defaults.
+    """
 
     def call(self, waveform: Tensor) -> Tensor:
         return log_mel_spectrogram(waveform, self.spec)
@@ -38,7 +50,13 @@ class LogMelSpectrogram(_FeatureLayer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class MFCC(_FeatureLayer):
-    """`mfcc` as a layer. Shape: `(batch, samples)` -> `(batch, frames, num_mfcc)`."""
+    """Layer of the mel-frequency cepstral coefficients; the op is `mfcc`.
+
+    Shape: `(batch, samples)` -> `(batch, frames, num_mfcc)`.
+
+    Args:
+        spec: `FeatureSpec`; None for its defaults.
+    """
 
     def call(self, waveform: Tensor) -> Tensor:
         return mfcc(waveform, self.spec)
@@ -46,7 +64,15 @@ class MFCC(_FeatureLayer):
 
 @keras.saving.register_keras_serializable("kaggle_speech")
 class SpectrogramImage(_FeatureLayer):
-    """`spectrogram_image` as a layer. Shape: `(batch, samples)` -> `(batch, height, width, 3)`."""
+    """Layer of the image of the log-power spectrogram; the op is `spectrogram_image`.
+
+    Shape: `(batch, samples)` -> `(batch, height, width, 3)`, in [0, 1].
+
+    Args:
+        spec: `FeatureSpec`; None for its defaults.
+        height, width: pixels.
+        color_map: name of a matplotlib colour map.
+    """
 
     def __init__(
         self,

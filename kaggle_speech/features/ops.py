@@ -1,4 +1,4 @@
-"""Waveform to spectrogram, log-mel, MFCC or image: ops, and one Keras layer per op.
+"""Waveform to spectrogram, log-mel, MFCC or image, as Keras operations.
 
 Everything is a convolution or a matrix product with fixed weights, written with
 `keras.ops`, so that the frontend runs on any Keras backend, inside `tf.data`, and
@@ -31,7 +31,7 @@ def _color_table(color_map):
 
 
 def pre_emphasis(waveform: Tensor, share: float = 0.97) -> Tensor:
-    """Subtract a share of the sample before from each sample, which raises treble; before the first one is a zero.
+    """Subtract a share of the previous sample from each sample, which raises treble; a zero precedes the first.
 
     Shape: `(..., samples)` -> the same.
 
@@ -46,7 +46,7 @@ def pre_emphasis(waveform: Tensor, share: float = 0.97) -> Tensor:
 
 
 def _power_columns(waveform, spec):
-    """Bins of `power_spectrogram` in another order, some of them twice; `filters.dft_columns` says where each bin is.
+    """Bins of `power_spectrogram` in another order, some of them twice; `filters.dft_columns` holds their columns.
 
     Shape: `(..., samples)` -> `(..., frames, columns)`.
     """

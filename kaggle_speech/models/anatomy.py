@@ -1,4 +1,4 @@
-"""Parts of our models by their place: frontend, logits, output step. The only file that knows layer names."""
+"""Parts of the models of this package: frontend, logits, output step. The only file that knows layer names."""
 
 import keras
 from keras import layers
@@ -9,7 +9,7 @@ WAVEFORM = "waveform"
 NUM_SAMPLES = "num_samples"
 #: The last layer of a word recogniser.
 PROBABILITIES = "probabilities"
-#: The layer of a transcriber that tells frames of the waveform from padding, at the rate of the outputs.
+#: The layer of a transcriber that separates frames of the waveform from padding, at the rate of the outputs.
 OUTPUT_MASK = "output_mask"
 
 

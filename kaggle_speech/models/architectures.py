@@ -70,7 +70,7 @@ def parse_architecture(architecture: str, task: str | None = None) -> tuple[str,
 
     Args:
         architecture: name, then options of its builder after commas.
-        task: what the model must be for, `words` or `transcripts`; None for either.
+        task: task that the model must have, `words` or `transcripts`; None for either.
 
     Returns:
         the name, and a dict of the options.

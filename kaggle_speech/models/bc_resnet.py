@@ -64,7 +64,7 @@ def build_bc_resnet(
     num_subbands: int = 5,
     dropout_rate: float = 0.1,
 ) -> keras.Model:
-    """BC-ResNet of a width, the paper's tau.
+    """BC-ResNet; its width is the paper's tau.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.
 

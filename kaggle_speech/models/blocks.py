@@ -8,7 +8,7 @@ from keras import layers, ops
 from kaggle_speech.audio import CLIP_SAMPLES
 from kaggle_speech.models.anatomy import PROBABILITIES, WAVEFORM
 
-#: Keras' 0.99 takes hundreds of steps to forget where it started: a short run would be judged by it.
+#: At Keras' 0.99 the initial moving statistics count for hundreds of steps, which spoils the scores of a short run.
 BATCH_NORM_MOMENTUM = 0.95
 
 

@@ -1,4 +1,4 @@
-"""The two-layer CNN on a picture of MFCC or on one of the spectrogram: the simplest network that does the job."""
+"""The two-layer CNN on a picture of MFCC or on one of the spectrogram: the simplest architecture."""
 
 import keras
 from keras import layers

@@ -28,7 +28,7 @@ HEAD = ((1024, 0.5), (512, 0.35), (256, 0.25))
 
 
 def _backbone(backbone, weights, input_shape):
-    """The pretrained part; says what to do where ImageNet's weights cannot be fetched."""
+    """The pretrained part; RuntimeError with advice where ImageNet's weights cannot be downloaded."""
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise ValueError(f'`weights` must be None, "imagenet" or a weights file. Received: weights={str(weights)!r}')
     weights = weights if weights in (None, "imagenet") else str(weights)
@@ -80,7 +80,7 @@ def build_efficientnet(
     x = SpecAugment(max_time_frames=9, num_frequency_masks=2, max_frequency_bins=15, name="spec_augment")(x)
     x = layers.Permute((2, 1))(x)
     x = layers.Reshape((*x.shape[1:], 1))(x)
-    x = layers.Rescaling(64.0, 127.5)(x)  # the backbones expect pixels, and bring their own scaling
+    x = layers.Rescaling(64.0, 127.5)(x)  # the inputs of the backbones are pixels, which they scale
     x = layers.Concatenate()([x, x, x])
     x = _backbone(backbone, weights, tuple(x.shape[1:]))(x)
     x = layers.GlobalAveragePooling2D()(x)

@@ -7,7 +7,7 @@ from pathlib import Path
 from kaggle_speech.files import fingerprint
 from kaggle_speech.text.alphabet import ALPHABET
 
-#: Purposes of a model: it labels clips, or it writes down speech.
+#: Tasks of a model: labels for clips, or transcripts of speech.
 TASKS = ("words", "transcripts")
 #: Task, vocabulary, settings and versions of a run; of a finished one also architecture and fingerprints.
 RUN_NAME = "run.json"
@@ -70,7 +70,7 @@ def model_path(folder: Path | str) -> Path | None:
 
 
 def model_fingerprint(folder: Path | str) -> str | None:
-    """Sixteen hexadecimal digits that tell one trained model from another; None where there are no weights for Keras.
+    """Sixteen hexadecimal digits that identify a trained model; None where there are no weights for Keras.
 
     They stay the same when a model is published, and files that are exported from it state them.
 

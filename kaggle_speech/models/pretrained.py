@@ -6,9 +6,9 @@ from pathlib import Path
 from kaggle_speech.files import read_json
 from kaggle_speech.models import folder
 
-#: A run like any other: the best model that comes with the package. `tc_resnet` beside it is faster.
+#: Folder of the best model that comes with the package, a run like any other. `tc_resnet` beside it is faster.
 PRETRAINED_DIR = Path(__file__).parents[1] / "pretrained" / "bc_resnet"
-#: The same for transcripts.
+#: Folder of the transcriber that comes with the package.
 TRANSCRIBER_DIR = PRETRAINED_DIR.parent / "resnet_ctc"
 
 
@@ -52,7 +52,8 @@ def list_models() -> list[ModelFacts]:
 
 
 def _facts(model_dir):
-    run, metrics = folder.read_run(model_dir), read_json(model_dir / "metrics.json")
+    run = folder.read_run(model_dir)
+    metrics = read_json(model_dir / folder.METRICS_NAME)
     task = folder.task_of(run)
     accuracy = metrics["accuracy"] if task == "words" else 1 - min(rates["wer"] for rates in metrics["val"].values())
     num_bytes = (model_dir / "model.onnx").stat().st_size

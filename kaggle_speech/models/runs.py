@@ -176,7 +176,7 @@ def _make_way(run_dir: Path, is_finished: bool, stored: dict, wanted: dict, over
 
 
 def _rebuilt(vocabulary: Sequence[str], settings: Mapping) -> keras.Model | None:
-    """The network that settings name, with random weights; None where they name none of ours."""
+    """The network that settings name, with random weights; None where `build_model` does not build it."""
     try:
         return registry.build_untrained(settings["model"], len(vocabulary))
     except (KeyError, AttributeError, TypeError, ValueError):
@@ -214,7 +214,7 @@ def write_weights(out_dir: Path, model: keras.Model, run: Mapping) -> dict:
 
 
 def _has_unequal_strides(model: keras.Model) -> bool:
-    """Whether it has depthwise convolutions that TensorFlow computes on some processors only, those of version 0.1."""
+    """Whether a model has the depthwise convolutions of version 0.1, which TensorFlow runs on some processors only."""
     depthwise = [layer for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
     return any(len({*layer.strides}) > 1 for layer in depthwise)
 
@@ -269,7 +269,7 @@ def _model_path(run_dir: Path | str) -> Path:
 
 
 def model_fingerprint(run_dir: Path | str) -> str:
-    """Sixteen hexadecimal digits that tell one trained model from another.
+    """Sixteen hexadecimal digits that identify a trained model.
 
     Args:
         run_dir: folder of a finished run, or of a published model.

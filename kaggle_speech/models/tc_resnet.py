@@ -14,7 +14,7 @@ from kaggle_speech.models.blocks import (
     waveform_input,
 )
 
-#: 40 coefficients of 30 ms windows, every 10 ms, as in the paper. What is 60 dB under the loudest is the room's, not
+#: 40 coefficients of 30 ms windows, every 10 ms, as in the paper. Sound 60 dB below the maximum is the room's, not
 #: the word's.
 SPEC = FeatureSpec(
     frame_length=480, frame_step=160, fft_length=512, num_mel_bins=64, num_mfcc=40, dynamic_range_db=60.0

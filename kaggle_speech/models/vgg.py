@@ -1,4 +1,4 @@
-"""VGG-style CNN on a colour picture of the spectrogram, which the model paints itself."""
+"""VGG-style CNN on a colour picture of the spectrogram, which the model computes itself."""
 
 import keras
 from keras import layers
@@ -20,7 +20,7 @@ def build_vgg(
     stages: tuple[tuple[int, ...], ...] = STAGES,
     dropout_rate: float = 0.25,
 ) -> keras.Model:
-    """5x5 convolutions with pooling on a `image_size` x `image_size` x 3 picture, one dense layer of 1024.
+    """5x5 convolutions with pooling on an `image_size` x `image_size` x 3 picture, one dense layer of 1024.
 
     Shape: `(batch, 16000)` waveform -> `(batch, num_classes)` probabilities.
 

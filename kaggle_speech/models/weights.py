@@ -1,4 +1,4 @@
-"""Weights files: read by every Keras from 3.7 on, on each of its backends, and never a reason to run code from a file.
+"""Weights files: read by every Keras from 3.7 on, on each of its backends, without running code from a file.
 
 The format is Keras' own `.weights.h5`. It holds arrays only, and the network is built anew for them, so it does not
 matter which Keras wrote the file. A `.keras` file also holds the configuration of each layer, which only a Keras of
@@ -111,7 +111,7 @@ def load_keras_file(path: Path | str) -> keras.Model:
 
 
 def _check_classes(config: object) -> None:
-    """Raise ValueError where a configuration names a class that is neither a layer of ours nor harmless."""
+    """Raise ValueError where a configuration names a class that is neither a layer of this package nor on the list."""
     if isinstance(config, list):
         for part in config:
             _check_classes(part)

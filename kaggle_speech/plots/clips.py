@@ -14,7 +14,15 @@ from kaggle_speech.labels import COMPETITION_LABELS
 
 
 def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
-    """Plot a waveform over seconds. Shape: `(samples,)`."""
+    """Plot a waveform over seconds.
+
+    Shape: `(samples,)`.
+
+    Args:
+        waveform: float, 16 kHz.
+        ax: axes to draw on; None for the current ones.
+        title: of the axes.
+    """
     ax = ax or plt.gca()
     ax.plot(np.arange(len(waveform)) / SAMPLE_RATE, waveform, linewidth=0.5)
     ax.set(title=title, xlabel="s", xlim=(0, len(waveform) / SAMPLE_RATE))

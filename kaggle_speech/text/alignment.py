@@ -40,18 +40,18 @@ def align(log_probabilities: np.ndarray, text: str) -> np.ndarray:
     states[1::2] = indices
     may_skip = np.append([False, False], (states[2:] != BLANK_INDEX) & (states[2:] != states[:-2]))
     scores = np.append(0.0, np.full(len(states) - 1, -np.inf))  # before the first frame, as after a blank
-    steps = np.zeros((len(log_probabilities), len(states)), "int8")  # number of states back to the previous one
+    num_states_back = np.zeros((len(log_probabilities), len(states)), "int8")  # to the previous state
     rows = np.arange(len(states))
     for frame, log_probability in enumerate(log_probabilities):
         skipped = np.where(may_skip, np.append([-np.inf, -np.inf], scores[:-2]), -np.inf)
         before = np.stack([scores, np.append(-np.inf, scores[:-1]), skipped])
-        steps[frame] = before.argmax(axis=0)
-        scores = before[steps[frame], rows] + log_probability[states]
+        num_states_back[frame] = before.argmax(axis=0)
+        scores = before[num_states_back[frame], rows] + log_probability[states]
     state = len(states) - 1 - int(scores[-2] >= scores[-1])
     if scores[state] == -np.inf:
         raise ValueError(f"`text` must be possible in these frames. Received: {text!r}, of probability 0")
     path = np.zeros(len(log_probabilities), int)
     for frame in reversed(range(len(path))):
         path[frame] = state
-        state -= steps[frame, state]
+        state -= num_states_back[frame, state]
     return np.searchsorted(path, np.arange(1, len(states), 2))

@@ -11,12 +11,12 @@ BLANK = ""
 BLANK_INDEX = 0
 #: Outputs of a transcriber, in their order: the blank and 28 characters.
 ALPHABET = (BLANK, " ", "'", *string.ascii_lowercase)
-#: Spelling of letters that do not decompose into one of the alphabet and a mark, and of the characters that are typed
-#: for an apostrophe: curly quotation marks, the letter apostrophe, and accents.
+#: Spelling of letters that do not decompose into one of the alphabet and a mark, and of the characters typed instead
+#: of an apostrophe: curly quotation marks, the letter apostrophe, and accents.
 _SPELLED = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"} | dict.fromkeys(
     "\u2018\u2019\u02bc`\u00b4", "'"
 )
-#: Signs that are read aloud, beside those of currencies.
+#: Signs that are read aloud, besides currency signs.
 _SPOKEN = "&%+@=§"
 
 

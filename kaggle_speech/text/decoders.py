@@ -23,7 +23,7 @@ _INDEX = {character: index for index, character in enumerate(ALPHABET)}
 
 
 class LanguageModel(Protocol):
-    """A model of characters, such as `ngram.NGram`; `order` is the number of characters that it looks at."""
+    """A model of characters, such as `ngram.NGram`; `order` is the length of its n-grams."""
 
     order: int
 
@@ -64,7 +64,7 @@ class Decoder:
 
     @property
     def words(self) -> list[Word]:
-        """Words of `text`; their frames are approximate, because a network sees the sound around each frame."""
+        """Words of `text`; their frames are approximate, because each output depends on the sound around its frame."""
         frames = self.frames
         words = []
         start = 0
@@ -164,7 +164,7 @@ class BeamDecoder(Decoder):
         min_character_logp: log-probability below which a character is not tried in a frame.
         max_gap: difference of log-probabilities to the best hypothesis above which one is dropped, > 0.
         max_wait_frames: number of frames after which a character is settled even if hypotheses differ, >= 1; 40 are
-            1 s at 25 ms a frame, more than the six characters that a language model looks at.
+            1 s at 25 ms a frame, longer than six characters, the n-grams of the language model.
 
     Raises:
         ValueError: an option is out of range.

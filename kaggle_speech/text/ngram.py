@@ -79,10 +79,10 @@ class NGram:
         Raises:
             ValueError: there is no sentence, or one has characters that are not in the alphabet.
         """
-        steps = [step for sentence in sentences for step in _steps(sentence)]
-        if not steps:
+        pairs = [pair for sentence in sentences for pair in _contexts_and_characters(sentence)]
+        if not pairs:
             raise ValueError("`sentences` must hold at least one. Received: none")
-        return math.exp(-sum(self.log_probability(*step) for step in steps) / len(steps))
+        return math.exp(-sum(self.log_probability(*pair) for pair in pairs) / len(pairs))
 
     def write(self, path: Path | str) -> None:
         """Write the model to a JSON file that `read_ngram` reads."""
@@ -96,7 +96,8 @@ class NGram:
             followers = self._followers.get(context[start:])
             if not followers:  # nor after any longer context
                 break
-            discount, total = self._discounts[len(context) - start], followers.total()
+            discount = self._discounts[len(context) - start]
+            total = followers.total()
             share = discount * len(followers)
             probabilities = {
                 character: (max(followers[character] - discount, 0) + share * shorter) / total
@@ -120,9 +121,9 @@ def count_ngrams(sentences: Iterable[str], order: int = 6) -> NGram:
         >>> round(math.exp(ngram.log_probability("th", "e")), 2)
         0.82
     """
-    steps = (step for sentence in sentences for step in _steps(sentence))
+    pairs = (pair for sentence in sentences for pair in _contexts_and_characters(sentence))
     counts = collections.Counter(
-        (context.rjust(order - 1, BOUNDARY) + character)[-order:] for context, character in steps
+        (context.rjust(order - 1, BOUNDARY) + character)[-order:] for context, character in pairs
     )
     return NGram(order, counts)
 
@@ -141,7 +142,7 @@ def read_ngram(path: Path | str) -> NGram:
         raise ValueError(f"{path}: must be a file of `NGram.write`. Received: {error}") from error
 
 
-def _steps(sentence):
+def _contexts_and_characters(sentence):
     """`(context, character)` for each character of a sentence and for the boundary at its end."""
     text_to_indices(sentence)  # refuses strange characters
     return ((sentence[:index], character) for index, character in enumerate(sentence + BOUNDARY))

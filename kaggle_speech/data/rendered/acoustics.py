@@ -120,7 +120,7 @@ def _scatter(sounds, rng):
 
 
 def _drops(num_drops, rng):
-    """Clicks that ring and die away, as of a dripping tap."""
+    """Clicks at random moments that ring and decay."""
     time_s = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
     for pitch_hz, decay_s in zip(rng.uniform(800, 4000, num_drops), rng.uniform(0.003, 0.02, num_drops), strict=True):
         yield np.sin(2 * np.pi * pitch_hz * time_s) * np.exp(-time_s / decay_s)

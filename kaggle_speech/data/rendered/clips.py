@@ -40,7 +40,7 @@ MIN_CLIPS, MAX_CLIPS = 300, 20_000
 #: Raised whenever the same arguments give other clips, so that an old sample is rendered again.
 SAMPLE_VERSION = 1
 
-#: Tells the folders of this module from everything else. Fixed: folders of earlier versions have it.
+#: Marks the folders of this module. Fixed: folders of earlier versions have it.
 MADE_BY = "kaggle_speech.sample"
 _SETTINGS_NAME = "sample.json"
 _CLIPS_PER_SPEAKER = 6
@@ -79,7 +79,7 @@ def _pool_ends(total):
 
 
 def _speaker_name(voice, pool):
-    """Eight hex digits that the competition's speaker hash puts where the pool wants them."""
+    """Eight hex digits that the competition's speaker hash puts into the range of a pool."""
     counter = 0
     while True:
         name = hashlib.sha1(f"{voice} {counter}".encode()).hexdigest()[:8]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the process of espeak-ng has no use for it
 #: Sample rate of espeak-ng, Hz.
 VOICE_SAMPLE_RATE = 22_050
 
-#: The accents of English that espeak-ng knows by their own phonemes.
+#: Accents of English that have phonemes of their own in espeak-ng.
 ACCENTS = ("en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
 
 #: Parts of the names of voice variants that do not sound like a person talking.
@@ -65,7 +65,7 @@ def voice_variants() -> list[str]:
 def draw_voice_plans(
     takes: Sequence[tuple[str, str, int]], rng: "np.random.Generator", words_per_minute: tuple[int, int] = (105, 175)
 ) -> Iterator[tuple[VoicePlan, float]]:
-    """Draw a voice plan and a vocal tract scale for each take: a speaker has a manner, and varies a little around it.
+    """Draw a voice plan and a vocal tract scale for each take; the takes of one speaker differ a little.
 
     Args:
         takes: `(text, voice, take)` each.
@@ -124,7 +124,7 @@ def _load_espeak(library_path, data_dir):
     sample_rate = library.espeak_Initialize(2, 1000, b".", 1 << 15)
     if sample_rate != VOICE_SAMPLE_RATE:
         sys.exit(f"espeak_Initialize must return {VOICE_SAMPLE_RATE} Hz. Received: {sample_rate}, data in {data_dir}")
-    library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # else the clock's: some voices have chance in them
+    library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # otherwise from the clock: some voices use random numbers
     return library
 
 

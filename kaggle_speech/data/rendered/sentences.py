@@ -27,7 +27,7 @@ from kaggle_speech.progress import progress_bar
 MIN_UTTERANCES, MAX_UTTERANCES = 24, 5_000
 #: Raised whenever the same arguments give other recordings, so that old sentences are rendered again.
 SENTENCES_VERSION = 1
-#: Tells the folders of this module from everything else. Fixed: folders of earlier versions have it.
+#: Marks the folders of this module. Fixed: folders of earlier versions have it.
 MADE_BY = "kaggle_speech.sentences"
 #: The name of the only split.
 SPLIT = "rendered"
@@ -165,7 +165,7 @@ def render_sentences(out_dir: Path | str, num_utterances: int = 400, seed: int =
 
 
 def find_or_render_speech(source: Path | str | None = None) -> Path:
-    """Find recordings with transcripts; render sentences where none are named and none are found.
+    """Find recordings with transcripts; render sentences where `source` is None and there are no recordings.
 
     Args:
         source: a folder in LibriSpeech's layout, or a CSV that lists recordings; None looks in the usual places.
