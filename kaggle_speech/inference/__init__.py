@@ -1,5 +1,6 @@
-"""Inference: a trained model and recordings, to labels, probability files and submissions; TensorFlow only if a model
-needs it.
+"""Inference: from recordings and a trained model to labels, probability files and submissions.
+
+TensorFlow is imported only for a model that Keras runs.
 """
 
 from kaggle_speech.lazy import lazy_names, with_names

@@ -11,7 +11,7 @@ import numpy as np
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, UNKNOWN, word_to_label
 
-#: The file beside a model.
+#: Name of the file of a `Rejection`, in the folder of its model.
 FILE_NAME = "rejection.json"
 
 
@@ -96,7 +96,7 @@ def rejection_score(
         vocabulary: its labels, in order.
         score: `probability` of the best command (arXiv 1610.02136); `known`, that of all commands together; `entropy`,
             negative, over the commands; `margin`, the best command over the best other label.
-        temperature: of the probabilities (see `rescale_temperature`).
+        temperature: above 0; divides the logarithms of the probabilities.
     """
     return SCORES[score](competition_probabilities(rescale_temperature(probabilities, temperature), vocabulary))
 
@@ -109,7 +109,7 @@ def reject(values: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[np
 
     Args:
         values: probabilities over the twelve labels.
-        scores: of each clip; see `rejection_score`.
+        scores: score of each clip, from `rejection_score`.
         threshold: a command with a lower score becomes `unknown`.
     """
     answers, confidences = most_probable(values), values.max(axis=1)
@@ -129,8 +129,8 @@ class Rejection:
 
     Args:
         score: one of `SCORES`.
-        temperature: above 0; of the probabilities, for score and confidence.
-        threshold: of the score; a command under it is `unknown`. Minus infinity rejects nothing.
+        temperature: temperature of the probabilities, above 0, for score and confidence.
+        threshold: a command with a lower score is `unknown`. Minus infinity rejects nothing.
 
     Raises:
         ValueError: no such score, or a number out of range.
@@ -149,7 +149,7 @@ class Rejection:
             raise ValueError(f"`threshold` must be a number. Received: threshold={self.threshold!r}")
 
     def with_threshold(self, threshold: float | None) -> "Rejection":
-        """The same with another threshold; None keeps this one."""
+        """A copy with another threshold; None keeps the threshold."""
         return self if threshold is None else dataclasses.replace(self, threshold=threshold)
 
     def values(self, probabilities: np.ndarray, vocabulary: Sequence[str]) -> np.ndarray:
@@ -177,12 +177,12 @@ NOTHING_REJECTED = Rejection()
 
 
 def write_rejection(rejection: Rejection, folder: Path | str, model: str) -> Path:
-    """Keep a `Rejection` beside the model that it was chosen for.
+    """Write a `Rejection` to the folder of the model that it was chosen for.
 
     Args:
-        rejection: `Rejection`.
-        folder: of the model.
-        model: fingerprint of the model (`runs.model_fingerprint`, or a recogniser's `settings["model"]`).
+        rejection: rule to write.
+        folder: folder of the model.
+        model: fingerprint of the model (`models.folder.model_fingerprint`, or a recogniser's `settings["model"]`).
 
     Returns:
         The path of the file.
@@ -194,14 +194,14 @@ def write_rejection(rejection: Rejection, folder: Path | str, model: str) -> Pat
 
 
 def read_rejection(folder: Path | str, model: str) -> Rejection:
-    """The `Rejection` beside a model; where there is no file, the one that rejects nothing.
+    """Read the `Rejection` of a model; without a file, the one that rejects nothing.
 
     Args:
-        folder: of the model.
+        folder: folder of the model.
         model: fingerprint of the model.
 
     Raises:
-        ValueError: the file is not one of `write_rejection`, or of another model; names it.
+        ValueError: the file was not written by `write_rejection`, or is of another model; names the file.
     """
     path = Path(folder) / FILE_NAME
     if not path.exists():
@@ -226,9 +226,9 @@ def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_mode
     """Copy the `rejection.json` of a model, if there is one, to the folder of a copy of the model.
 
     Args:
-        folder: of the model.
+        folder: folder of the model.
         model: its fingerprint.
-        out_dir: folder of the copy.
+        out_dir: folder of the copied model.
         out_model: fingerprint of the copy.
     """
     if (Path(folder) / FILE_NAME).exists():

@@ -1,4 +1,4 @@
-"""Batches through a model: of waveforms, or of files that several threads read. NumPy only."""
+"""Batch prediction of waveforms in memory, or of files that several threads read. NumPy only."""
 
 import concurrent.futures
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from kaggle_speech.audio import read_clips
 from kaggle_speech.streaming.stream import BatchModel
 
-#: A function of waveforms, `(batch, samples)`, and of the slice of all clips that they are, to waveforms.
+#: Function of waveforms, `(batch, samples)`, and of their slice of all clips, to changed waveforms.
 Change = Callable[[np.ndarray, slice], np.ndarray]
 
 Item = typing.TypeVar("Item")
@@ -23,7 +23,7 @@ class Batch(typing.NamedTuple):
     """Probabilities of some of many clips.
 
     Attributes:
-        rows: which of all clips they are.
+        rows: their positions among all clips.
         probabilities: `(changes, batch, num_classes)`; rows of zeros went in for files that cannot be read.
         errors: a message for each file that cannot be read.
     """
@@ -41,7 +41,7 @@ def num_cores() -> int:
 def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Results of a function for each item, in order, as many at a time as there are cores.
 
-    What has not begun when the iterator is closed never begins.
+    Calls that have not begun when the iterator is closed are cancelled.
 
     Args:
         function: called in threads.
@@ -55,10 +55,10 @@ def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> I
 
 
 def shared_predict(model: BatchModel) -> Callable[[np.ndarray], np.ndarray]:
-    """`model.predict_on_batch` as a function that several threads may call at a time.
+    """A thread-safe `model.predict_on_batch`.
 
     Keras on JAX donates the weights of a model to each call and takes them back from its result: calls that overlap
-    find "Buffer has been deleted or donated". They wait for each other; XLA uses all cores for one call.
+    fail with "Buffer has been deleted or donated". Here they wait for each other; XLA uses all cores for one call.
 
     Args:
         model: waveforms in, probabilities out.
@@ -105,9 +105,9 @@ def predict_files(
     Args:
         model: waveforms in, probabilities out; called from several threads.
         paths: audio files.
-        changes: what happens to the waveforms under each condition.
+        changes: a function for each condition, from waveforms to those that the model gets.
         batch_size: files at a time.
-        first_row: which of all clips the first path is; added to the rows that `changes` get.
+        first_row: position of the first path among all clips; added to the rows that `changes` get.
         is_strict: whether sample rates other than 16 kHz are errors, and a last batch is filled up, so that the last
             bits of a probability do not depend on the number of files.
     """

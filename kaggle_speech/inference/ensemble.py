@@ -14,6 +14,9 @@ from kaggle_speech.labels import COMPETITION_LABELS
 def read_members(paths: Sequence[Path | str]) -> list[Predictions]:
     """Read probability files of the same clips.
 
+    Args:
+        paths: files of `Predictions.save`.
+
     Raises:
         ValueError: a file is of other clips, or of a shard; names it.
     """
@@ -43,11 +46,11 @@ def _competition(members):
 
 
 def check_weights(weights: Sequence[float] | np.ndarray | None, num_members: int) -> np.ndarray:
-    """Weights that add up to 1.
+    """Weights of the members of an ensemble, scaled to add up to 1.
 
     Args:
         weights: one for each member, in any unit; None gives each the same.
-        num_members: how many there are.
+        num_members: number of members.
 
     Raises:
         ValueError: not one for each member, negative, or all zero.
@@ -82,7 +85,7 @@ def blend(members: Sequence[Predictions], weights: Sequence[float] | np.ndarray 
 
 
 def fit_weights(members: Sequence[Predictions], labels: Sequence[str], num_steps: int = 500) -> np.ndarray:
-    """Weights of a mean of probabilities that make the true labels most likely; none is negative, they add up to 1.
+    """Maximum-likelihood weights of a mean of probabilities: from 0 up, and 1 together.
 
     Fit on clips that the models were not trained on. Few clips or similar models fit noise: compare with equal weights.
 
@@ -91,7 +94,7 @@ def fit_weights(members: Sequence[Predictions], labels: Sequence[str], num_steps
     Args:
         members: predictions for the same clips.
         labels: the true label of each clip, of the twelve.
-        num_steps: of the iteration.
+        num_steps: number of iterations.
 
     Source: expectation maximisation of the weights of a mixture (Dempster, Laird and Rubin 1977); the likelihood is
     concave, so that the start does not matter.
@@ -111,19 +114,19 @@ def match_label_mix(
     """Predictions whose mean over the clips is a known mix of labels.
 
     The competition's test clips have about as many of each label; a model that was trained on another mix predicts the
-    commoner labels too often. The risk: where the mix is not what is believed, right labels become wrong ones, and
-    no validation clip can tell.
+    commoner labels too often. The risk: where the true mix is another one, right labels become wrong, and no
+    validation clip shows it.
 
     Args:
         predictions: for at least some hundred clips, without a threshold.
         label_mix: `(12,)` shares that add up to 1; None: all the same.
-        num_steps: of the iteration.
+        num_steps: number of iterations.
 
     Returns:
         `Predictions` over the twelve labels.
 
     Raises:
-        ValueError: `label_mix` is no mix of the twelve, or a threshold also decides which clips are `unknown`.
+        ValueError: `label_mix` is not twelve shares that add up to 1, or the predictions have a threshold.
 
     Source: iterative proportional fitting (Deming and Stephan 1940) of clips and labels.
     """
@@ -152,14 +155,14 @@ def pseudo_labels(
     Args:
         members: predictions for the same clips.
         min_probability: of the label in the mean of the models, 0 to 1; 0 asks only that they agree.
-        max_per_label: the most confident so many of each label; None: as many as the rarest of them has, so that all
-            have the same.
+        max_per_label: highest number of clips of each label, the most confident ones; None for the number of the rarest
+            label.
 
     Returns:
         pandas DataFrame with the columns `fname, label, probability`, most confident first.
 
     Raises:
-        ValueError: `min_probability` is no share, or members of other clips.
+        ValueError: `min_probability` is not from 0 to 1, or members of other clips.
     """
     if not 0 <= min_probability <= 1:
         raise ValueError(f"`min_probability` must be from 0 to 1. Received: {min_probability}")

@@ -15,7 +15,7 @@ from kaggle_speech.quiet import import_tensorflow_quietly
 from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 
-#: What can run a model.
+#: Inference engines, the preferred one first.
 ENGINES = ("onnxruntime", "keras")
 ONNX_NAME = "model.onnx"
 
@@ -32,14 +32,15 @@ def load(
     Args:
         source: name of a model of the package (see `list_models`), folder of a finished run, or an `.onnx` file; None
             for the package's default model. A name wins over a folder of that name; write `./name` for the folder.
-        engine: `onnxruntime` (faster, imports no TensorFlow), `keras`, or None for the first that is there.
+        engine: `onnxruntime` (faster, imports no TensorFlow), `keras`, or None for
+            onnxruntime where there is an exported file, else keras.
         num_threads: processor threads for one call of the model, 0 for all; None for one by onnxruntime (many files are
             recognised side by side, one a core), and for TensorFlow's own choice by Keras. TensorFlow keeps to a number
             for the rest of the process.
         words: file of enrolled words (`kaggle-speech enroll`), for a model that recognises words, by onnxruntime.
 
     Returns:
-        `Recogniser`, or `Transcriber` for a model that makes transcripts: what the run or file states as its task.
+        `Recogniser`, or `Transcriber` where the run or the file states the task `transcripts`.
 
     Raises:
         FileNotFoundError: there is no such model, or the folder holds none for the engine.
@@ -54,7 +55,7 @@ def load(
     if engine not in (None, *ENGINES):
         raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
     if words is not None and engine == "keras":
-        raise ValueError("`engine` must be onnxruntime where enrolled words are to be heard. Received: engine='keras'")
+        raise ValueError("`engine` must be onnxruntime where `words` is given. Received: engine='keras'")
     path = model_location(source)
     model, facts, settings = _load_model(path, engine, num_threads=num_threads, embedding=words is not None)
     name = path.stem if path.suffix == ".onnx" and path.name != ONNX_NAME else _folder(path).resolve().name
@@ -63,15 +64,15 @@ def load(
             raise ValueError(f"`words` must be left out for {path}, which makes transcripts. Received: words={words}")
         return _transcriber(path, model, facts, settings, name)
     rejection = read_rejection(_folder(path), settings["model"])
-    found = Recogniser(model, tuple(facts["vocabulary"]), settings, facts, rejection, name=name)
-    return found if words is None else found.with_words(words)
+    recogniser = Recogniser(model, tuple(facts["vocabulary"]), settings, facts, rejection, name=name)
+    return recogniser if words is None else recogniser.with_words(words)
 
 
 def load_recogniser(source: Path | str | None = None, **options: typing.Any) -> Recogniser:
     """Load a model that recognises words.
 
     Args:
-        source: name, folder or `.onnx` file, as `load` takes it; None for the package's default model.
+        source: name of a model of the package, folder of a finished run, or `.onnx` file; None for the default model.
         options: `engine`, `num_threads`, `words` of `load`.
 
     Raises:
@@ -87,7 +88,8 @@ def load_transcriber(source: Path | str | None = None, **options: typing.Any) ->
     """Load a model that makes transcripts.
 
     Args:
-        source: name, folder or `.onnx` file, as `load` takes it; None for the package's transcriber.
+        source: name of a model of the package, folder of a finished run, or `.onnx` file; None for the package's
+            transcriber.
         options: `engine`, `num_threads` of `load`.
 
     Raises:
@@ -101,10 +103,10 @@ def load_transcriber(source: Path | str | None = None, **options: typing.Any) ->
 
 
 def task(source: Path | str | None = None) -> str:
-    """What a model does, `words` or `transcripts`. Nothing but its `run.json`, or its file, is read.
+    """Task of a model, `words` or `transcripts`. Only its `run.json`, or its `.onnx` file, is read.
 
     Args:
-        source: name, folder or `.onnx` file, as `load` takes it.
+        source: name of a model of the package, folder of a finished run, or `.onnx` file; None for the default model.
 
     Raises:
         FileNotFoundError: there is no such model.
@@ -123,7 +125,7 @@ def model_location(source: Path | str | None = None) -> Path:
         source: name of a model of the package, folder or `.onnx` file; None for the package's default model.
 
     Raises:
-        FileNotFoundError: there is no such model; names those that there are.
+        FileNotFoundError: there is no such model; names the models of the package.
     """
     if source is None:
         return pretrained.PRETRAINED_DIR
@@ -149,10 +151,10 @@ def model_location(source: Path | str | None = None) -> Path:
 
 
 def load_embedder(source: Path | str | None = None) -> OnnxModel:
-    """The exported model of a run, with embeddings; for `personal_words.enroll`.
+    """Load the exported model of a run with embeddings, for `personal_words.enroll`.
 
     Args:
-        source: name, folder or `.onnx` file, as `load` takes it.
+        source: name of a model of the package, folder of a finished run, or `.onnx` file; None for the default model.
 
     Raises:
         FileNotFoundError: there is no such model, or the folder holds no exported one.
@@ -194,11 +196,11 @@ def _load_onnx(path, num_threads, embedding):
         raise FileNotFoundError(f"{path}: must hold {ONNX_NAME} for onnxruntime. Received: {what_is_there(path)}")
     model = OnnxModel(onnx_path, 1 if num_threads is None else num_threads, embedding=embedding)
     exported_from = model.metadata.get("model")
-    beside = folder.model_fingerprint(path) if path.is_dir() else None
-    if beside not in (None, exported_from):
+    folder_fingerprint = folder.model_fingerprint(path) if path.is_dir() else None
+    if folder_fingerprint not in (None, exported_from):
         raise ValueError(
-            f"{onnx_path}: must be exported from the model beside it, {beside}. Export again, or remove it. "
-            f"Received: one exported from {exported_from}"
+            f"{onnx_path}: must be exported from the model beside it, {folder_fingerprint}. Export again, or "
+            f"remove it. Received: one exported from {exported_from}"
         )
     settings = {"model": exported_from, "precision": model.metadata.get("precision"), "engine": "onnxruntime"}
     return model, model.metadata, settings

@@ -35,7 +35,7 @@ class PersonalWords:
         threshold: cosine similarity, up to 1, from which on a clip is a word.
 
     Raises:
-        ValueError: a word is there twice or is one of the twelve labels, or arrays of another shape.
+        ValueError: a word occurs twice or is one of the twelve labels, or an array has another shape.
     """
 
     words: tuple[str, ...]
@@ -44,12 +44,13 @@ class PersonalWords:
     threshold: float = THRESHOLD
 
     def __post_init__(self):
-        known = {*COMPETITION_LABELS} & {*self.words}
-        if known or len({*self.words}) != len(self.words) or not all(self.words):
+        taken = {*COMPETITION_LABELS} & {*self.words}
+        if taken or len({*self.words}) != len(self.words) or not all(self.words):
             raise ValueError(f"`words` must differ from each other and from the twelve labels. Received: {self.words}")
         if self.prototypes.ndim != 2 or len(self.prototypes) != len(self.words):
             raise ValueError(
-                f"`prototypes` must be a row a word, {len(self.words)}. Received: shape={self.prototypes.shape}"
+                f"`prototypes` must have a row for each word, {len(self.words)}. "
+                f"Received: shape={self.prototypes.shape}"
             )
         if not 0 < self.threshold < 1:
             raise ValueError(f"`threshold` must be between 0 and 1. Received: threshold={self.threshold}")
@@ -59,13 +60,20 @@ class PersonalWords:
         return _directions(embedding) @ self.prototypes.T
 
     def write(self, path: Path | str) -> None:
-        """Write a JSON file, whole or not at all."""
+        """Write a JSON file, whole or not at all.
+
+        Args:
+            path: the file.
+        """
         content = dataclasses.asdict(self) | {"prototypes": np.round(self.prototypes.astype(float), 6).tolist()}
         replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content) + "\n"))
 
 
 def read_words(path: Path | str) -> PersonalWords:
     """Read a file of `PersonalWords.write`.
+
+    Args:
+        path: the file.
 
     Raises:
         ValueError: the file is of another kind, or damaged; names it.
@@ -114,12 +122,12 @@ def _check_model(words, model):
 
 
 def split_words(probabilities: np.ndarray, num_words: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take the outputs of a `PersonalModel` apart: the model's own, as without the words, and those of the words.
+    """Split the outputs of a `PersonalModel` into those of its model and those of the enrolled words.
 
     Shape: `(clips, labels + num_words)` -> `(clips, labels)`, which add up to 1 again, and `(clips, num_words)`.
 
     Args:
-        probabilities: outputs, also smoothed.
+        probabilities: outputs, smoothed or not.
         num_words: number of enrolled words, the last of the outputs.
     """
     if not num_words:
@@ -150,8 +158,9 @@ class PersonalModel:
         self.vocabulary = (*model.vocabulary, *words.words)
 
     def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
-        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32; the nearest word takes
-        its share of the probability.
+        """Probabilities of a batch, of which the nearest enrolled word takes its share.
+
+        Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32.
         """
         probabilities, embedding = self.model.predict_with_embedding(waveform)
         similarity = self.words.similarity(embedding)

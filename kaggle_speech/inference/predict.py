@@ -30,7 +30,7 @@ WINNERS_TRANSFORMS = ("as_is", "shift_ms=-93.75", "gain=1.2")
 
 
 class UnreadableClipsError(ValueError):
-    """Clips that cannot be read. The message names them, and where the answers to the others are."""
+    """Clips that cannot be read. The message names them, and the folder that keeps the other results."""
 
 
 def predict(
@@ -73,7 +73,7 @@ def predict(
     recogniser = _recogniser(model, vocabulary)
     probabilities = predict_probabilities(recogniser.model, clips_df, batch_size, progress, transforms)
     if not recogniser.vocabulary:
-        recogniser = _recogniser(recogniser.model, _usual_vocabulary(probabilities.shape[1]))
+        recogniser = _recogniser(recogniser.model, _default_vocabulary(probabilities.shape[1]))
     return Predictions(
         _names(clips_df), probabilities, recogniser.vocabulary, recogniser.settings, rejection=recogniser.rejection
     )
@@ -85,7 +85,7 @@ def _recogniser(model, vocabulary):
     return Recogniser(model, tuple(vocabulary or getattr(model, "vocabulary", ())))
 
 
-def _usual_vocabulary(num_classes):
+def _default_vocabulary(num_classes):
     if num_classes not in VOCABULARIES:
         raise ValueError(
             f"`vocabulary` must be given for a model whose number of outputs is none of {tuple(VOCABULARIES)}. "
@@ -99,13 +99,15 @@ def _names(clips_df):
 
 
 def parse_transform(text: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of waveforms, `(batch, samples)` to the same, from its name.
+    """A function that changes waveforms, from its description.
+
+    Shape: of the function: `(batch, samples)` -> the same.
 
     Args:
         text: `as_is`, `shift_ms=-93.75` (earlier) or `gain=1.2`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: `text` is none of these.
     """
     match = re.fullmatch(r"as_is|(shift_ms|gain)=(-?\d+(?:\.\d+)?)", text)
     if not match:
@@ -121,7 +123,7 @@ def parse_transform(text: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def transform_changes(transforms: Sequence[str]) -> list[Change]:
-    """Conditions for `predict_conditions`, one a transform; they do the same to every clip.
+    """Conditions for `predict_conditions`, one for each transform, the same for every clip.
 
     Args:
         transforms: texts for `parse_transform`: `as_is`, `shift_ms=-93.75`, `gain=1.2`.
@@ -130,11 +132,11 @@ def transform_changes(transforms: Sequence[str]) -> list[Change]:
         ValueError: a transform is none of these.
     """
 
-    def change_of(text):
+    def make_change(text):
         transform = parse_transform(text)
         return lambda waveform, rows: transform(waveform)
 
-    return [change_of(text) for text in transforms]
+    return [make_change(text) for text in transforms]
 
 
 def predict_conditions(
@@ -151,12 +153,12 @@ def predict_conditions(
 
     Args:
         model: waveforms in, probabilities out.
-        clips_df: frame with a `path` column (labels are not looked at).
+        clips_df: frame with a `path` column (labels are not used).
         changes: functions of `(batch, samples)` waveforms and of a slice, the rows of `clips_df` that they are, to the
             waveforms that the model gets.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
-        description: beside the bar.
+        description: text beside the bar.
 
     Raises:
         AudioError: a file cannot be read; names it (`read_clips_table` finds such files).
@@ -181,7 +183,7 @@ def predict_probabilities(
     progress: bool = True,
     transforms: Sequence[str] = ("as_is",),
 ) -> np.ndarray:
-    """Outputs of a model for every clip of a frame, whatever they mean: probabilities, or logits.
+    """Outputs of a model for every clip of a frame: probabilities or logits.
 
     Shape: -> `(len(clips_df), num_outputs)` float32, row by row.
 
@@ -200,7 +202,16 @@ def predict_probabilities(
 
 
 def shard_slice(num_clips: int, number: int, num_shards: int) -> slice:
-    """The clips of one of several shards, whole parts each: a slice. Number 1 is the first."""
+    """Rows of the clips of a shard, which are whole parts of `PART_CLIPS`.
+
+    Args:
+        num_clips: number of all clips.
+        number: number of the shard, from 1.
+        num_shards: number of shards.
+
+    Raises:
+        ValueError: the number is not from 1 to `num_shards`.
+    """
     if not 1 <= number <= num_shards:
         raise ValueError(f"`shard` must be from 1 of n to n of n. Received: {number} of {num_shards}")
     num_parts = -(-num_clips // PART_CLIPS)
@@ -221,7 +232,7 @@ def predict_to_file(
 ) -> Predictions:
     """Write the probabilities of many clips to a file, in little memory; a killed call continues when called again.
 
-    The file does not depend on whether and where a call was killed, and that of merged shards is that of one call.
+    The file is the same however often a call was killed, and merged shards give the file of a single call.
 
     Args:
         recogniser: from `load`; its `settings` tell it from others.
@@ -230,8 +241,8 @@ def predict_to_file(
             complete, what is finished is in the folder `<out_path>.parts`.
         shard: `(number, of how many)`, from 1; None for all clips.
         transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
-        overwrite: set a file, or what a killed call left, of other settings aside instead of raising: its name becomes
-            `<name>.old-<eight digits>`, and a line on standard error says so.
+        overwrite: set a file, or parts of a killed call, of other settings aside instead of raising: its name becomes
+            `<name>.old-<eight digits>`, and a line on standard error names both.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
 
@@ -240,7 +251,7 @@ def predict_to_file(
 
     Raises:
         UnreadableClipsError: clips are missing, empty, truncated or not at 16 kHz; names them. The others are kept.
-        ValueError: `out_path`, or what a killed call left there, is of another model, folder, shard or transforms.
+        ValueError: `out_path`, or its parts of a killed call, are of another model, folder, shard or transforms.
         OSError: the disk is full, for instance. What was finished is kept.
     """
     out_path = Path(out_path)
@@ -279,14 +290,15 @@ def predict_to_file(
 
 
 def _make_way(path, settings):
-    """Set what took minutes aside, and say where it is."""
+    """Rename results of other settings, and print the new name."""
     new_path = set_aside(path, json.dumps(settings))
     print(f"{path} was of other settings and is now {new_path}", file=sys.stderr)
 
 
 def _write_parts(predict_part, paths, rows, parts_dir, progress):
-    """The files of all parts, those that are there already and those that are made now."""
-    part_paths, errors = [], []
+    """Paths of all parts; missing parts are computed."""
+    part_paths = []
+    errors = []
     with progress_bar(total=rows.stop - rows.start, desc="predicting", unit="clip", progress=progress) as bar:
         for first in range(rows.start, rows.stop, PART_CLIPS):
             part_path = parts_dir / f"{first:08d}.npy"
@@ -295,7 +307,8 @@ def _write_parts(predict_part, paths, rows, parts_dir, progress):
             if part_path.exists():
                 bar.update(len(part))
                 continue
-            means, part_errors = [], []
+            means = []
+            part_errors = []
             for batch in predict_part(paths=part, first_row=first):
                 means.append(batch.probabilities.mean(axis=0))
                 part_errors += batch.errors
@@ -312,9 +325,9 @@ def _write_parts(predict_part, paths, rows, parts_dir, progress):
 
 
 def _check_settings(path, stored, wanted):
-    there, here = differences(stored, wanted)
-    if there:
+    stored_part, wanted_part = differences(stored, wanted)
+    if stored_part:
         raise ValueError(
             f"{path}: must be of the same model, clips and transforms. Choose another file, or overwrite this one. "
-            f"It is of {there}. Received: {here}"
+            f"It is of {stored_part}. Received: {wanted_part}"
         )

@@ -27,8 +27,8 @@ class Predictions:
         probabilities: `(clips, len(vocabulary))` float32.
         vocabulary: labels in the order of the columns.
         settings: JSON-able; what the probabilities depend on. A shard has `shard: [number, of how many]`.
-        logits: as `probabilities`, before the softmax; None where they are not known. No file holds them.
-        rejection: of the model: which commands are `unknown` in the labels. No file holds it.
+        logits: `(clips, len(vocabulary))`, before the softmax; None where they are not known. No file holds them.
+        rejection: the model's rule that makes doubtful commands `unknown`. No file holds it.
 
     Raises:
         ValueError: arrays of other shapes.
@@ -71,7 +71,7 @@ class Predictions:
         return self.rejection.apply(self.probabilities, self.vocabulary)
 
     def with_threshold(self, threshold: float | None) -> "Predictions":
-        """The same with another threshold of the rejection; None keeps the one that it has."""
+        """A copy with another threshold of the rejection; None keeps the threshold."""
         return dataclasses.replace(self, rejection=self.rejection.with_threshold(threshold))
 
     def competition(self, temperature: float = 1.0) -> np.ndarray:
@@ -95,7 +95,11 @@ class Predictions:
         return dataclasses.replace(self, names=self.names[rows], probabilities=self.probabilities[rows], logits=logits)
 
     def save(self, path: Path | str) -> None:
-        """Write the file, whole or not at all; its folder is made."""
+        """Write the file, whole or not at all; its folder is made.
+
+        Args:
+            path: the `.npz` file.
+        """
         arrays = {
             "names": np.array(self.names, dtype=np.str_),
             "probabilities": self.probabilities.astype("float32"),
@@ -113,6 +117,9 @@ class Predictions:
 
 def read_predictions(path: Path | str) -> Predictions:
     """Read a file of `Predictions.save`.
+
+    Args:
+        path: the `.npz` file.
 
     Raises:
         ValueError: the file is of another kind, or damaged; names it.
@@ -138,16 +145,17 @@ def names_fingerprint(names: Iterable[str]) -> str:
 
 
 def merge_shards(paths: Iterable[Path | str]) -> Predictions:
-    """One `Predictions` of all shards, as if one machine had made it.
+    """Merge all shards into one `Predictions`, equal to that of a single call.
 
     Args:
         paths: probability files, in any order.
 
     Raises:
-        ValueError: a shard is missing or there twice, or of another model, folder or number of shards; names it.
+        ValueError: a shard is missing or given twice, or of another model, folder or number of shards; names it.
     """
     shards: dict[int, Predictions] = {}
-    first_path, first_origin = None, {}
+    first_path = None
+    first_origin: dict = {}
     for path in map(Path, paths):
         shard = read_predictions(path)
         if "shard" not in shard.settings:
@@ -155,10 +163,13 @@ def merge_shards(paths: Iterable[Path | str]) -> Predictions:
         number, num_shards = shard.settings["shard"]
         origin = shard.settings | {"shard": num_shards}
         if not shards:
-            first_path, first_origin = path, origin
+            first_path = path
+            first_origin = origin
         if origin != first_origin:
-            wanted, other = differences(first_origin, origin)
-            raise ValueError(f"{path}: must be a shard of the same whole as {first_path}, {wanted}. Received: {other}")
+            wanted, received = differences(first_origin, origin)
+            raise ValueError(
+                f"{path}: must be a shard of the same whole as {first_path}, {wanted}. Received: {received}"
+            )
         if number in shards:
             raise ValueError(f"{path}: each shard must be there once. Received: {number} of {num_shards} twice")
         shards[number] = shard

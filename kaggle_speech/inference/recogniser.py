@@ -83,9 +83,9 @@ class Recogniser:
         vocabulary: labels in the order of its outputs; the enrolled words are the last.
         settings: JSON-able; tells the model and the engine from others.
         facts: what the model's folder or file states of its training.
-        rejection: which doubtful commands become `unknown`.
+        rejection: rule that makes doubtful commands `unknown`.
         words: enrolled words.
-        name: of the model, for messages.
+        name: name of the model, for messages.
     """
 
     model: BatchModel
@@ -103,17 +103,17 @@ class Recogniser:
         return f"Recogniser({self.name}, {len(self.vocabulary)} labels, {engine})"
 
     def with_threshold(self, threshold: float | None) -> "Recogniser":
-        """The same with another threshold of its rejection; None keeps the one that it has."""
+        """A copy with another threshold of its rejection; None keeps the threshold."""
         return dataclasses.replace(self, rejection=self.rejection.with_threshold(threshold))
 
     def with_words(self, path: Path | str) -> "Recogniser":
-        """The same that also recognises enrolled words.
+        """A copy that also recognises enrolled words.
 
         Args:
-            path: file of `enroll`.
+            path: file that `enroll` wrote.
 
         Raises:
-            ValueError: the file holds no words, or those of another model; or this one has no embeddings.
+            ValueError: the file holds no words, or those of another model, or this model has no embeddings.
             OSError: the file cannot be read.
         """
         words = read_words(path)
@@ -123,10 +123,12 @@ class Recogniser:
         return dataclasses.replace(self, model=model, vocabulary=model.vocabulary, words=words.words)
 
     def answers(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and confidences: the only place where outputs of the model become answers.
+        """Labels and confidences from outputs of the model.
+
+        This is the only place where outputs become answers.
 
         An enrolled word with half of the probability or more is the answer; else the most probable of the twelve
-        labels, `unknown` for a command that the rejection doubts.
+        labels, with `unknown` for a command that the rejection refuses.
 
         Shape: `(clips, len(vocabulary))` -> labels `(clips,)` str, confidences `(clips,)`, 0 to 1.
         """
@@ -151,7 +153,7 @@ class Recogniser:
         Args:
             source: path of an audio file; many paths; a folder (its audio files, sorted); or an array, `(samples,)` or
                 `(clips, samples)`, float in [-1, 1] or int16.
-            sample_rate: of an array, in Hz.
+            sample_rate: sample rate of an array, in Hz.
             window: the second of a longer recording that the model gets: `first`; `loudest`, the one around the
                 loudest sound; or `all`, the most confident command of any second.
             progress: show a progress bar.
@@ -161,7 +163,7 @@ class Recogniser:
 
         Raises:
             AudioError: files cannot be read; names them (`predict_files` goes on with the others).
-            ValueError: an array without a sample rate or of another shape, or a `window` that there is not.
+            ValueError: an array without a sample rate or of another shape, or an unknown `window`.
 
         Examples:
             >>> from kaggle_speech.inference.load import load
@@ -171,16 +173,17 @@ class Recogniser:
         check_window(window)
         if isinstance(source, np.ndarray):
             waveforms = _mono_clips(source, sample_rate)
-            found = [self._answer(select_windows(waveform, window)) for waveform in waveforms]
-            return found[0] if source.ndim == 1 else found
+            answers = [self._answer(select_windows(waveform, window)) for waveform in waveforms]
+            return answers[0] if source.ndim == 1 else answers
         if isinstance(source, str | Path) and not Path(source).is_dir():
-            found, duration_s = self._answer_file(source, window)
-            if isinstance(found, Exception):
-                raise found
+            answer, duration_s = self._answer_file(source, window)
+            if isinstance(answer, Exception):
+                raise answer
             _warn_of_long_files([(source, duration_s)], window)
-            return found
+            return answer
         paths = audio_paths(source) if isinstance(source, str | Path) else list(source)
-        answers, errors = [], []
+        answers = []
+        errors = []
         for _, outcome in self.predict_files(paths, window=window, progress=progress):
             if isinstance(outcome, Answer):
                 answers.append(outcome)
@@ -197,14 +200,15 @@ class Recogniser:
 
         Args:
             paths: audio files.
-            window: as in `predict`: `first`, `loudest` or `all`.
+            window: the second of a longer recording that the model gets: `first`; `loudest`, the one around the
+                loudest sound; or `all`, the most confident command of any second.
             progress: show a progress bar.
 
         Returns:
-            iterator of each path, in order, with its `Answer`, or the `AudioError` that says why it has none.
+            iterator of each path, in order, with its `Answer`, or an `AudioError` with the reason why it has none.
 
         Raises:
-            ValueError: a `window` that there is not.
+            ValueError: `window` is none of these.
         """
         check_window(window)
         paths = list(paths)
@@ -225,7 +229,8 @@ class Recogniser:
 
     def _answer_files(self, paths, window):
         """`(Answer or AudioError, seconds)` of each file; the windows of all go through the model together."""
-        outcomes, windows = [], []
+        outcomes = []
+        windows = []
         for path in paths:
             try:
                 file_windows, duration_s = read_windows(path, window)
@@ -274,8 +279,8 @@ class Recogniser:
         """A `StreamingRecogniser` with this model and its answers, for sound that comes in chunks.
 
         Args:
-            threshold: that a smoothed probability must reach, 0.10 to 0.95; None for the recogniser's own.
-            options: of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
+            threshold: lowest smoothed probability of a detection, 0.10 to 0.95; None for the default, 0.55.
+            options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Raises:
             ValueError: an option is out of range.
@@ -298,11 +303,12 @@ class Recogniser:
         Args:
             source: `Microphone()` or another of `kaggle_speech.streaming`'s sources; path of an audio file; or an
                 array `(samples,)`, float in [-1, 1] or int16.
-            sample_rate: of an array, in Hz.
-            threshold, options: as in `stream`: 0.10 to 0.95, and options of `StreamingRecogniser`.
+            sample_rate: sample rate of an array, in Hz.
+            threshold: lowest smoothed probability of a detection, 0.10 to 0.95; None for the default, 0.55.
+            options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Returns:
-            iterator of `Detection(time_s, label, confidence)`; that of a microphone does not end.
+            iterator of `Detection(time_s, label, confidence)`; of a microphone it does not end.
 
         Raises:
             ValueError: an option is out of range, or an array without a sample rate.
@@ -325,9 +331,9 @@ class Transcriber:
         output_step: samples from one output to the next.
         settings: JSON-able; tells the model and the engine from others.
         facts: what the model's folder or file states of its training.
-        num_val_speakers: speakers that its training held out, those with the highest ids; None where that is unknown.
-        language_model: the `NGram` beside it, None where there is none.
-        name: of the model, for messages.
+        num_val_speakers: number of speakers that the training held out, those with the highest ids; None if unknown.
+        language_model: the `NGram` in the folder of the model; None where there is none.
+        name: name of the model, for messages.
     """
 
     model: BatchModel
@@ -353,14 +359,14 @@ class Transcriber:
         lm_weight: float | None = None,
         progress: bool = False,
     ) -> "Transcript | list[Transcript]":
-        """Write down what is said in a recording of any length, or in each of many; memory stays flat.
+        """Transcribe a recording of any length, or each of many; memory stays flat.
 
         Args:
             source: path of an audio file; many paths; a folder (its audio files, sorted); or an array `(samples,)` or
                 `(recordings, samples)`, float in [-1, 1] or int16.
-            sample_rate: of an array, in Hz.
+            sample_rate: sample rate of an array, in Hz.
             beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
-            lm_weight: of the language model beside the model; None for the decoder's own.
+            lm_weight: weight of the model's language model; None for the decoder's default.
             progress: show a progress bar, in seconds of sound.
 
         Returns:
@@ -377,8 +383,9 @@ class Transcriber:
         """
         stream = self.stream(beam_width=beam_width, lm_weight=lm_weight)
         if isinstance(source, np.ndarray):
-            found = [_transcribe(stream, _open_source(part, sample_rate), progress) for part in np.atleast_2d(source)]
-            return found[0] if source.ndim == 1 else found
+            parts = [_open_source(part, sample_rate) for part in np.atleast_2d(source)]
+            results = [_transcribe(stream, part, progress) for part in parts]
+            return results[0] if source.ndim == 1 else results
         if isinstance(source, str | Path) and not Path(source).is_dir():
             return _transcribe(stream, sources.AudioFile(source, chunk_ms=1000), progress)
         paths = audio_paths(source) if isinstance(source, str | Path) else source
@@ -395,8 +402,8 @@ class Transcriber:
 
         Args:
             beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
-            lm_weight: of the language model beside the model; None for the decoder's own.
-            windows: how sound is cut; `LIVE_WINDOWS` for a microphone.
+            lm_weight: weight of the model's language model; None for the decoder's default.
+            windows: lengths of the overlapping windows; `LIVE_WINDOWS` for a microphone.
 
         Raises:
             ValueError: a weight without a language model or a beam, or options that the decoder refuses.
@@ -411,17 +418,18 @@ class Transcriber:
         beam_width: int = 16,
         lm_weight: float | None = None,
     ) -> Iterator[transcripts.PartialTranscript]:
-        """Write down what is said while it is said.
+        """Transcribe sound of any length while it is spoken.
 
         Args:
             source: `Microphone()` or another of `kaggle_speech.streaming`'s sources; path of an audio file; or an
                 array `(samples,)`, float in [-1, 1] or int16.
-            sample_rate: of an array, in Hz.
+            sample_rate: sample rate of an array, in Hz.
             beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
-            lm_weight: of the language model beside the model; None for the decoder's own.
+            lm_weight: weight of the model's language model; None for the decoder's default.
 
         Returns:
-            iterator of `PartialTranscript(time_s, settled, tentative)`: text that is final, text that may still change.
+            iterator of `PartialTranscript(time_s, settled, tentative)`: final text, and
+                text that may still change.
 
         Raises:
             ValueError: an option that the decoder refuses, or an array without a sample rate.
@@ -432,22 +440,16 @@ class Transcriber:
 
 
 def _process(stream, source):
-    """Everything that a stream reports of a source."""
+    """All events of a stream over a source."""
     for chunk in source.chunks():
         yield from stream.process(chunk)
     yield from stream.finish()
 
 
 def _transcribe(stream, source, progress):
-    duration_s = getattr(source, "duration_s", None)
-    stream.reset()
-    with progress_bar(total=duration_s and round(duration_s), desc=source.name, unit="s", progress=progress) as bar:
-        for chunk in source.chunks():
-            stream.process(chunk)
-            bar.update(1)
-    stream.finish()
-    words = tuple(SpokenWord(word, start_s, end_s) for start_s, end_s, word in stream.words)
-    return Transcript(" ".join(stream.decoder.text.split()), words, stream.time_s)
+    text, words = transcripts.transcribe_source(stream, source, progress=progress)
+    spoken_words = tuple(SpokenWord(word, start_s, end_s) for start_s, end_s, word in words)
+    return Transcript(text, spoken_words, stream.time_s)
 
 
 def _check_sample_rate(sample_rate):
@@ -456,7 +458,7 @@ def _check_sample_rate(sample_rate):
 
 
 def _open_source(source, sample_rate):
-    """A source of `streaming.sources` for a source, a path or an array."""
+    """Open a path or an array as a source of `streaming.sources`; a source is returned."""
     if hasattr(source, "chunks"):
         return source
     if isinstance(source, np.ndarray):
@@ -470,15 +472,15 @@ def _mono_clips(waveform, sample_rate):
     _check_sample_rate(sample_rate)
     if waveform.ndim not in (1, 2) or 0 in waveform.shape:
         raise ValueError(
-            f"an array must be (samples,) or (clips, samples), not empty. Received: shape={waveform.shape}"
+            f"`source` must be (samples,) or (clips, samples), not empty. Received: shape={waveform.shape}"
         )
     if waveform.dtype != np.int16 and not np.issubdtype(waveform.dtype, np.floating):
-        raise ValueError(f"an array must be float in [-1, 1] or int16. Received: dtype={waveform.dtype}")
+        raise ValueError(f"`source` must be float in [-1, 1] or int16. Received: dtype={waveform.dtype}")
     clips = np.atleast_2d(waveform).astype("float32")
     if waveform.dtype == np.int16:
         clips /= INT16_SCALE
     if not np.isfinite(clips).all():
-        raise ValueError("an array must be finite. Received: NaN or infinity")
+        raise ValueError("`source` must be finite. Received: NaN or infinity")
     if sample_rate != SAMPLE_RATE:
         import soxr
 
@@ -487,14 +489,13 @@ def _mono_clips(waveform, sample_rate):
 
 
 def _warn_of_long_files(lengths, window):
-    """Say once which files have more than the second that was looked at. Args: `(path, seconds)` of each; `predict`."""
+    """Warn once of files of which only the first second was used; `lengths` holds `(path, seconds)` of each file."""
     long_files = [(path, duration_s) for path, duration_s in lengths if duration_s > LONG_S]
     if window == "first" and long_files:
         path, duration_s = max(long_files, key=lambda file: file[1])
         which = f"{path} lasts" if len(long_files) == 1 else f"{len(long_files)} files are longer, {path} lasts"
         warnings.warn(
-            f'only the first second was looked at, and {which} {duration_s:.1f} s; `window="loudest"` finds a word '
-            "anywhere",
+            f'only the first second was used, and {which} {duration_s:.1f} s; `window="loudest"` finds a word anywhere',
             UserWarning,
             stacklevel=3,
         )

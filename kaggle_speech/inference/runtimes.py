@@ -1,4 +1,4 @@
-"""Exported models, each with `predict_on_batch` of a Keras model: waveforms in, probabilities out.
+"""Exported models with Keras' `predict_on_batch`: waveforms in, probabilities out.
 
 `OnnxModel` needs NumPy and onnxruntime only.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from kaggle_speech.files import fingerprint
 
-#: File endings of the formats there are, and the precisions of each.
+#: File ending and precisions of each format.
 FORMATS = {
     "onnx": (".onnx", ("float32", "float16", "int8")),
     "litert": (".tflite", ("float32", "float16")),
@@ -29,9 +29,9 @@ class OnnxModel:
         embedding: whether to give embeddings as well; needs the package onnx.
 
     Attributes:
-        metadata: dict of facts that the file states: vocabulary, sample rate, features, licence, ...
+        metadata: dict of the facts in the file: vocabulary, sample rate, features, licence, ...
         vocabulary: labels in the order of the outputs.
-        fingerprint: of the file.
+        fingerprint: fingerprint of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -69,8 +69,10 @@ class OnnxModel:
         self.output_names = [output.name for output in self.session.get_outputs()]
 
     def predict_on_batch(self, inputs: Any) -> np.ndarray:
-        """Shape: `(batch, samples)` float32, or a dict of a model's inputs by name, each of the type that the model
-        takes -> `(batch, ..., len(vocabulary))` float32.
+        """Outputs for a batch: probabilities, or log-probabilities of a transcriber.
+
+        Shape: `(batch, samples)` float32, or a dict of the model's inputs by name, each of the type that the model
+            takes -> `(batch, ..., len(vocabulary))` float32.
         """
         return self._run(self.output_names[:1], inputs)[0]
 
@@ -103,7 +105,7 @@ def _embedding_adder():
 
 
 def set_tensorflow_threads(num_threads: int) -> None:
-    """Let TensorFlow use so many threads for one operation. Does nothing once TensorFlow has computed anything."""
+    """Set the number of threads of an operation of TensorFlow; without effect after its first computation."""
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):
@@ -115,7 +117,7 @@ class LiteRTModel:
 
     Args:
         path: the `.tflite` file.
-        num_threads: processor threads; None for LiteRT's own choice.
+        num_threads: processor threads; None for LiteRT's default.
 
     Raises:
         ValueError: the file is not a LiteRT model.
@@ -130,7 +132,7 @@ class LiteRTModel:
         self.output_index = self.interpreter.get_output_details()[0]["index"]
 
     def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
-        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        """Probabilities of a batch. Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
         return np.concatenate([self._predict(clip[None]) for clip in np.asarray(waveform, dtype="float32")])
 
     def _predict(self, waveform):
@@ -140,7 +142,11 @@ class LiteRTModel:
 
 
 class SavedModel:
-    """A SavedModel folder of TensorFlow."""
+    """A SavedModel folder of TensorFlow.
+
+    Args:
+        folder: the folder.
+    """
 
     def __init__(self, folder: Path | str):
         import tensorflow as tf
@@ -148,7 +154,7 @@ class SavedModel:
         self.loaded = tf.saved_model.load(str(folder))
 
     def predict_on_batch(self, waveform: np.ndarray) -> np.ndarray:
-        """Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
+        """Probabilities of a batch. Shape: `(batch, samples)` float32 -> `(batch, len(vocabulary))` float32."""
         import tensorflow as tf
 
         return self.loaded.serve(tf.constant(waveform)).numpy()

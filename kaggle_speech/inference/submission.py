@@ -1,4 +1,4 @@
-"""Labels to a CSV that the competition accepts. Needs no TensorFlow."""
+"""Submissions: CSV files of labels, checked by the rules of the competition. Needs no TensorFlow."""
 
 import dataclasses
 import json
@@ -18,14 +18,17 @@ COLUMNS = ("fname", "label")
 
 
 class SubmissionError(ValueError):
-    """A submission that the competition would not score. The message names the file and the rule it breaks."""
+    """A submission that breaks a rule of the competition. The message names the file and the rule."""
 
 
 def read_submission(path: Path | str) -> pd.DataFrame:
-    """A submission as a frame of strings with the columns `fname, label`.
+    """Read a submission as a frame of strings with the columns `fname, label`.
+
+    Args:
+        path: the CSV.
 
     Raises:
-        SubmissionError: the file has other columns, or is no CSV.
+        SubmissionError: the file has other columns, or is not a CSV.
         OSError: the file cannot be read.
     """
     try:
@@ -42,7 +45,7 @@ def _some(names):
 
 
 def check_submission(path: Path | str, sample_path: Path | str | None = None) -> pd.DataFrame:
-    """Make sure that a submission would be scored.
+    """Check a submission by the rules of the competition.
 
     Args:
         path: the CSV.
@@ -66,7 +69,8 @@ def check_submission(path: Path | str, sample_path: Path | str | None = None) ->
             f"{path}: labels must be among {', '.join(COMPETITION_LABELS)}. Received: {_some(strange)}"
         )
     if sample_path is not None:
-        wanted, given = set(read_submission(sample_path)["fname"]), set(answers_df["fname"])
+        wanted = set(read_submission(sample_path)["fname"])
+        given = set(answers_df["fname"])
         if wanted - given:
             raise SubmissionError(f"{path}: must answer every name of {sample_path}. Missing: {_some(wanted - given)}")
         if given - wanted:
@@ -77,17 +81,22 @@ def check_submission(path: Path | str, sample_path: Path | str | None = None) ->
 
 
 def compare_submissions(path: Path | str, other_path: Path | str) -> pd.DataFrame:
-    """How the answers of two submissions differ, label by label.
+    """Differences between the answers of two submissions, label by label.
+
+    Args:
+        path: CSV of one submission.
+        other_path: CSV of the other.
 
     Returns:
-        pandas DataFrame with a row a label: `before` and `after`, its clips in the one and in the other; `left` and
+        pandas DataFrame, a row for each label: `before` and `after`, its clips in the one and in the other; `left` and
         `came`, those that changed from and to it.
 
     Raises:
-        SubmissionError: a file is no submission, or they answer other clips.
+        SubmissionError: a file is not a submission, or the two are of other clips.
     """
     answers_df = check_submission(path).merge(check_submission(other_path, path), on="fname")
-    before, after = answers_df["label_x"], answers_df["label_y"]
+    before = answers_df["label_x"]
+    after = answers_df["label_y"]
     changed = before != after
     columns = {"before": before, "after": after, "left": before[changed], "came": after[changed]}
     counts = {name: answers.value_counts() for name, answers in columns.items()}
@@ -101,13 +110,13 @@ def write_submission(
     *,
     settings: dict | None = None,
 ) -> Path:
-    r"""Write a checked submission, and beside it, as JSON, how it was made.
+    r"""Write a checked submission, and a JSON file of its settings beside it.
 
     Args:
         predictions: from `predict`, for the test clips.
         path: CSV to write; its folder is made.
-        data_dir: folder of the competition's data; its `sample_submission.csv`, where it is there, states the names.
-        settings: JSON-able; further facts for the JSON.
+        data_dir: folder of the competition's data; its `sample_submission.csv`, if it exists, gives the names.
+        settings: JSON-able; further entries of the JSON file.
 
     Returns:
         `path`.
@@ -142,7 +151,7 @@ def write_answers(
 ) -> None:
     """Write a checked submission of given labels. `path` appears complete and correct, or not at all.
 
-    Where something is wrong the rows are kept as `<path>.partial`.
+    Rows that fail the check are kept as `<path>.partial`.
 
     Args:
         file_names: `(clips,)` names such as `clip_000044442.wav`.

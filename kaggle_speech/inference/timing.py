@@ -9,12 +9,12 @@ from kaggle_speech.streaming.stream import BatchModel
 
 
 def milliseconds_per_clip(model: BatchModel, num_calls: int = 100, batch_size: int = 1) -> float:
-    """Milliseconds that a model takes for a clip, the median of many calls.
+    """Milliseconds of a model per clip, the median of many calls.
 
     Args:
         model: waveforms in, probabilities out.
-        num_calls: how often it is called.
-        batch_size: clips of a call; a live recogniser has one at a time.
+        num_calls: number of calls.
+        batch_size: clips in a call; 1 for a live recogniser.
     """
     waveform = np.zeros((batch_size, CLIP_SAMPLES), "float32")
     times = []
@@ -26,15 +26,16 @@ def milliseconds_per_clip(model: BatchModel, num_calls: int = 100, batch_size: i
 
 
 def real_time_factor(model: BatchModel, duration_s: int = 8, num_calls: int = 5) -> float:
-    """Seconds that a model takes for a second of sound, the median of some calls after one that does not count.
+    """Seconds of a model per second of sound, the median of some calls after a warm-up call.
 
     Args:
-        model: one that makes transcripts.
-        duration_s: seconds of sound of a call.
-        num_calls: how often it is called.
+        model: a model that makes transcripts.
+        duration_s: seconds of sound in a call.
+        num_calls: number of calls.
     """
     waveform = 0.1 * np.random.default_rng(0).standard_normal((1, duration_s * SAMPLE_RATE)).astype("float32")
-    inputs, seconds_spent = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]], "int32")}, []
+    inputs = {"waveform": waveform, "num_samples": np.array([waveform.shape[1]], "int32")}
+    seconds_spent = []
     for _ in range(1 + num_calls):
         start = time.monotonic()
         model.predict_on_batch(inputs)

@@ -6,11 +6,11 @@ import numpy as np
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, audio_length, fit_length, read_audio, read_clips
 
-#: Which seconds of a recording a model gets.
+#: Rules that select seconds of a recording for a model.
 WINDOWS = ("first", "loudest", "all")
-#: Seconds of a recording from which on its first second alone may miss the word.
+#: Length in seconds of a recording above which its first second may miss the word.
 LONG_S = 1.1
-#: Resolution of the search for the loudest second, and the step from one window to the next of all.
+#: Samples of a frame in the search for the loudest second, and from one window to the next of `all`.
 FRAME_SAMPLES = SAMPLE_RATE // 100
 HOP_SAMPLES = SAMPLE_RATE // 10
 #: Endings of files that count as audio in a folder.
@@ -18,12 +18,12 @@ AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aif
 
 
 def loudest_start(waveform: np.ndarray) -> int:
-    """Position of the loudest second of a waveform, centred on what is loud.
+    """Position of the loudest second of a waveform, centred on its loud part.
 
     Each frame of 10 ms counts by its RMS level, weighted with a Hann window of one second: a word in the middle of
     the second counts more than one at its edge, and a click of a millisecond less than a word.
 
-    Shape: `(samples,)` -> sample index, from 0 to `samples - CLIP_SAMPLES`; 0 for a waveform of a second or less.
+    Shape: `(samples,)` -> int, sample index, from 0 to `samples - CLIP_SAMPLES`; 0 for a waveform of a second or less.
 
     Examples:
         >>> waveform = np.zeros(48_000); waveform[30_000:34_000] = 0.5
@@ -43,7 +43,7 @@ def loudest_start(waveform: np.ndarray) -> int:
 
 
 def select_windows(waveform: np.ndarray, window: str) -> np.ndarray:
-    """Seconds of a waveform. A waveform that is shorter is padded with zeros at its end.
+    """One or more seconds of a waveform; a shorter waveform is padded with zeros at its end.
 
     Shape: `(samples,)` -> `(windows, CLIP_SAMPLES)`, one window unless `window` is `all`.
 
@@ -71,13 +71,13 @@ def check_window(window: str) -> None:
 
 
 def read_windows(path: Path | str, window: str) -> tuple[np.ndarray, float]:
-    """Seconds of an audio file, and how long the file is.
+    """One or more seconds of an audio file, and the length of the file.
 
     Shape: -> `(windows, CLIP_SAMPLES)` float32, seconds.
 
     Args:
         path: audio file of any format, sample rate and number of channels.
-        window: as in `select_windows`: `first`, `loudest` or `all`.
+        window: `first`, `loudest` (see `loudest_start`), or `all`: one every 100 ms, and the last second.
 
     Raises:
         AudioError: the file is missing, or cannot be read as audio; one line that names it.
@@ -98,8 +98,11 @@ def read_windows(path: Path | str, window: str) -> tuple[np.ndarray, float]:
 def audio_paths(folder: Path | str) -> list[Path]:
     """Sorted paths of a folder's audio files, hidden ones left out.
 
+    Args:
+        folder: the folder; those inside it are not searched.
+
     Raises:
-        ValueError: the folder holds none.
+        ValueError: the folder holds no audio file.
     """
     paths = sorted(
         path for path in Path(folder).iterdir() if path.suffix.lower() in AUDIO_ENDINGS and path.name[0] != "."

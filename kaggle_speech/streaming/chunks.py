@@ -1,4 +1,4 @@
-"""Chunks of a stream: check, ring buffer, level, voice activity detection. NumPy only."""
+"""Chunks of a stream: input check, ring buffer, level, voice activity detection. NumPy only."""
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class VoiceActivity:
 
     Args:
         hop_ms: time between two calls of `update`.
-        margin_db: distance from the floor at which a hop counts as loud.
+        margin_db: distance above the floor at which a hop counts as loud.
         rise_db_per_s: speed at which the floor rises; it falls at once.
         hangover_ms: time after the last loud hop that still counts as active.
         min_dbfs: lowest floor, and the first one, so that a stream may begin with a word.
@@ -80,7 +80,14 @@ class VoiceActivity:
         return self._num_quiet_hops < self._hangover_hops
 
     def update(self, level: float) -> bool:
-        """Take the level of the next hop, in dBFS. Returns `is_active`."""
+        """Process the level of the next hop.
+
+        Args:
+            level: in dBFS.
+
+        Returns:
+            `is_active`.
+        """
         self.level_dbfs = level
         self.floor_dbfs = max(self.min_dbfs, min(self.floor_dbfs + self._rise_db, level))
         is_loud = level > self.floor_dbfs + self.margin_db
@@ -89,10 +96,12 @@ class VoiceActivity:
 
 
 def check_chunk(chunk: np.ndarray) -> np.ndarray:
-    """A chunk of a stream as float32. Shape: `(samples,)`, float or int16 -> `(samples,)` float32.
+    """A chunk of a stream as float32, checked.
+
+    Shape: `(samples,)`, float in [-1, 1] or int16 -> `(samples,)` float32.
 
     Raises:
-        ValueError: it is not mono, neither float nor int16, or holds NaN or infinity.
+        ValueError: the chunk is not mono, neither float nor int16, or holds NaN or infinity.
     """
     chunk = np.asarray(chunk)
     if chunk.ndim != 1:

@@ -101,14 +101,14 @@ def stream_pieces(
     """A synthetic stream, piece by piece: every 2 to 4 s a command, another word, or nothing, a third of each.
 
     Every word has the same level while it sounds, the noise recordings are `snr_db` below it (in mean power over the
-    whole recording: one that is quiet and loud in turn stays so). No clip is repeated before all were used.
+    whole recording, whose quiet and loud parts stay). No clip is repeated before all were used.
 
     Args:
         clips_df: columns `path, word`; commands and other words.
         regions: noise recordings, from `noise.read_noise`.
         snr_db: signal-to-noise ratio.
         duration_s: length in seconds; the last piece ends a little later.
-        seed: of all random choices.
+        seed: seed of all random choices.
         has_words: False gives the noise alone.
 
     Yields:
@@ -144,7 +144,8 @@ def stream_pieces(
 
 
 def level_clip(clip: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """A clip at the level of a stream, its edges faded. Shape: `(samples,)` -> the same, first and end of its word."""
+    """A clip at the level of a stream, its edges faded. Shape: `(samples,)` -> the same, and the first
+    and end sample of its word."""
     first, end = sounding_span(clip)
     clip = clip * _gain(clip[first:end], WORD_LEVEL_DBFS)
     fade = np.linspace(0, 1, FADE_SAMPLES, dtype="float32")

@@ -1,4 +1,4 @@
-"""Runs a stream on a source: two threads, and between them a queue that cannot grow."""
+"""Run a stream on a source, with two threads and a bounded queue between them."""
 
 import queue
 import threading
@@ -43,7 +43,7 @@ class _Run:
 
 
 class StreamRunner:
-    """Feeds a source to a stream until the source ends, fails or is stopped; can be started again.
+    """Runner that feeds a source to a stream until the source ends, fails or is stopped; can be started again.
 
     A live source never waits: when the stream is too slow, chunks are dropped and counted. Other sources (a file, a
     pipe) wait instead.
@@ -85,7 +85,7 @@ class StreamRunner:
 
     @property
     def is_running(self) -> bool:
-        """Whether a thread is alive: the source has more, or its last chunks are being processed."""
+        """Whether the source still gives chunks, or its last chunks are being processed."""
         return self._run is not None and any(thread.is_alive() for thread in self._run.threads)
 
     @property
@@ -97,7 +97,7 @@ class StreamRunner:
         """Begin a new stream.
 
         Raises:
-            RuntimeError: it runs already.
+            RuntimeError: the runner runs already.
         """
         if self.is_running:
             raise RuntimeError("`start` must be called when nothing runs. Received: a running stream; stop it first")
@@ -185,4 +185,4 @@ class StreamRunner:
 
 
 def _ignore(_: typing.Any) -> None:
-    """The callback that does nothing."""
+    """Default callback, which does nothing."""

@@ -19,14 +19,14 @@ THRESHOLDS = tuple(np.round(np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, 18), 2).to
 
 
 class StreamTrace(typing.NamedTuple):
-    """Smoothed probabilities of a whole stream, hop by hop, so that thresholds can be tried on it.
+    """Smoothed probabilities of a whole stream, hop by hop, for the choice of a threshold.
 
     Attributes:
         times_s: end of each hop, `(hops,)`.
         probabilities: smoothed, `(hops, len(vocabulary))`.
-        utterances: words of the stream, in time.
-        detections: at the recogniser's own threshold.
-        seconds_spent: processing time.
+        utterances: words of the stream, in order of time.
+        detections: detections at the recogniser's own threshold.
+        seconds_spent: processing time in seconds.
         fraction_asked: fraction of the hops at which the model was evaluated.
     """
 
@@ -44,7 +44,7 @@ class StreamTrace(typing.NamedTuple):
 
 
 class DetectionScores(typing.TypedDict):
-    """Counts of `score_detections`, which explains them."""
+    """Result of `score_detections`, whose documentation explains the entries."""
 
     num_commands: int
     num_unknown: int
@@ -58,7 +58,7 @@ class DetectionScores(typing.TypedDict):
 
 
 def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndarray, Utterance | None]]) -> StreamTrace:
-    """Run a recogniser over a stream, in little memory.
+    """Run a recogniser over a stream that is never held in memory as a whole.
 
     Args:
         recogniser: the recogniser; it is reset first.
@@ -70,7 +70,10 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
     recogniser.reset()
     hop = recogniser.hop_samples
     rest = np.zeros(0, "float32")
-    times_s, probabilities, utterances, detections = [], [], [], []
+    times_s = []
+    probabilities = []
+    utterances = []
+    detections = []
     seconds_spent = 0.0
     for piece, utterance in pieces:
         if utterance:
@@ -98,8 +101,8 @@ def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detec
 
     Args:
         trace: from `trace_stream`.
-        trigger: of the recogniser that made the trace; it is reset, and its threshold restored.
-        threshold: 0.10 to 0.95.
+        trigger: trigger of the recogniser that made the trace; it is reset, and its threshold restored.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.95.
     """
     own_threshold = trigger.threshold
     trigger.threshold = threshold
@@ -120,9 +123,9 @@ def score_detections(
     noise.
 
     Args:
-        detections: in time.
-        utterances: words of the stream, in time.
-        duration_s: length of the stream.
+        detections: in order of time.
+        utterances: words of the stream, in order of time.
+        duration_s: length of the stream in seconds.
 
     Returns:
         dict: `num_commands, num_unknown` (other words), `num_hits` (commands reported as such), `num_wrong` (commands
@@ -132,7 +135,8 @@ def score_detections(
     """
     starts_s = np.array([utterance.start_s for utterance in utterances])
     hits: dict[int, float] = {}
-    wrong, accepted = set(), set()
+    wrong = set()
+    accepted = set()
     num_noise_alarms = 0
     num_repeated = 0
     for detection in detections:
@@ -167,7 +171,7 @@ def _fraction(count: int, total: int) -> float:
 
 
 def _rates(words: DetectionScores, noise: DetectionScores, duration_s: float) -> dict[str, float]:
-    """A row of the table: the scores of a stream with words and of one without."""
+    """A row of the table, from the scores of a stream with words and of a stream without."""
     noise_hours = (words["noise_s"] + noise["noise_s"]) / 3600
     latencies_ms = 1000 * np.array(words["latencies_s"] or [np.nan])
     return {
@@ -204,16 +208,16 @@ def stream_evaluate(
     Args:
         recogniser: the recogniser; it is reset first.
         clips_df: columns `path, word`; clips that the model was not trained on.
-        regions: noise that it was not trained on (`noise.read_noise` with the split `val`).
-        snr_db: signal-to-noise ratios (see `made_streams.stream_pieces`).
-        hours: length of each stream.
-        seed: of the streams.
-        thresholds: to try besides the recogniser's own.
+        regions: noise that the model was not trained on (`noise.read_noise` with the split `val`).
+        snr_db: signal-to-noise ratios in dB (see `made_streams.stream_pieces`).
+        hours: length of each stream in hours, above 0.
+        seed: seed of the streams.
+        thresholds: thresholds to evaluate besides the recogniser's own, 0.10 to 0.95.
         progress: show a progress bar.
 
     Returns:
-        DataFrame, a row a ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per hour
-        (from other words per hour of the stream, from noise per hour of noise), latencies, counts, `real_time_factor`
+        DataFrame, a row for each ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per
+        hour (from other words per hour of the stream, from noise per hour of noise), latencies, counts, `real_time_factor`
         (processing time for a second of stream) and `fraction_asked`.
 
     Raises:

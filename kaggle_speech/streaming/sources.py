@@ -1,7 +1,7 @@
 """Sources of sound: a microphone, an audio file, standard input, an array; each gives chunks, mono at 16 kHz.
 
-A source has `name`, `is_live` (it goes on while nobody takes its chunks) and `chunks()`, a new pass over the sound; an
-empty chunk means that it still waits. Other sample rates are resampled and channels averaged on the way.
+A source has `name`, `is_live` (sound goes on, and is lost, while no chunk is taken) and `chunks()`, a new pass over
+the sound; an empty chunk means that it still waits. Other sample rates are resampled and channels averaged on the way.
 """
 
 import os
@@ -21,11 +21,11 @@ SILENT_DEVICE_S = 2.0
 
 
 class SourceError(OSError):
-    """A source that cannot be opened, or that ended by itself. The message says what to do."""
+    """A source that cannot be opened, or that ended unexpectedly. The message names the remedy."""
 
 
 class Converter:
-    """Converts chunks of any sample rate and number of channels to mono at 16 kHz; cuts leave no trace.
+    """Converter of chunks of any sample rate and number of channels to mono at 16 kHz, independent of the cuts.
 
     Args:
         sample_rate: sample rate of the chunks, in Hz.
@@ -48,13 +48,20 @@ class Converter:
             self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")
 
     def __call__(self, chunk: np.ndarray, *, is_last: bool = False) -> np.ndarray:
-        """Shape: `(frames, num_channels)` or, of one channel, `(frames,)` float32 -> `(samples,)` float32."""
+        """Convert the next chunk.
+
+        Shape: `(frames, num_channels)` or, of one channel, `(frames,)` float32 -> `(samples,)` float32.
+
+        Args:
+            chunk: the chunk.
+            is_last: no chunk follows; the resampler gives its last samples.
+        """
         waveform = np.asarray(chunk, "float32").reshape(-1, self.num_channels).mean(axis=1)
         return self._resampler.resample_chunk(waveform, last=is_last) if self._resampler else waveform
 
 
 def _paced(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Chunks at the speed at which they sound."""
+    """Chunks at the speed of playback."""
     start = time.monotonic()
     num_samples = 0
     for chunk in chunks:
@@ -69,8 +76,8 @@ class Samples:
     Args:
         waveform: `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
         sample_rate: sample rate in Hz.
-        real_time: give chunks at the speed at which they sound; False gives them as fast as they are taken.
-        chunk_ms: length of a chunk.
+        real_time: give chunks at the speed of playback; False gives them as fast as they are taken.
+        chunk_ms: length of a chunk in milliseconds.
 
     Raises:
         ValueError: the waveform is empty or of another shape or type, or the sample rate is impossible.
@@ -120,14 +127,14 @@ class AudioFile:
 
     Args:
         path: the file.
-        real_time: give chunks at the speed at which they sound; False gives them as fast as they are taken.
-        chunk_ms: length of a chunk.
+        real_time: give chunks at the speed of playback; False gives them as fast as they are taken.
+        chunk_ms: length of a chunk in milliseconds.
 
     Attributes:
         duration_s: length of the file in seconds.
 
     Raises:
-        AudioError: empty, truncated or no audio, or an impossible sample rate; names the file.
+        AudioError: the file is empty, truncated or not audio, or its sample rate is impossible; names the file.
         OSError: the file is missing or may not be read.
 
     Examples:
@@ -176,7 +183,7 @@ class StandardInput:
         file: binary file, such as `sys.stdin.buffer`.
         sample_rate: sample rate in Hz.
         num_channels: channels of the samples.
-        chunk_ms: length of a chunk.
+        chunk_ms: length of a chunk in milliseconds.
 
     Raises:
         ValueError: an impossible sample rate or number of channels.
@@ -214,7 +221,7 @@ class StandardInput:
                 return
 
     def _is_ready(self) -> bool:
-        """Whether a read would return at once; True where the system cannot tell (Windows), and a read waits."""
+        """Whether a read would return at once; always True on Windows, where a read may wait."""
         try:
             descriptor = self.file.fileno()
         except (AttributeError, OSError):
@@ -223,7 +230,7 @@ class StandardInput:
 
 
 def _sounddevice():
-    """The package sounddevice, or an error that says what is missing."""
+    """Import the package sounddevice; the error names the missing part."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
@@ -249,7 +256,7 @@ class Microphone:
 
     Args:
         device: index or part of the name (see `input_devices`); None for the default microphone.
-        chunk_ms: length of a chunk.
+        chunk_ms: length of a chunk in milliseconds.
 
     Raises:
         SourceError: sounddevice, PortAudio or the microphone is missing.

@@ -9,7 +9,7 @@ Event = typing.TypeVar("Event", covariant=True)
 
 
 class Stream(typing.Protocol[Event]):
-    """Takes sound chunk by chunk and gives events: `StreamingRecogniser` and `StreamingTranscriber` are streams.
+    """Processor of sound, chunk by chunk, into events, such as `StreamingRecogniser` and `StreamingTranscriber`.
 
     The same sound gives the same events however it is cut into chunks.
     """
@@ -32,7 +32,7 @@ class Stream(typing.Protocol[Event]):
 
 
 class Source(typing.Protocol):
-    """Gives sound chunk by chunk: the classes of `sources` are sources, and so is any object with these three."""
+    """Origin of sound, chunk by chunk: a class of `sources`, or any object with these three members."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class Source(typing.Protocol):
 
     @property
     def is_live(self) -> bool:
-        """Whether the sound goes on while nobody takes it, so that a slow reader loses chunks."""
+        """Whether the sound goes on, and is lost, while no chunk is taken."""
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Start a new pass. Yields `(samples,)` float32 mono at 16 kHz; an empty chunk means: still waiting."""

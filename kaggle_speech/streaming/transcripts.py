@@ -1,4 +1,4 @@
-"""Text from sound of any length: overlapping windows, joined to one stream of frames for a decoder. NumPy and a model.
+"""Transcripts of sound of any length: overlapping windows, joined to one stream of frames for a decoder.
 
 A bidirectional network is least accurate at the ends of a window, so only the frames between the margins of a window
 count, and windows follow each other so that each frame counts once.
@@ -7,15 +7,13 @@ count, and windows follow each other so that each frame counts once.
 import functools
 import typing
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
-from kaggle_speech.streaming.sources import AudioFile
-from kaggle_speech.streaming.stream import BatchModel
+from kaggle_speech.streaming.stream import BatchModel, Source
 from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
 from kaggle_speech.text.ngram import NGram
 
@@ -35,9 +33,9 @@ class Windows(typing.NamedTuple):
     after_s: float = 1.0
 
 
-#: For files.
+#: Windows for files.
 FILE_WINDOWS = Windows()
-#: For a microphone: text every half second, at five times the cost.
+#: Windows for a microphone: text every half second, at five times the cost.
 LIVE_WINDOWS = Windows(before_s=2.0, hop_s=0.5, after_s=1.0)
 
 
@@ -72,7 +70,7 @@ class TranscriptModel(typing.Protocol):
 
 
 class StreamingTranscriber:
-    """Transcribes a stream: chunks of any size in, text out.
+    """Transcriber of a stream: chunks of any size in, text out.
 
     The same sound gives the same text however it is cut into chunks.
 
@@ -137,7 +135,8 @@ class StreamingTranscriber:
         while len(chunk):
             last_frame = self.decoder.num_frames + self._hop_frames + self._frames_after
             num_missing = last_frame * self.output_step - self._num_processed
-            part, chunk = chunk[:num_missing], chunk[num_missing:]
+            part = chunk[:num_missing]
+            chunk = chunk[num_missing:]
             self._chunks.append(part)
             self._num_processed += len(part)
             if len(part) == num_missing:
@@ -186,7 +185,7 @@ def make_stream(
     Args:
         transcriber: the model and its language model, such as a `Transcriber`.
         beam_width: hypotheses that a `BeamDecoder` keeps; 1 for the best path, by a `GreedyDecoder`.
-        lm_weight: weight of the language model; None for the decoder's own.
+        lm_weight: weight of the language model; None for the decoder's default.
         windows: `FILE_WINDOWS` for files, `LIVE_WINDOWS` for a microphone.
 
     Raises:
@@ -194,7 +193,7 @@ def make_stream(
     """
     if lm_weight is not None and (beam_width == 1 or not transcriber.language_model):
         raise ValueError(
-            "`lm_weight` must be left out where no language model is asked: it needs one beside the model (ngram.json) "
+            "`lm_weight` must be left out where no language model is used: it needs one beside the model (ngram.json) "
             f"and a `beam_width` above 1. Received: lm_weight={lm_weight}, beam_width={beam_width}, "
             f"{'a' if transcriber.language_model else 'no'} language model"
         )
@@ -205,25 +204,25 @@ def make_stream(
     return StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
 
 
-def transcribe_file(
-    stream: StreamingTranscriber, path: Path | str, *, progress: bool = False
+def transcribe_source(
+    stream: StreamingTranscriber, source: Source, *, progress: bool = False
 ) -> tuple[str, list[tuple[float, float, str]]]:
-    """Transcript of an audio file of any length; memory stays flat.
+    """Transcript of a source that ends, of any length; memory stays flat.
 
     Args:
         stream: the transcriber; it is reset first.
-        path: audio file, of any format that `sources.AudioFile` reads.
-        progress: show a progress bar, in seconds of sound.
+        source: an audio file or an array (see `sources`).
+        progress: show a progress bar, a step for each chunk: a second where `chunk_ms` is 1000.
 
     Returns:
         The text, and `(start_s, end_s, word)` of each word.
 
     Raises:
-        AudioError, OSError: the file cannot be read; names it.
+        AudioError, OSError: the source cannot be read; names it.
     """
-    source = AudioFile(path, chunk_ms=1000)
+    duration_s = getattr(source, "duration_s", None)
     stream.reset()
-    with progress_bar(total=round(source.duration_s), desc=source.name, unit="s", progress=progress) as bar:
+    with progress_bar(total=duration_s and round(duration_s), desc=source.name, unit="s", progress=progress) as bar:
         for chunk in source.chunks():
             stream.process(chunk)
             bar.update(1)

@@ -1,8 +1,7 @@
 """Commands in a stream: smoothed probabilities, threshold, refractory time, detections. NumPy and a model.
 
-Every `hop_ms` the last second is looked at: a voice activity detector says whether anything sounds in it, only then
-the model is evaluated, its probabilities are smoothed over time, and a label that rises above the threshold is
-reported, once.
+Every `hop_ms` the last second is processed: where a voice activity detector finds sound in it the model is evaluated,
+its probabilities are smoothed over time, and a label that rises above the threshold is reported, once.
 """
 
 import typing
@@ -23,7 +22,7 @@ from kaggle_speech.streaming.chunks import (
 from kaggle_speech.streaming.stream import BatchModel
 
 MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.95
-#: Decides labels and confidences: `(clips, len(vocabulary))` -> `(clips,)` str, `(clips,)`; as `Recogniser.answers`.
+#: Function such as `Recogniser.answers`, from `(clips, len(vocabulary))` to labels and confidences, `(clips,)` each.
 Answers = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -46,7 +45,7 @@ class LiveState(typing.NamedTuple):
 
     Attributes:
         time_s: seconds of the stream so far.
-        level_dbfs: level of the last hop.
+        level_dbfs: level of the last hop in dBFS.
         is_active: whether anything sounds.
         probabilities: smoothed, `(len(vocabulary),)`.
         waveform: the last three seconds, `(samples,)`.
@@ -60,7 +59,7 @@ class LiveState(typing.NamedTuple):
 
 
 class Trigger:
-    """Turns smoothed probabilities into detections, one for each word.
+    """Converter of smoothed probabilities to detections, one for each word.
 
     A label is reported when it was the most probable one, at the threshold or above, at `min_hops` hops in a row. The
     same label can be reported again when it has fallen below `release` times the threshold, any label after the
@@ -70,8 +69,8 @@ class Trigger:
         vocabulary: labels in the order of the probabilities.
         events: labels to report; the others only compete.
         threshold: lowest smoothed probability of a detection, 0.10 to 0.95; may be changed at any time.
-        min_gap_ms: refractory time, the least time between two detections.
-        min_hops: 1 or more; the beginning of one word often sounds like another word.
+        min_gap_ms: refractory time in milliseconds, the least time between two detections.
+        min_hops: number of hops, 1 or more; the beginning of one word often sounds like another word.
         release: fraction of the threshold, 0 to 1.
         answers: None, or a function such as `Recogniser.answers` that takes probabilities `(1, len(vocabulary))` and
             gives labels and confidences, `(1,)` each; a label that is not in `events`, such as `unknown`, is not
@@ -128,7 +127,7 @@ class Trigger:
         self._num_hops = 0
 
     def step(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None = None) -> Detection | None:
-        """Take the next hop.
+        """Process the next hop.
 
         Args:
             time_s: end of the hop, in seconds of the stream.
@@ -161,17 +160,17 @@ class Trigger:
 
 
 class StreamingRecogniser:
-    """Detects commands in a stream: chunks of any size in, detections out.
+    """Detector of commands in a stream: chunks of any size in, detections out.
 
     The same sound gives the same detections however it is cut into chunks.
 
     Args:
         model: its `predict_on_batch` takes waveforms of one second `(batch, 16000)` and gives probabilities.
         vocabulary: labels in the order of its outputs.
-        hop_ms: time between two looks at the last second, 10 to 1000.
+        hop_ms: time from one evaluation of the last second to the next, 10 to 1000 ms.
         smoothing: weight of the past in the smoothed probabilities, 0 (none) to below 1.
         threshold: lowest smoothed probability of a detection, 0.10 to 0.95; the attribute may be changed at any time.
-        min_gap_ms: refractory time, the least time between two detections.
+        min_gap_ms: refractory time in milliseconds, the least time between two detections.
         events: labels to report; the others only compete.
         answers: None, or a function such as `Recogniser.answers`, which may refuse a detection (see `Trigger`).
         skip_silence: evaluate the model only where `activity` finds sound; False evaluates it at every hop.
@@ -184,7 +183,7 @@ class StreamingRecogniser:
         num_hops, num_asked: hops so far, and those at which the model was evaluated.
 
     Raises:
-        ValueError: an option is out of range, or the model takes another length or has other outputs.
+        ValueError: an option is out of range, or the model takes other lengths or has other outputs.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ from kaggle_speech.data import utterances
 from kaggle_speech.data.rendered import sentences
 from kaggle_speech.inference import load
 from kaggle_speech.models import pretrained
-from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_file
+from kaggle_speech.streaming.sources import AudioFile
+from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_source
 
 
 def write_hour(source, path, hours):
@@ -51,7 +52,7 @@ def transcribe(run, path, beam_width, windows, hours):
 
     stream.process = watch
     start = time.monotonic()
-    text, _ = transcribe_file(stream, path)
+    text, _ = transcribe_source(stream, AudioFile(path, chunk_ms=1000))
     seconds_spent = time.monotonic() - start
     print(
         f"beam {beam_width}, a window every {windows.hop_s:g} s: "

@@ -198,7 +198,7 @@ def test_quiet_hides_bars_and_notes_for_this_command_only(speech, tmp_path, caps
         assert capsys.readouterr().err == ""
     assert main(command) == 0
     error = capsys.readouterr().err
-    assert "70/70" in error and "note: only the first second was looked at" in error
+    assert "70/70" in error and "note: only the first second was used" in error
 
 
 def test_models_lists_those_of_the_package(capsys):

@@ -20,13 +20,13 @@ from kaggle_speech.inference import load
 from kaggle_speech.inference.recogniser import Transcriber
 from kaggle_speech.models import pretrained
 from kaggle_speech.streaming.runner import StreamRunner
-from kaggle_speech.streaming.sources import SourceError
+from kaggle_speech.streaming.sources import AudioFile, SourceError
 from kaggle_speech.streaming.transcripts import (
     FILE_WINDOWS,
     LIVE_WINDOWS,
     PartialTranscript,
     StreamingTranscriber,
-    transcribe_file,
+    transcribe_source,
 )
 from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
 
@@ -67,7 +67,7 @@ def understood(run, path, make_decoder, windows=FILE_WINDOWS):
     transcriber = load.load_transcriber(run)
     make_decoder = functools.partial(make_decoder, transcriber.language_model)
     stream = StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
-    text, _ = transcribe_file(stream, path)
+    text, _ = transcribe_source(stream, AudioFile(path, chunk_ms=1000))
     assert len(text) > 10
     return stream.decoder.text
 

@@ -106,7 +106,7 @@ def test_through_the_door(speech, tmp_path, capsys):
     assert main(["enroll", "--word", "open", "--words", words_path, str(tmp_path / "none.wav")]) == 1
     assert main(["predict", "--words", words_path, "--engine", "keras", *files]) == 1
     errors = capsys.readouterr().err
-    for text in ("`words` must differ", "none.wav", "`engine` must be onnxruntime where enrolled words"):
+    for text in ("`words` must differ", "none.wav", "`engine` must be onnxruntime where `words` is given"):
         assert text in errors
     assert read_words(words_path).words == ("sesame",)
 
@@ -141,7 +141,7 @@ def test_the_twelve_labels_cannot_be_enrolled(word):
 def test_bad_words():
     with pytest.raises(ValueError, match=r"`waveform` must be recordings of 'sesame'. Received: none"):
         personal_words.enroll(Directions(), "sesame", np.zeros((0, 16_000)))
-    with pytest.raises(ValueError, match=r"`prototypes` must be a row a word, 2. Received: shape=\(1, 3\)"):
+    with pytest.raises(ValueError, match=r"`prototypes` must have a row for each word, 2. Received: shape=\(1, 3\)"):
         PersonalWords(("open", "sesame"), np.ones((1, 3)), "m")
     with pytest.raises(ValueError, match=r"`threshold` must be between 0 and 1. Received: threshold=1.5"):
         PersonalWords(("sesame",), np.ones((1, 3)), "m", 1.5)

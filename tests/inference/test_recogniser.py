@@ -279,11 +279,11 @@ def test_bad_arguments(recogniser):
         recogniser.listen(clip)
     with pytest.raises(ValueError, match=r"`window` must be one of .* Received: window='loud'"):
         recogniser.predict(clip, 16_000, window="loud")
-    with pytest.raises(ValueError, match=r"an array must be \(samples,\) or \(clips, samples\)"):
+    with pytest.raises(ValueError, match=r"`source` must be \(samples,\) or \(clips, samples\)"):
         recogniser.predict(np.zeros((2, 2, 2)), 16_000)
-    with pytest.raises(ValueError, match=r"an array must be float .* or int16. Received: dtype=int64"):
+    with pytest.raises(ValueError, match=r"`source` must be float .* or int16. Received: dtype=int64"):
         recogniser.predict(np.zeros(16_000, int), 16_000)
-    with pytest.raises(ValueError, match="an array must be finite"):
+    with pytest.raises(ValueError, match="`source` must be finite"):
         recogniser.predict(clip * np.nan, 16_000)
 
 

@@ -17,13 +17,13 @@ from kaggle_speech.evaluation.transcripts import transcript_metrics
 from kaggle_speech.inference import load
 from kaggle_speech.models import pretrained
 from kaggle_speech.streaming.runner import StreamRunner
-from kaggle_speech.streaming.sources import Samples
+from kaggle_speech.streaming.sources import AudioFile, Samples
 from kaggle_speech.streaming.transcripts import (
     LIVE_WINDOWS,
     PartialTranscript,
     StreamingTranscriber,
     Windows,
-    transcribe_file,
+    transcribe_source,
 )
 from kaggle_speech.text.alphabet import ALPHABET, text_to_indices
 from kaggle_speech.text.decoders import BeamDecoder, decode
@@ -130,7 +130,7 @@ def test_hardly_anything(num_samples):
 def test_files_of_any_format_and_length(tmp_path):
     for name, num_times in (("short.flac", 1), ("long.wav", 4)):
         soundfile.write(tmp_path / name, np.tile(spoken(TEXT), num_times), 16_000, subtype="PCM_24")
-        text, words = transcribe_file(StreamingTranscriber(Levels(), STEP), tmp_path / name)
+        text, words = transcribe_source(StreamingTranscriber(Levels(), STEP), AudioFile(tmp_path / name))
         assert text == TEXT * num_times and len(words) == len((TEXT * num_times).split())
 
 
@@ -158,7 +158,7 @@ def memory_of_transcription(path):
             megabytes.append(num_pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
     stream.process = watch
-    text, _ = transcribe_file(stream, path)
+    text, _ = transcribe_source(stream, AudioFile(path, chunk_ms=1000))
     return megabytes, len(text)
 
 
@@ -223,7 +223,7 @@ def test_bad_sound_is_named(tmp_path):
     with pytest.raises(ValueError, match="`chunk` must be mono"):
         stream.process(np.zeros((2, 100), "float32"))
     with pytest.raises(FileNotFoundError, match="none"):
-        transcribe_file(stream, tmp_path / "none.wav")
+        transcribe_source(stream, AudioFile(tmp_path / "none.wav"))
     (tmp_path / "text.wav").write_text("no sound")
     with pytest.raises(AudioError, match=r"text\.wav"):
-        transcribe_file(stream, tmp_path / "text.wav")
+        transcribe_source(stream, AudioFile(tmp_path / "text.wav"))
