@@ -144,8 +144,10 @@ def stream_pieces(
 
 
 def level_clip(clip: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """A clip at the level of a stream, its edges faded. Shape: `(samples,)` -> the same, and the first
-    and end sample of its word."""
+    """A clip at the level of a stream, its edges faded.
+
+    Shape: `(samples,)` -> the same, and the first and the end sample of its word.
+    """
     first, end = sounding_span(clip)
     clip = clip * _gain(clip[first:end], WORD_LEVEL_DBFS)
     fade = np.linspace(0, 1, FADE_SAMPLES, dtype="float32")

@@ -217,8 +217,8 @@ def stream_evaluate(
 
     Returns:
         DataFrame, a row for each ratio and threshold: `snr_db, threshold, is_default`, the rates (0 to 1), alarms per
-        hour (from other words per hour of the stream, from noise per hour of noise), latencies, counts, `real_time_factor`
-        (processing time for a second of stream) and `fraction_asked`.
+        hour (from other words per hour of the stream, from noise per hour of noise), latencies, counts,
+        `real_time_factor` (processing time for a second of stream) and `fraction_asked`.
 
     Raises:
         ValueError: `hours` is not above 0, or there are no noise recordings, no commands or no other words.
