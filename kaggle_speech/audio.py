@@ -27,13 +27,21 @@ class AudioError(ValueError):
 
 
 def list_wavs(folder: Path | str) -> list[str]:
-    """Sorted paths of the WAV files in a folder. Hidden ones are left out: macOS puts `._clip.wav` into archives."""
+    """Sorted paths of the WAV files in a folder. Hidden ones are left out: macOS puts `._clip.wav` into archives.
+
+    Args:
+        folder: folder to look into; its subfolders are not searched.
+    """
     names = sorted(entry.name for entry in os.scandir(folder))
     return [os.path.join(folder, name) for name in names if name.lower().endswith(".wav") and name[0] != "."]
 
 
 def wav_header(num_samples: int, sample_rate: int = SAMPLE_RATE) -> bytes:
     """Header of a mono 16-bit PCM WAV: the 44 bytes before the samples.
+
+    Args:
+        num_samples: samples after the header.
+        sample_rate: Hz.
 
     Source: RIFF WAVE, `WAVE_FORMAT_PCM`; the header of every file of Speech Commands.
     """
@@ -74,6 +82,10 @@ def fit_length(waveform: np.ndarray, num_samples: int = CLIP_SAMPLES) -> np.ndar
 
     Shape: `(samples,)` -> `(num_samples,)`.
 
+    Args:
+        waveform: of any type.
+        num_samples: length of the result.
+
     Examples:
         >>> fit_length(np.ones(2), 3), fit_length(np.ones(4), 3)
         (array([1., 1., 0.]), array([1., 1., 1.]))
@@ -109,6 +121,9 @@ def _check_riff(path):
 @contextlib.contextmanager
 def open_audio(path: Path | str) -> Iterator["soundfile.SoundFile"]:
     """Open an audio file of any format for reading, as a `soundfile.SoundFile`.
+
+    Args:
+        path: the file.
 
     Raises:
         AudioError: the file is empty, truncated or not audio; names it.
@@ -179,6 +194,9 @@ def audio_length(path: Path | str) -> int:
 
     A file with the 44-byte header of `wav_header` is checked by header and size, which is quick; of any other file
     the first second is read.
+
+    Args:
+        path: the file.
 
     Raises:
         AudioError: the file is empty, truncated or not audio, or a sample is NaN or infinite; names it.

@@ -165,7 +165,11 @@ def _read_settings(out_dir, settings_name, made_by):
 
 
 def fingerprint(content: bytes | str) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of bytes or text."""
+    """Sixteen hexadecimal digits of the SHA-256 of bytes or text.
+
+    Args:
+        content: bytes, or text in UTF-8.
+    """
     content = content.encode() if isinstance(content, str) else content
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -189,6 +193,9 @@ def set_aside(path: Path, content: bytes | str) -> Path:
 def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Items in which two dicts differ: those of the first and those of the second; a missing name has None.
 
+    Args:
+        first, second: the dicts.
+
     Examples:
         >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
         ({'b': 2, 'c': None}, {'b': 3, 'c': 4})
@@ -200,6 +207,10 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[dict[str
 def listing(texts: Sequence[str], limit: int = 20) -> str:
     """First texts of many, a line each, and the number of the others, for a message.
 
+    Args:
+        texts: the texts.
+        limit: number of texts that are shown.
+
     Examples:
         >>> print(listing(["a.wav", "b.wav", "c.wav"], limit=2))
         a.wav
@@ -210,7 +221,11 @@ def listing(texts: Sequence[str], limit: int = 20) -> str:
 
 
 def what_is_there(path: Path) -> str:
-    """Describe the content of a path, for error messages."""
+    """Describe the content of a path, for error messages.
+
+    Args:
+        path: file or folder, which may be missing.
+    """
     if not path.is_dir():
         return "which is a file" if path.exists() else "which does not exist"
     names = sorted(entry.name for entry in path.iterdir())
@@ -218,10 +233,19 @@ def what_is_there(path: Path) -> str:
 
 
 def write_json(path: Path | str, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all.
+
+    Args:
+        path: file to write.
+        content: values that JSON can hold.
+    """
     replace_file(path, lambda partial_path: partial_path.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file."""
+    """Read a JSON file.
+
+    Args:
+        path: file to read.
+    """
     return json.loads(Path(path).read_text())

@@ -10,7 +10,11 @@ _is_quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-    """Turn all bars and notes of this process off (True) or on (False)."""
+    """Turn all bars and notes of this process off (True) or on (False).
+
+    Args:
+        quiet: True turns them off.
+    """
     global _is_quiet
     _is_quiet = quiet
 
@@ -29,6 +33,10 @@ def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **o
 
 
 def note(text: str) -> None:
-    """Print a line on standard error that a user may want to read and no program needs."""
+    """Print a line on standard error that a user may want to read and no program needs.
+
+    Args:
+        text: the line.
+    """
     if not _is_quiet:
         print(text, file=sys.stderr)

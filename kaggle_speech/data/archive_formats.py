@@ -39,6 +39,9 @@ def find_readers(archive_path: Path) -> list[Reader]:
     `device`; `unpack(archive_path, names, out_dir, progress)` writes at least the files of these names. Both raise
     `UnsupportedMethodError` where only the next pair can read the archive.
 
+    Args:
+        archive_path: a .7z, .tar.gz or .tgz file.
+
     Raises:
         ValueError: the name ends in none of .7z, .tar.gz, .tgz.
         RuntimeError: neither py7zr nor the 7-Zip program is installed.
@@ -77,7 +80,14 @@ class _CountedFile(io.FileIO):
 
 
 def byte_bar(title: str, num_bytes: int, progress: bool, start: int = 0) -> Any:
-    """Progress bar of bytes."""
+    """Progress bar of bytes.
+
+    Args:
+        title: text before the bar.
+        num_bytes: bytes of the whole.
+        progress: False shows nothing.
+        start: bytes that are there already.
+    """
     return progress_bar(total=num_bytes, initial=start, desc=title, unit="B", unit_scale=True, progress=progress)
 
 

@@ -59,7 +59,14 @@ def change_tempo_and_pitch(
 
 
 def change_gain(waveform: tf.Tensor, gain_db: tf.Tensor) -> tf.Tensor:
-    """Make clips louder or quieter. Shape: `(batch, samples)`, `(batch,)` dB -> `(batch, samples)`."""
+    """Make clips louder or quieter.
+
+    Shape: `(batch, samples)`, `(batch,)` dB -> `(batch, samples)`.
+
+    Args:
+        waveform: float.
+        gain_db: decibels; positive is louder.
+    """
     return waveform * tf.pow(10.0, gain_db[:, None] / 20)
 
 
@@ -69,6 +76,11 @@ def mix_at_snr(waveform: tf.Tensor, noise: tf.Tensor, snr_db: tf.Tensor) -> tf.T
     Digital silence, in clip or noise, has no ratio: the clip stays as it is.
 
     Shape: `(batch, samples)`, `(batch, samples)`, `(batch,)` dB -> `(batch, samples)`.
+
+    Args:
+        waveform: float.
+        noise: float.
+        snr_db: power of the clip over that of the noise, in decibels.
     """
     signal_power = tf.reduce_mean(tf.square(waveform), axis=1)
     noise_power = tf.reduce_mean(tf.square(noise), axis=1)
@@ -105,7 +117,7 @@ def augment_waveforms(
     Args:
         waveform: float in [-1, 1].
         seed: `(2,)` integers; the same seed gives the same result.
-        augmentation: the limits. Tempo and pitch change in the first clips of the batch: shuffle before.
+        augmentation: limits of the changes. Tempo and pitch change only in the first clips of a batch: shuffle before.
         noise: `(noise_samples,)` float, the recordings that background noise is cut from; None adds none.
     """
     num_clips = tf.shape(waveform)[0]
@@ -171,6 +183,11 @@ def time_stretch(waveform: tf.Tensor, rate: tf.Tensor, num_samples: int) -> tf.T
     Phases are unit complex numbers that are multiplied frame by frame, without arc tangent and cosine.
 
     Shape: `(batch, samples)`, `(batch,)` -> `(batch, num_samples)`, zeros after `samples / rate`.
+
+    Args:
+        waveform: float.
+        rate: speed, > 0; above 1 is faster.
+        num_samples: length of the result; longer clips are cut.
 
     Source: Flanagan and Golden (1966); `librosa.phase_vocoder` with 512 points, hop 128 and zero padding.
     """

@@ -5,7 +5,12 @@ from typing import Any
 
 
 def option(default: Any, text: str) -> Any:
-    """Dataclass field with a default, and a text for the help of the command line."""
+    """Dataclass field with a default, and a text for the help of the command line.
+
+    Args:
+        default: default value of the field.
+        text: help of the option on the command line.
+    """
     return dataclasses.field(default=default, metadata={"help": text})
 
 

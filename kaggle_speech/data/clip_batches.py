@@ -38,6 +38,10 @@ def decode_wavs(contents: tf.Tensor, paths: tf.Tensor) -> tf.Tensor:
 
     Shape: `(batch,)` strings, `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16.
 
+    Args:
+        contents: bytes of the files.
+        paths: their paths, for files with another header.
+
     Raises:
         tf.errors.InvalidArgumentError: a file is not audio; the message is that of `AudioError`.
     """
@@ -63,13 +67,25 @@ def decode_wavs(contents: tf.Tensor, paths: tf.Tensor) -> tf.Tensor:
 
 
 def read_wavs(paths: tf.Tensor) -> tf.Tensor:
-    """Read files as int16 clips, in the graph. Shape: `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16."""
+    """Read files as int16 clips, in the graph.
+
+    Shape: `(batch,)` strings -> `(batch, CLIP_SAMPLES)` int16.
+
+    Args:
+        paths: audio files.
+    """
     clips = decode_wavs(tf.map_fn(tf.io.read_file, paths), paths)
     return tf.ensure_shape(clips, (None, CLIP_SAMPLES))
 
 
 def int16_to_waveform(clips: tf.Tensor) -> tf.Tensor:
-    """Convert int16 samples to float32 in [-1, 1). Shape: `(batch, samples)` -> the same."""
+    """Convert int16 samples to float32 in [-1, 1).
+
+    Shape: `(batch, samples)` -> the same.
+
+    Args:
+        clips: int16.
+    """
     return tf.cast(clips, tf.float32) / INT16_SCALE
 
 
@@ -190,7 +206,7 @@ class _RowLoader:
         self.mixup_fraction = mixup_fraction
         self.is_cached = cache is not None
         if self.is_cached:
-            cached_paths = sorted(set(paths))  # whatever order a seed gave them
+            cached_paths = sorted(set(paths))  # independent of the order that a seed gave
             self.cached_clips = decode_to_cache(cached_paths, cache)
             self.cached_index = np.searchsorted(cached_paths, paths)
         else:

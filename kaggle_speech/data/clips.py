@@ -97,7 +97,11 @@ def count_table(clips_df: pd.DataFrame, vocabulary: Sequence[str] = COMPETITION_
 
 
 def find_audio_dir(data_dir: Path | str) -> Path:
-    """Folder that holds the word folders: `train/audio` in the competition's layout, else `data_dir` itself."""
+    """Folder that holds the word folders: `train/audio` in the competition's layout, else `data_dir` itself.
+
+    Args:
+        data_dir: folder of the competition or of Speech Commands.
+    """
     audio_dir = Path(data_dir) / "train" / "audio"
     return audio_dir if audio_dir.is_dir() else Path(data_dir)
 
@@ -180,7 +184,11 @@ def pseudo_clips(
 
 
 def noise_paths(clips_df: pd.DataFrame) -> list[Path]:
-    """Noise recordings of a table of clips, sorted."""
+    """Noise recordings of a table of clips, sorted.
+
+    Args:
+        clips_df: from `read_clips_table`.
+    """
     return [Path(path) for path in sorted(clips_df.loc[clips_df["split"] == "noise", "path"])]
 
 
@@ -366,7 +374,11 @@ def open_set_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None) 
 
 
 def data_fingerprint(clips_df: pd.DataFrame) -> str:
-    """Short hash of a table of clips, wherever its folder is: names, splits and file sizes."""
+    """Short hash of a table of clips, wherever its folder is: names, splits and file sizes.
+
+    Args:
+        clips_df: from `read_clips_table`.
+    """
     lines = sorted(
         f"{word}/{Path(path).name} {split} {Path(path).stat().st_size}"
         for path, word, split in zip(clips_df["path"], clips_df["word"], clips_df["split"], strict=True)

@@ -21,7 +21,11 @@ MAX_TILT_DB_PER_OCTAVE = 6.0
 
 
 def find_noise(audio_dir: Path | str) -> list[Path]:
-    """Noise recordings beside the word folders, sorted; an empty list for none."""
+    """Noise recordings beside the word folders, sorted; an empty list for none.
+
+    Args:
+        audio_dir: folder of the word folders.
+    """
     noise_dir = Path(audio_dir) / BACKGROUND_NOISE_DIR
     return [Path(path) for path in list_wavs(noise_dir)] if noise_dir.is_dir() else []
 
@@ -101,6 +105,11 @@ def mix_at_snr(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.nda
     Digital silence, in clip or noise, has no ratio: the clip stays as it is. Louder samples than 1 are clipped.
 
     Shape: `(batch, samples)`, `(batch, samples)`, dB -> `(batch, samples)` float32.
+
+    Args:
+        waveform: float in [-1, 1].
+        noise: float.
+        snr_db: power of the clip over that of the noise, in decibels.
     """
     signal_power, noise_power = (np.mean(np.square(sound), axis=1) for sound in (waveform, noise))
     noise_power *= 10 ** (snr_db / 10)

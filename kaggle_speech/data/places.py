@@ -32,12 +32,20 @@ class NoDataError(FileNotFoundError):
 
 
 def has_clips(folder: Path | str) -> bool:
-    """Whether a folder holds extracted clips, the competition's or Speech Commands'."""
+    """Whether a folder holds extracted clips, the competition's or Speech Commands'.
+
+    Args:
+        folder: folder to look into.
+    """
     return any((Path(folder) / clip_dir).is_dir() for clip_dir in CLIP_DIRS)
 
 
 def find_archives(folder: Path | str) -> list[Path]:
-    """Archives in a folder: the competition's, else those of Speech Commands; an empty list for none."""
+    """Archives in a folder: the competition's, else those of Speech Commands; an empty list for none.
+
+    Args:
+        folder: folder to look into.
+    """
     archives = [Path(folder) / name for name in COMPETITION_ARCHIVES if (Path(folder) / name).is_file()]
     return archives or sorted(Path(folder).glob(SPEECH_COMMANDS_ARCHIVES))
 
@@ -50,7 +58,10 @@ def archive_dir(archive_path: Path, out_dir: Path) -> Path:
 
 
 def archive_content(archive_path: Path | str) -> str:
-    """Path, relative to the folder of extraction, that exists where an archive of `find_archives` is extracted.
+    """Path inside the folder of extraction that exists once an archive of `find_archives` is extracted.
+
+    Args:
+        archive_path: path or name of the archive.
 
     Examples:
         >>> archive_content("test.7z"), archive_content("speech_commands_v0.02.tar.gz")
@@ -74,15 +85,22 @@ def speech_files(folder: Path | str, pattern: str = "*") -> Iterator[Path]:
 
 
 def has_speech(folder: Path | str) -> bool:
-    """Whether a folder holds recordings with transcripts, in LibriSpeech's layout."""
+    """Whether a folder holds recordings with transcripts, in LibriSpeech's layout.
+
+    Args:
+        folder: folder to look into.
+    """
     return any(speech_files(folder, f"*{TRANSCRIPT_SUFFIX}"))
 
 
 def extraction_dir(data_dir: Path | str) -> Path:
     """Folder that the archives in `data_dir` are extracted to.
 
-    In a Kaggle kernel a temporary one: `/kaggle/working` would be saved with the kernel, and holds 20 GB.
-    Each source has its own, so that the clips of two never mix.
+    In a Kaggle kernel it is a temporary folder: `/kaggle/working` is saved with the kernel and limited to 20 GB.
+    Each source has a folder of its own, so that the clips of two sources never mix.
+
+    Args:
+        data_dir: folder of the archives.
     """
     source_dir = Path(data_dir).resolve()
     if folders.is_kaggle_kernel():
@@ -100,9 +118,9 @@ def speech_extraction_dir() -> Path:
 def find_data(data_dir: Path | str | None = None) -> Path:
     """Find the folder that holds the data: extracted clips, or archives of them.
 
-    The first of: the argument, the environment variable KAGGLE_SPEECH_DATA, the
-    competition's folder in a Kaggle kernel, the project's `data/`. If one of the first
-    two names a folder without data, that is an error, and no other is tried.
+    Order of search: the argument, the environment variable KAGGLE_SPEECH_DATA, the
+    competition's folder in a Kaggle kernel, the project's `data/`. A folder without data
+    that one of the first two names is an error; no other is tried.
 
     Args:
         data_dir: the folder; None looks for it.
@@ -155,7 +173,7 @@ def _named_dir(source, value):
 def find_speech(source: Path | str | None = None) -> Path:
     """Find recordings with transcripts: a folder in LibriSpeech's layout, or a CSV that lists them.
 
-    The first of: the argument, `LibriSpeech` in the folder that KAGGLE_SPEECH_DATA names, a Kaggle kernel's input,
+    Order of search: the argument, `LibriSpeech` in the folder that KAGGLE_SPEECH_DATA names, a Kaggle kernel's input,
     an extracted download, the rendered sentences. If there is an argument, no other is tried.
 
     Args:

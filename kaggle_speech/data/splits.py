@@ -1,4 +1,4 @@
-"""Splits: which speaker is in train, tune, val or test. The speaker hash, official lists, held-out speakers."""
+"""Splits: which speaker is in train, tune, val or test. By speaker hash, official lists or held-out ids."""
 
 import hashlib
 import os
@@ -61,6 +61,9 @@ def _tune_speakers(speakers, split):
 def speaker_percentage(speaker: str) -> float:
     """Hash of a speaker in [0, 100], by which the competition splits clips.
 
+    Args:
+        speaker: the part of a file's name before `_nohash_`.
+
     Source: `which_set` in the README of Speech Commands (SHA-1 modulo 2^27 - 1 + 1).
     """
     num_buckets = 2**27 - 1
@@ -90,6 +93,9 @@ def speaker_halves(speakers: Sequence[str]) -> np.ndarray:
     """Half of each clip, 0 or 1, so that all clips of a speaker are in one half; speakers alternate in hash order.
 
     Shape: `(clips,)` -> `(clips,)` int.
+
+    Args:
+        speakers: speaker of each clip.
 
     Raises:
         ValueError: there are not two speakers.

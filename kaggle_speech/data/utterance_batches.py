@@ -42,6 +42,10 @@ def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
 
     Shape: `(samples,)` -> `(samples / speed,)`.
 
+    Args:
+        waveform: float.
+        speed: > 0; above 1 is faster and higher.
+
     Source: Ko et al., Audio augmentation for speech recognition, Interspeech 2015.
     """
     import soxr
@@ -85,7 +89,13 @@ def read_batch(
 
 
 def encode_texts(texts: Sequence[str]) -> np.ndarray:
-    """Targets of transcripts. Shape: list of `batch` str -> `(batch, characters)` int32, blanks at the end."""
+    """Targets of transcripts.
+
+    Shape: list of `batch` str -> `(batch, characters)` int32, blanks at the end.
+
+    Args:
+        texts: transcripts in characters of the alphabet.
+    """
     encoded = np.full((len(texts), max(map(len, texts))), BLANK_INDEX, "int32")
     for row, text in zip(encoded, texts, strict=True):
         row[: len(text)] = text_to_indices(text)

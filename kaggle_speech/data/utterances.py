@@ -65,12 +65,13 @@ def _good_and_bad(utterances_df, errors):
     """The rows without an error, and name, path and error of the others."""
     utterances_df = utterances_df.assign(error=np.array(errors, dtype=object))
     is_good = utterances_df["error"] == ""
-    good_df, bad_df = utterances_df[is_good].drop(columns="error"), utterances_df[~is_good][["name", "path", "error"]]
+    good_df = utterances_df[is_good].drop(columns="error")
+    bad_df = utterances_df[~is_good][["name", "path", "error"]]
     return good_df.reset_index(drop=True), bad_df.reset_index(drop=True)
 
 
 def _read_folder(folder):
-    """Audio files and lines of transcripts by their names; path or text is missing where there is only the other."""
+    """Audio files and lines of transcripts by name; a name with one of the two lacks the path or the text."""
     recordings, transcripts = [], []
     for path in places.speech_files(folder):
         if path.name.startswith("."):  # macOS puts `._name.flac` into archives
@@ -137,7 +138,7 @@ def _text_or_error(name, path, text, is_repeated):
 
 
 def _checked_lengths(audio_paths, cache_path, progress):
-    """`(num_samples, error)` of each file; those that were good before, and have not changed, are not opened."""
+    """`(num_samples, error)` of each file; unchanged files that an earlier call read are not opened."""
     keys = [f"{path} {(status := os.stat(path)).st_size} {status.st_mtime_ns}" for path in audio_paths]
     known = _read_lengths(cache_path)
     new = {key: path for key, path in zip(keys, audio_paths, strict=True) if key not in known}
@@ -209,7 +210,11 @@ def select_utterances(
 
 
 def utterances_fingerprint(utterances_df: pd.DataFrame) -> str:
-    """Short hash of a table of utterances, wherever its folder is: names, splits, file sizes and texts."""
+    """Short hash of a table of utterances, wherever its folder is: names, splits, file sizes and texts.
+
+    Args:
+        utterances_df: from `index_utterances`.
+    """
     columns = (utterances_df[column] for column in ("name", "split", "path", "text"))
     rows = sorted(zip(*columns, strict=True))
     return fingerprint("\n".join(f"{name} {split} {os.path.getsize(path)} {text}" for name, split, path, text in rows))

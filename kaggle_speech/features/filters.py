@@ -90,6 +90,9 @@ class FeatureSpec:
     def num_frames(self, num_samples: int) -> int:
         """Number of frames of a waveform.
 
+        Args:
+            num_samples: length of the waveform.
+
         Examples:
             >>> FeatureSpec(frame_length=400, frame_step=160, centered=False).num_frames(16_000)
             98
@@ -104,7 +107,14 @@ class FeatureSpec:
 
 
 def hann_window(frame_length: int, num_samples: int) -> np.ndarray:
-    """Periodic Hann window, padded with zeros at its end. Shape: `(num_samples,)`, float64."""
+    """Periodic Hann window, padded with zeros at its end.
+
+    Shape: `(num_samples,)`, float64.
+
+    Args:
+        frame_length: samples in the window.
+        num_samples: length with the zeros, >= frame_length.
+    """
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame_length) / frame_length)
     return np.pad(window, (0, num_samples - frame_length))
 
@@ -117,6 +127,11 @@ def dft_kernels(frame_length: int, fft_length: int, radix: int) -> list[np.ndarr
 
     Shape: -> list of `radix` arrays `(taps, 1, 2 * frequencies)`, float32, with
         `frequencies = fft_length // (2 * radix) + 1`, the lowest ones.
+
+    Args:
+        frame_length: samples in a window.
+        fft_length: points of the transform.
+        radix: number of parts, from `dft_radix`.
     """
     sample_index = np.arange(radix * -(-frame_length // radix))
     window = hann_window(frame_length, len(sample_index))
@@ -134,6 +149,10 @@ def dft_columns(fft_length: int, radix: int) -> np.ndarray:
 
     Shape: `(fft_length // 2 + 1,)` indices.
 
+    Args:
+        fft_length: points of the transform.
+        radix: number of parts, from `dft_radix`.
+
     Examples:
         >>> dft_columns(16, radix=4)  # the columns hold the bins 0 1 2, 4 5 6, 8 7 6, 4 3 2
         array([ 0,  1,  2, 10,  3,  4,  5,  7,  6])
@@ -150,6 +169,10 @@ def dft_columns(fft_length: int, radix: int) -> np.ndarray:
 def hz_to_mel(frequency_hz: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
     """Mel of a frequency.
 
+    Args:
+        frequency_hz: Hz, >= 0.
+        mel_scale: `slaney` or `htk`.
+
     Source: HTK, 2595 log10(1 + f / 700); Slaney's Auditory Toolbox, linear to 1 kHz.
 
     Examples:
@@ -164,7 +187,12 @@ def hz_to_mel(frequency_hz: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
 
 
 def mel_to_hz(mel: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
-    """Frequency of a mel, in Hz; the inverse of `hz_to_mel`."""
+    """Frequency of a mel, in Hz; the inverse of `hz_to_mel`.
+
+    Args:
+        mel: mel, >= 0.
+        mel_scale: `slaney` or `htk`.
+    """
     mel = np.asarray(mel, dtype="float64")
     if mel_scale == "htk":
         return 700 * (10 ** (mel / 2595) - 1)
@@ -173,7 +201,12 @@ def mel_to_hz(mel: ArrayLike, mel_scale: str = "slaney") -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def mel_matrix(spec: FeatureSpec) -> np.ndarray:
-    """Triangular mel filters of equal area. Shape: `(num_bins, num_mel_bins)`, float32.
+    """Triangular mel filters of equal area.
+
+    Shape: `(num_bins, num_mel_bins)`, float32.
+
+    Args:
+        spec: `FeatureSpec`.
 
     Source: `librosa.filters.mel`.
     """
@@ -188,7 +221,13 @@ def mel_matrix(spec: FeatureSpec) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def dct_matrix(num_mel_bins: int, num_mfcc: int) -> np.ndarray:
-    """Orthonormal DCT-II. Shape: `(num_mel_bins, num_mfcc)`, float32.
+    """Orthonormal DCT-II.
+
+    Shape: `(num_mel_bins, num_mfcc)`, float32.
+
+    Args:
+        num_mel_bins: length of the input.
+        num_mfcc: coefficients that are kept, <= num_mel_bins.
 
     Source: `scipy.fft.dct(norm="ortho")`.
     """
@@ -199,7 +238,7 @@ def dct_matrix(num_mel_bins: int, num_mfcc: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def _sparse_filters(spec):
-    """Mel filters, sparse: quicker, and no threads of a BLAS library are started, which would spin."""
+    """Sparse mel filters; their product is quick and starts no threads of a BLAS library."""
     import scipy.sparse
 
     return scipy.sparse.csr_array(mel_matrix(spec))

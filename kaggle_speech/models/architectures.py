@@ -57,8 +57,9 @@ def architecture_sizes(task: str = "words") -> list[str]:
     Args:
         task: `words` or `transcripts`.
 
-    >>> architecture_sizes("transcripts")
-    ['resnet_ctc']
+    Examples:
+        >>> architecture_sizes("transcripts")
+        ['resnet_ctc']
     """
     return [
         f"{name},{size}" if size else name for name in architecture_names(task) for size in ARCHITECTURES[name].sizes
@@ -78,8 +79,9 @@ def parse_architecture(architecture: str, task: str | None = None) -> tuple[str,
     Raises:
         ValueError: no architecture of the task has the name, or an option is not `name=value`.
 
-    >>> parse_architecture("tc_resnet,num_layers=14,width=1.5")
-    ('tc_resnet', {'num_layers': 14, 'width': 1.5})
+    Examples:
+        >>> parse_architecture("tc_resnet,num_layers=14,width=1.5")
+        ('tc_resnet', {'num_layers': 14, 'width': 1.5})
     """
     name, *pairs = architecture.split(",")
     names = architecture_names(task)

@@ -32,8 +32,9 @@ def build_model(architecture: str, num_classes: int, *, precision: str = "float3
     Raises:
         ValueError: no architecture has the name, or its builder has no such option.
 
-    >>> build_model("tc_resnet", 12).output.shape
-    (None, 12)
+    Examples:
+        >>> build_model("tc_resnet", 12).output.shape
+        (None, 12)
     """
     name, written_options = parse_architecture(architecture)
     policy = keras.config.dtype_policy()

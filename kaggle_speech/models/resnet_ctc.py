@@ -20,7 +20,7 @@ OUTPUT_STEP = SPEC.frame_step * STRIDES[0]
 #: Log-probability of every character but the blank in padding; finite, so that gradients are finite.
 IMPOSSIBLE = -1e4
 
-#: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` wants a GPU.
+#: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` is meant for a GPU.
 SIZES = {
     "small": {"num_filters": 16, "num_residual_blocks": 2, "num_units": 128, "num_recurrent_blocks": 2},
     "base": {"num_filters": 32, "num_residual_blocks": 5, "num_units": 512, "num_recurrent_blocks": 5},

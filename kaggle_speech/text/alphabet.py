@@ -27,6 +27,9 @@ def normalize_text(text: str) -> str:
     also at the beginning or end of a word; only apostrophes around a single word are quotation marks and go. Around
     several words they stay, because they look like those of "'tis the boys'".
 
+    Args:
+        text: any text.
+
     Raises:
         ValueError: digits, signs that are read aloud, or letters of another script; lists them.
 
@@ -59,6 +62,9 @@ def normalize_text(text: str) -> str:
 def text_to_indices(text: str) -> list[int]:
     """Index of each character in the alphabet.
 
+    Args:
+        text: characters of the alphabet.
+
     Raises:
         ValueError: a character is not in the alphabet; see `normalize_text`.
 
@@ -75,6 +81,9 @@ def text_to_indices(text: str) -> list[int]:
 def indices_to_text(indices: Iterable[int]) -> str:
     """Text of indices, the inverse of `text_to_indices`; blanks are dropped.
 
+    Args:
+        indices: places in the alphabet, 0 the blank.
+
     Examples:
         >>> indices_to_text([9, 0, 17])
         'go'
@@ -84,6 +93,9 @@ def indices_to_text(indices: Iterable[int]) -> str:
 
 def min_ctc_frames(text: str) -> int:
     """Number of frames that CTC needs for a text: one a character, and a blank between two that are the same.
+
+    Args:
+        text: characters of the alphabet.
 
     Examples:
         >>> min_ctc_frames("hello")

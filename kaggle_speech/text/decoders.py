@@ -80,6 +80,9 @@ class Decoder:
 
         Shape: `(frames, len(ALPHABET))`, natural log -> str.
 
+        Args:
+            log_probabilities: of each output of the alphabet in each frame.
+
         Raises:
             ValueError: another shape, NaN, or numbers above 0.
         """
@@ -93,6 +96,9 @@ class Decoder:
         """Value of `text` after more frames, without a change of the decoder.
 
         Shape: `(frames, len(ALPHABET))`, natural log -> str.
+
+        Args:
+            log_probabilities: of each output of the alphabet in each frame.
 
         Raises:
             ValueError: another shape, NaN, or numbers above 0.
@@ -316,6 +322,9 @@ def check_log_probabilities(log_probabilities: np.ndarray | Sequence[Sequence[fl
     """The output of a network as an array, after a check.
 
     Shape: `(frames, len(ALPHABET))`, natural log -> the same.
+
+    Args:
+        log_probabilities: of each output of the alphabet in each frame.
 
     Raises:
         ValueError: another shape, NaN, or numbers above 0.

@@ -85,7 +85,11 @@ class NGram:
         return math.exp(-sum(self.log_probability(*pair) for pair in pairs) / len(pairs))
 
     def write(self, path: Path | str) -> None:
-        """Write the model to a JSON file that `read_ngram` reads."""
+        """Write the model to a JSON file that `read_ngram` reads.
+
+        Args:
+            path: file to write.
+        """
         content = json.dumps({"order": self.order, "counts": self.counts}, separators=(",", ":"))
         replace_file(path, lambda partial_path: partial_path.write_text(content, encoding="utf-8"))
 
@@ -130,6 +134,9 @@ def count_ngrams(sentences: Iterable[str], order: int = 6) -> NGram:
 
 def read_ngram(path: Path | str) -> NGram:
     """Read a model that `NGram.write` wrote.
+
+    Args:
+        path: the JSON file.
 
     Raises:
         ValueError: the file holds something else.

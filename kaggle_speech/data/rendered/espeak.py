@@ -26,7 +26,7 @@ VOICE_SAMPLE_RATE = 22_050
 #: Accents of English that have phonemes of their own in espeak-ng.
 ACCENTS = ("en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
 
-#: Parts of the names of voice variants that do not sound like a person talking.
+#: Parts of the names of voice variants that do not resemble natural speech.
 _NOT_A_PERSON = ("robo", "whisper", "demonic", "croak")
 
 
@@ -84,6 +84,9 @@ def render_speech(voice_plans: Sequence[VoicePlan]) -> Iterator["np.ndarray"]:
     """Synthesise voice plans, in order; the same list gives the same bytes on every call.
 
     Shape: yields `(samples,)`, int16 at `VOICE_SAMPLE_RATE`.
+
+    Args:
+        voice_plans: text, voice, rate and pitch of each.
 
     Raises:
         ImportError: espeakng-loader is not installed.
