@@ -1,1 +1,1 @@
-"""Command line: one file a group of commands."""
+"""Command line: one file for each group of commands."""

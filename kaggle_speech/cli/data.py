@@ -1,4 +1,4 @@
-"""Commands that find, download and render recordings; and the data that other commands read."""
+"""Commands that find, download and render recordings, and functions that read data for other commands."""
 
 import argparse
 import typing
@@ -58,7 +58,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def _download(name, archive_dir, out_dir):
-    """The folder of what a downloaded archive held."""
+    """Download and extract an archive, and return its folder."""
     from kaggle_speech import folders
     from kaggle_speech.data import archives, downloads, places
 
@@ -76,7 +76,7 @@ def _download(name, archive_dir, out_dir):
 def sample(args: argparse.Namespace) -> None:
     """Render a small competition-shaped data set with a speech synthesiser, offline, and print its folder.
 
-    It shows that everything works, not how good a model is.
+    It suits a trial of every command; accuracies on it mean nothing.
     """
     from kaggle_speech import folders
     from kaggle_speech.data.rendered.clips import render_sample
@@ -96,9 +96,9 @@ def find_clips(data_dir: str | None) -> Path:
     """The folder of the clips, extracted where they are packed."""
     from kaggle_speech.data import archives
 
-    found = archives.prepare_data(data_dir)
-    note(f"data: {found}")
-    return found
+    clips_dir = archives.prepare_data(data_dir)
+    note(f"data: {clips_dir}")
+    return clips_dir
 
 
 def read_clips(
@@ -116,9 +116,9 @@ def read_utterances(source: str | None) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Tables of the utterances that can be used, and of the others, which a note lists."""
     from kaggle_speech.data import places, utterances
 
-    found = places.find_speech(source)
-    note(f"speech: {found}")
-    utterances_df, bad_df = utterances.index_utterances(found)
+    speech_path = places.find_speech(source)
+    note(f"speech: {speech_path}")
+    utterances_df, bad_df = utterances.index_utterances(speech_path)
     _note_left_out(bad_df, "utterances")
     return utterances_df, bad_df
 

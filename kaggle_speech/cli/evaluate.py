@@ -28,7 +28,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     add_run(parser)
     add_data(parser)
-    parser.add_argument("--score", choices=SCORES, default="probability", help="how sure the model is of a command")
+    parser.add_argument(
+        "--score", choices=SCORES, default="probability", help="score of a command that the threshold applies to"
+    )
     parser.add_argument(
         "--false-accept-rate",
         type=float,
@@ -40,20 +42,20 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_model(parser)
     add_data(parser)
     parser.add_argument(
-        "--snr-db", nargs="+", type=float, default=[20.0, 10.0], metavar="NUMBER", help="of words over noise"
+        "--snr-db", nargs="+", type=float, default=[20.0, 10.0], metavar="NUMBER", help="signal-to-noise ratios in dB"
     )
     parser.add_argument(
         "--hours",
         type=above_zero(float),
         default=1.0,
         metavar="NUMBER",
-        help="of stream with words, and of noise alone, at each ratio",
+        help="length of the stream with words, and of noise alone, at each ratio",
     )
     parser.add_argument(
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="that a smoothed probability must reach, 0.10 to 0.95; default: that of `listen`",
+        help="lowest smoothed probability of a detection, 0.10 to 0.95; default: that of `listen`",
     )
     add_seed(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the table and the figure")
@@ -69,7 +71,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="count the N speakers with the highest ids only; 0: all; default: those that the training held out",
     )
-    parser.add_argument("--out", metavar="CSV", help="table to write, a row an utterance")
+    parser.add_argument("--out", metavar="CSV", help="table to write, a row for each utterance")
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`kaggle-speech COMMAND`: the commands, their help, and what happens to errors.
+"""`kaggle-speech COMMAND`: the commands, their help and their errors.
 
 Only the module of the chosen command is imported, so that `--help` takes a fifth of a second.
 """
@@ -21,7 +21,7 @@ DESCRIPTION = """\
 Recognise spoken commands (yes no up down left right on off stop go) and sentences,
 train networks that do so, and make submissions for Kaggle's TensorFlow Speech Recognition Challenge."""
 
-#: Group -> its module in this package, and its commands with what they do.
+#: Group -> its module in this package, and its commands with their summaries.
 GROUPS = {
     "Recognise": (
         "recognise",
@@ -84,10 +84,10 @@ EXAMPLES = ("predict yes.wav", "listen", "transcribe speech.flac", "train --data
 
 
 class _MainParser(argparse.ArgumentParser):
-    """The parser of all commands; its help is a table of them.
+    """Parser of all commands, whose help is a table of them.
 
     Attributes:
-        commands: name -> `CommandParser`, of the commands that it understands.
+        commands: name -> `CommandParser`.
     """
 
     commands: dict[str, CommandParser]
@@ -116,7 +116,7 @@ def build_parser(modules: Iterable[str] | None = None) -> _MainParser:
     """Parser of the commands.
 
     Args:
-        modules: names of the modules whose commands it understands; None for all.
+        modules: names of the modules whose commands are added; None for all.
     """
     parser = _MainParser(prog=program_name(), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"kaggle_speech {kaggle_speech.__version__}")
@@ -145,7 +145,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _is_of_the_user(error: Exception) -> bool:
-    """Whether an error says what the user can change: a file, a missing package, or a check of this package.
+    """Whether the user can mend an error: a file, a missing package, or a check of this package.
 
     A check is a `raise` statement of this package; the same class of error from anywhere else is a bug.
     """
@@ -168,7 +168,7 @@ def _is_of_this_package(path: str) -> bool:
 
 
 def _message(error: Exception) -> str:
-    """One line about an error of the user, or a line a file."""
+    """Message of an error that the user can mend: one line, or a line for each file."""
     if isinstance(error, ModuleNotFoundError) and error.name and str(error) == f"No module named {error.name!r}":
         package = error.name.partition(".")[0]
         return f'the package {package} is not installed; `pip install "kaggle_speech[all]"` brings all there are'
@@ -178,7 +178,7 @@ def _message(error: Exception) -> str:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
-    """Show a warning of this package as a note; those of other packages are not for its users."""
+    """Show a warning of this package as a note; those of other packages are hidden."""
     if _is_of_this_package(filename):
         progress.note(f"note: {message}")
 

@@ -16,12 +16,12 @@ GENERAL_OPTIONS = {
 
 
 def program_name() -> str:
-    """What the user typed to start the program."""
+    """Name of the program, as the user started it."""
     return "python -m kaggle_speech" if Path(sys.argv[0]).name == "__main__.py" else "kaggle-speech"
 
 
 def best_match(word: str, candidates: Iterable[str]) -> str:
-    """A question for the candidate that a misspelt word may mean, with a space before; else nothing.
+    """Question for the likely spelling of a word, with a space before; an empty string without a candidate.
 
     Examples:
         >>> best_match("predct", ["predict", "train"])
@@ -32,7 +32,7 @@ def best_match(word: str, candidates: Iterable[str]) -> str:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Defaults where there are any, and a usage line of what must be given."""
+    """Help formatter that shows defaults, and required arguments only in the usage line."""
 
     def _get_help_string(self, action):
         if action.default in (None, False, argparse.SUPPRESS) or action.default in ([], ()):
@@ -53,13 +53,16 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
 
     def add_general_options(self) -> None:
-        """Add the options that every command has, also before its name; called after those of its own."""
+        """Add the options that all commands share; called after the options of the command."""
         group = self.add_argument_group("general options")
         for flags, text in GENERAL_OPTIONS.items():
             group.add_argument(*flags, action="store_true", default=argparse.SUPPRESS, help=text)
 
     def check_options(self, arguments: Sequence[str]) -> None:
-        """End the process where an option does not exist, before others are missed."""
+        """End the process at an unknown option, before argparse reports missing ones.
+
+        Args:
+            arguments: words after the name of the command."""
         known = self._option_string_actions
         for argument in arguments:
             option = argument.partition("=")[0]
@@ -77,12 +80,12 @@ def add_command(
     function: Callable[[argparse.Namespace], None],
     *examples: str,
 ) -> CommandParser:
-    """The parser of a command, still without arguments of its own.
+    """Add the parser of a command, still without arguments of its own.
 
     Args:
-        subparsers: of the parser of all commands.
+        subparsers: subparsers of the parser of all commands.
         function: runs the command; its name, with dashes, is that of the command, its docstring the description.
-        examples: what may follow the name of the command.
+        examples: arguments after the name of the command.
     """
     name = function.__name__.replace("_", "-")
     lines = [f"  {program_name()} {name} {example}".rstrip() for example in examples]
@@ -116,7 +119,7 @@ def rejection_threshold(text: str) -> float:
 
 
 def add_model(parser: argparse.ArgumentParser, default: str = "bc_resnet", *, engine: bool = True) -> None:
-    """`--model`, also known as `--run` and `--onnx`, and `--engine`."""
+    """Add `--model`, also known as `--run` and `--onnx`, and `--engine`."""
     parser.add_argument(
         "--model",
         "--run",
@@ -131,17 +134,17 @@ def add_model(parser: argparse.ArgumentParser, default: str = "bc_resnet", *, en
         parser.add_argument(
             "--engine",
             choices=ENGINES,
-            help="what runs the model; default: onnxruntime, or keras where there is no exported file",
+            help="inference engine; default: onnxruntime, or keras where there is no exported file",
         )
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """`--run`, which must be given."""
+    """Add `--run`, which is required."""
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a finished training")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """`--data`, a folder of clips."""
+    """Add `--data`, a folder of clips."""
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -150,7 +153,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_speech(parser: argparse.ArgumentParser) -> None:
-    """`--data`, recordings with transcripts."""
+    """Add `--data`, recordings with transcripts."""
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -160,12 +163,12 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
-    """`--seed`."""
+    """Add `--seed`."""
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result")
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """`--overwrite`."""
+    """Add `--overwrite`."""
     parser.add_argument(
         "--overwrite",
         action="store_true",

@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
     from kaggle_speech.inference.recogniser import Transcript
     from kaggle_speech.streaming import sources
 
-#: Files from which on a progress bar is worth a line.
+#: Number of files from which on a progress bar is shown.
 MANY_FILES = 64
 
 
@@ -41,7 +41,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--window",
         choices=WINDOWS,
         default="loudest",
-        help="second of a longer recording that is looked at; all: the surest command of any",
+        help="second of a longer recording that is used; all: the most confident command of any second",
     )
     parser.add_argument(
         "--threshold",
@@ -67,11 +67,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_model(parser)
     _add_words(parser)
     _add_stream_threshold(parser)
-    parser.add_argument("--real-time", action="store_true", help="play a file at the speed at which it sounds")
+    parser.add_argument("--real-time", action="store_true", help="read a file at the speed of playback")
     parser.add_argument(
-        "--sample-rate", type=above_zero(int), default=SAMPLE_RATE, metavar="HZ", help="of standard input"
+        "--sample-rate", type=above_zero(int), default=SAMPLE_RATE, metavar="HZ", help="sample rate of standard input"
     )
-    parser.add_argument("--num-channels", type=above_zero(int), default=1, metavar="N", help="of standard input")
+    parser.add_argument(
+        "--num-channels", type=above_zero(int), default=1, metavar="N", help="channels of standard input"
+    )
     _add_top(parser)
     add_rows(parser)
 
@@ -93,7 +95,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     _add_files(parser, nargs="*", more=" of any length")
     add_model(parser, "resnet_ctc")
     parser.add_argument(
-        "--live", action="store_true", help="write while it is said: into the microphone, or in a file that is played"
+        "--live", action="store_true", help="print text while it is spoken: microphone, or a file in real time"
     )
     _add_microphone(parser)
     parser.add_argument(
@@ -107,9 +109,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--lm-weight",
         type=float,
         metavar="NUMBER",
-        help="of the language model beside the model; 0: without; default: 0.5",
+        help="weight of the language model; 0: without; default: 0.5",
     )
-    parser.add_argument("--times", action="store_true", help="a line a word, with the seconds of its begin and end")
+    parser.add_argument("--times", action="store_true", help="a line for each word, with its start and end in seconds")
     add_rows(parser)
 
     parser = add_command(
@@ -120,10 +122,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     _add_files(parser, more=" that hold the word, three to ten")
     add_model(parser, engine=False)
-    parser.add_argument("--word", required=True, help="its name")
+    parser.add_argument("--word", required=True, help="name of the word")
     parser.add_argument("--words", type=Path, required=True, metavar="JSON", help="file to write, or to add it to")
     parser.add_argument(
-        "--window", choices=WINDOWS[:2], default="loudest", help="second of a longer recording that is looked at"
+        "--window", choices=WINDOWS[:2], default="loudest", help="second of a longer recording that is used"
     )
 
 
@@ -153,7 +155,7 @@ def _add_stream_threshold(parser):
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="that a smoothed probability must reach, 0.10 to 0.95; default: 0.55",
+        help="lowest smoothed probability of a detection, 0.10 to 0.95; default: 0.55",
     )
 
 
@@ -164,7 +166,10 @@ def _add_top(parser):
 
 
 def audio_files(names: Iterable[str]) -> list[str]:
-    """The audio files that names mean: files, the audio files of folders, and those that a pattern matches.
+    """Audio files by name: files, the audio files of folders, and those that a pattern matches.
+
+    Args:
+        names: paths of files and folders, and patterns.
 
     Raises:
         FileNotFoundError: none of the files exists, or a pattern matches none.
@@ -187,7 +192,7 @@ def audio_files(names: Iterable[str]) -> list[str]:
 
 
 def _ranked(answer, num_labels):
-    """Label and confidence of an answer, then of the labels that are likeliest beside it."""
+    """Label and confidence of an answer, then of the next most probable labels."""
     others = sorted(answer.probabilities.items(), key=lambda item: -item[1])
     others = [(label, probability) for label, probability in others if label != answer.label]
     return [(answer.label, answer.confidence), *others][:num_labels]
@@ -249,11 +254,13 @@ def listen(args: argparse.Namespace) -> None:
 
 
 def _source(args):
-    """The source that `listen` is to hear."""
+    """Open the source for `listen`."""
     from kaggle_speech.streaming import sources
 
     if args.file is not None and args.microphone is not None:
-        raise ValueError(f"a file or `--microphone` must be given, and not both. Received: {args.file} and both")
+        raise ValueError(
+            f"a file or `--microphone` must be given, and not both. Received: {args.file} and --microphone"
+        )
     if args.file is None:
         return microphone(args.microphone or "")
     if args.file == "-":
@@ -262,7 +269,7 @@ def _source(args):
 
 
 def microphone(device: str) -> "sources.Microphone":
-    """The microphone of a number or name; the system's where it is empty."""
+    """Open a microphone by number or name; an empty string means the system's default."""
     from kaggle_speech.streaming import sources
 
     return sources.Microphone(int(device) if device.isdigit() else device or None)
@@ -277,7 +284,7 @@ def run_stream(
         stream: `StreamingRecogniser` or `StreamingTranscriber`.
         source: one of `streaming.sources`.
         show: called with each event, in the thread of the stream.
-        options: of `StreamRunner`.
+        options: arguments of `StreamRunner`.
     """
     from kaggle_speech.streaming.runner import StreamRunner
 
@@ -294,7 +301,7 @@ def run_stream(
     if runner.error:
         raise runner.error
     if runner.num_dropped:
-        note(f"{runner.num_dropped} chunks were dropped: the model is too slow here")
+        note(f"{runner.num_dropped} chunks were dropped: the model is too slow on this machine")
 
 
 def live(args: argparse.Namespace) -> None:
@@ -313,7 +320,7 @@ def live(args: argparse.Namespace) -> None:
 
 
 def transcribe(args: argparse.Namespace) -> None:
-    """Write down what is said in audio files of any length, or, with --live, while it is said.
+    """Transcribe audio files of any length, or, with --live, speech while it is spoken.
 
     Prints FILE, TEXT a line; with --times, FILE, START, END, WORD. Files that cannot be read are named at the end.
     """
@@ -365,7 +372,7 @@ def _check_transcribe(args):
 
 
 def _transcribe_live(args, transcriber):
-    """Text as it comes; on a terminal also what may still change."""
+    """Print text as it comes, on a terminal also the part that may still change."""
     from kaggle_speech.streaming import sources, transcripts
 
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight, "windows": transcripts.LIVE_WINDOWS}
@@ -379,7 +386,7 @@ def _transcribe_live(args, transcriber):
 
 
 def _show_settled():
-    """A function that prints the text of a `PartialTranscript` that is new and stays."""
+    """A function that prints the new final text of a `PartialTranscript`."""
     num_shown = 0
 
     def show(partial):
@@ -391,7 +398,7 @@ def _show_settled():
 
 
 def _show_on_terminal():
-    """A function that shows a `PartialTranscript` on a terminal, what may still change dimmed."""
+    """A function that shows a `PartialTranscript` on a terminal, with the part that may still change dimmed."""
     num_shown = 0
     line = ""
 
@@ -411,7 +418,7 @@ def _show_on_terminal():
 def enroll(args: argparse.Namespace) -> None:
     """Add a word of your own, from a few recordings of it; for `predict`, `listen` and `live`.
 
-    The file of words is for the model that was used.
+    The file of words works only with the model that was used.
     """
     import numpy as np
 

@@ -13,7 +13,7 @@ FORMATS = ("tsv", "csv", "json")
 
 
 def add_rows(parser: argparse.ArgumentParser) -> None:
-    """`--format` and `--output`."""
+    """Add `--format` and `--output`."""
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -24,7 +24,7 @@ def add_rows(parser: argparse.ArgumentParser) -> None:
 
 
 class Rows:
-    """Writer of rows, each of which is there as soon as it is written.
+    """Writer of rows, flushed after each row.
 
     Args:
         columns: name -> number of decimals, None for text.
@@ -43,7 +43,11 @@ class Rows:
             self._write("[")
 
     def write(self, *values: typing.Any) -> None:
-        """Write a row, a value a column."""
+        """Write a row.
+
+        Args:
+            values: one for each column.
+        """
         cells = list(zip(self.columns.items(), values, strict=True))
         if self.format == "json":
             row = {name: value if decimals is None else round(value, decimals) for (name, decimals), value in cells}
@@ -54,7 +58,7 @@ class Rows:
         self.num_rows += 1
 
     def finish(self) -> None:
-        """Write what comes after the last row."""
+        """Write the end of the file."""
         if self.format == "json":
             self._write("\n]\n")
 
@@ -65,11 +69,11 @@ class Rows:
 
 @contextlib.contextmanager
 def open_rows(columns: dict[str, int | None], args: argparse.Namespace) -> Iterator[Rows]:
-    """Rows in the format and the file that the arguments of `add_rows` name; whole also after an error.
+    """Open rows in the format and the file of the arguments of `add_rows`; complete also after an error.
 
     Args:
         columns: name -> number of decimals, None for text.
-        args: of the command.
+        args: parsed arguments of the command.
     """
     with contextlib.ExitStack() as stack:
         file = sys.stdout

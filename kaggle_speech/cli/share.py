@@ -1,4 +1,4 @@
-"""Commands that hand a model on."""
+"""Commands that export and publish models."""
 
 import argparse
 
@@ -25,19 +25,19 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="clips, or for a transcriber speech, to compare on; default: as for `train` and `train-transcriber`",
     )
     parser.add_argument("--out", metavar="DIR", help="folder to write to; default: RUN")
-    parser.add_argument("--formats", nargs="+", default=["onnx"], choices=FORMATS, help="of the files")
+    parser.add_argument("--formats", nargs="+", default=["onnx"], choices=FORMATS, help="formats of the files")
     parser.add_argument(
         "--precisions",
         nargs="+",
         choices=FORMATS["onnx"][1],
-        help="each that the format has; default: float32, for a transcriber float32 and float16",
+        help="precisions, where the format has them; default: float32, for a transcriber float32 and float16",
     )
     parser.add_argument(
         "--num-calibration",
         type=above_zero(int),
         default=256,
         metavar="N",
-        help="training clips that int8 takes its ranges from",
+        help="training clips that measure the ranges for int8",
     )
 
     parser = add_command(subparsers, publish, "--run runs/mine --out mine")
@@ -74,7 +74,7 @@ def export(args: argparse.Namespace) -> None:
 
 
 def publish(args: argparse.Namespace) -> None:
-    """Copy a finished model, with a card that says how good it is, to a folder that can be handed on."""
+    """Copy a finished model, with a card of its accuracy and limits, to a folder that can be shared."""
     _task(args.run)  # raises where there is no finished run, before TensorFlow starts
     import_tensorflow_quietly()
     from kaggle_speech.export import publish

@@ -27,7 +27,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="score under which a command becomes `unknown`; default: what `threshold` chose for the model",
     )
     parser.add_argument(
-        "--match-label-mix", action="store_true", help="give each label to as many clips (a risk: see `ensemble`)"
+        "--match-label-mix",
+        action="store_true",
+        help="give each label to as many clips (a risk: see `match_label_mix`)",
     )
 
     parser = add_command(
@@ -40,7 +42,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     _add_pass(parser)
     parser.add_argument("--out", required=True, metavar="NPZ", help="file to write")
     parser.add_argument("--split", choices=("test", "val"), default="test", help="which clips")
-    parser.add_argument("--shard", type=_shard, metavar="K/N", help="only one of several parts, to be merged")
+    parser.add_argument("--shard", type=_shard, metavar="K/N", help="one of several parts only, for `merge`")
 
     parser = add_command(subparsers, merge, "b1.npz b2.npz --out b.npz")
     parser.add_argument("files", nargs="+", metavar="NPZ", help="all shards, in any order")
@@ -65,7 +67,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     _add_files(parser)
     parser.add_argument("--out", required=True, metavar="CSV", help="file to write, for `train --pseudo`")
     parser.add_argument(
-        "--min-probability", type=float, default=0.9, metavar="NUMBER", help="of the label, in the mean of the files"
+        "--min-probability",
+        type=float,
+        default=0.9,
+        metavar="NUMBER",
+        help="of the label in the mean of the files, 0 to 1",
     )
     parser.add_argument(
         "--max-per-label", type=above_zero(int), metavar="N", help="clips of each label; default: what the rarest has"
@@ -77,7 +83,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_pass(parser):
-    """What a pass over clips needs."""
+    """Add the options of a pass over clips."""
     add_model(parser)
     add_data(parser)
     parser.add_argument(
@@ -95,7 +101,7 @@ def _add_files(parser):
 
 
 def _shard(text):
-    """`2/3` to (2, 3)."""
+    """Shard from its text: `2/3` gives (2, 3)."""
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise argparse.ArgumentTypeError(f"must be K/N with K from 1 to N. Received: {text}")
@@ -103,7 +109,7 @@ def _shard(text):
 
 
 def submit(args: argparse.Namespace) -> None:
-    """Label the test clips: a CSV that is checked, a JSON of how it was made, and the probabilities.
+    """Label the test clips: write a checked CSV, a JSON of the settings behind it, and the probabilities.
 
     A killed command continues where it stopped.
     """

@@ -1,4 +1,4 @@
-"""Commands that train models, and that list them."""
+"""Commands that train models and list them."""
 
 import argparse
 import dataclasses
@@ -62,7 +62,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
     parser = add_command(subparsers, models, "", "--architectures", "--architectures --num-classes 31")
     parser.add_argument(
-        "--architectures", action="store_true", help="list what can be trained instead: parameters, megabytes, MACs"
+        "--architectures", action="store_true", help="list the architectures instead: parameters, megabytes, MACs"
     )
     parser.add_argument(
         "--num-classes", type=int, choices=sorted(VOCABULARIES), default=12, help="outputs of each architecture"
@@ -74,17 +74,20 @@ def _add_cache(parser):
 
 
 def _add_table(parser):
-    """What `compare` and `ablate` share."""
+    """Add the options that `compare` and `ablate` share."""
     add_data(parser)
     parser.add_argument(
-        "--out", required=True, metavar="CSV", help="table to write, one row a run; the runs go to a folder beside it"
+        "--out",
+        required=True,
+        metavar="CSV",
+        help="table to write, a row for each run; the runs go to a folder beside it",
     )
     parser.add_argument(
         "--num-seeds",
         type=above_zero(int),
         default=3,
         metavar="N",
-        help="runs of each, with this seed and those after it",
+        help="runs of each recipe, with this seed and those after it",
     )
     _add_cache(parser)
     add_overwrite(parser)
@@ -94,9 +97,9 @@ def add_options(parser: argparse.ArgumentParser, recipe: type, leave_out: tuple[
     """Add an option for each field of a dataclass that has a help text, and of the dataclasses in it.
 
     Args:
-        parser: of the command.
+        parser: parser of the command.
         recipe: the dataclass.
-        leave_out: names of fields that get none.
+        leave_out: names of fields without an option.
     """
     group = parser.add_argument_group(OPTION_GROUPS[recipe])
     field_types = typing.get_type_hints(recipe)
@@ -111,7 +114,7 @@ def add_options(parser: argparse.ArgumentParser, recipe: type, leave_out: tuple[
 
 
 def _parsing(field_type):
-    """How an option of a type is parsed, arguments of `add_argument`."""
+    """Arguments of `add_argument` for an option of a type."""
     if isinstance(field_type, types.UnionType):
         (field_type,) = (part for part in typing.get_args(field_type) if part is not type(None))
     if field_type is bool:
@@ -129,7 +132,8 @@ def options_from(args: argparse.Namespace, recipe: type, **changes: typing.Any) 
         recipe: the dataclass.
         changes: fields that have another value.
     """
-    values, field_types = {}, typing.get_type_hints(recipe)
+    values = {}
+    field_types = typing.get_type_hints(recipe)
     for field in dataclasses.fields(recipe):
         if dataclasses.is_dataclass(field_types[field.name]):
             values[field.name] = options_from(args, field_types[field.name])
@@ -140,7 +144,7 @@ def options_from(args: argparse.Namespace, recipe: type, **changes: typing.Any) 
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train a model of the commands, and measure it on the validation speakers.
+    """Train a model of the commands, and evaluate it on the validation speakers.
 
     A killed training continues where it stopped; a finished one is not repeated.
     """
@@ -208,7 +212,7 @@ def _compare(args, recipes):
 
 
 def models(args: argparse.Namespace) -> None:
-    """List the models that come with the package: what they do, how well, and their size.
+    """List the models that come with the package: task, labels, parameters, accuracy and size.
 
     With --architectures, list the networks that can be trained, in the sizes of their sources.
     """
@@ -228,7 +232,7 @@ def models(args: argparse.Namespace) -> None:
 
 
 def print_metrics(metrics: dict) -> None:
-    """Print accuracy, recall, and how words that were left out fare."""
+    """Print accuracy, recall, and the recall of words that were left out."""
     interval = ""
     if "accuracy_interval" in metrics:
         interval = " ({:.4f} to {:.4f})".format(*metrics["accuracy_interval"])
@@ -243,6 +247,6 @@ def print_metrics(metrics: dict) -> None:
 
 
 def print_error_rates(metrics: dict) -> None:
-    """Print character and word error rates, a line a decoder."""
+    """Print character and word error rates, a line for each decoder."""
     for decoder, rates in metrics.items():
         print(f"{decoder}: CER {rates['cer']:.4f}, WER {rates['wer']:.4f}")

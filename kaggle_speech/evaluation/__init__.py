@@ -1,4 +1,4 @@
-"""Evaluation: how good a model is, how certain that is, and for whom; the report."""
+"""Evaluation: metrics of a model, with intervals, by label and by speaker; the report."""
 
 from kaggle_speech.lazy import lazy_names, with_names
 

@@ -1,4 +1,4 @@
-"""Assesses a model on the validation clips: every metric, interval and robustness curve, in one `Assessment`."""
+"""Assessment of a model on the validation clips: metrics, intervals and robustness curves."""
 
 import typing
 
@@ -28,7 +28,7 @@ class Assessment(typing.NamedTuple):
     Attributes:
         clips_df: the validation clips, with `answer` and `is_right`.
         probabilities: `(clips, 12)`.
-        metrics: every number, JSON-able; its `settings` state what they depend on.
+        metrics: every number, JSON-able; `settings` holds the options and versions behind them.
         confusion_df: from `metrics.confusion_matrix`.
         roc: from `metrics.one_vs_rest_roc`.
         precision_recall: from `metrics.one_vs_rest_precision_recall`.
@@ -71,8 +71,8 @@ def assess(
         clips_df: all readable clips, from `clips.read_clips_table`; the validation clips and the noise recordings of
             them are used.
         against: another model, to compare with; None for none.
-        num_resamples: bootstrap resamples of the intervals.
-        seed: of the intervals and of the noise.
+        num_resamples: number of bootstrap resamples of the intervals.
+        seed: seed of the intervals and of the noise.
         progress: show progress bars.
 
     Raises:

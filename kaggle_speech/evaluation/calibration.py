@@ -17,7 +17,7 @@ from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, UNKNOWN, word_to_
 
 #: Scores that need logits, which an exported file does not give.
 LOGIT_SCORES = ("logit", "energy")
-#: In place of a score: the most probable label is the answer. Its curves are those of the score `known`.
+#: Name in place of a score: the most probable label is the answer. Its curves are those of the score `known`.
 NO_THRESHOLD = "none"
 
 
@@ -39,7 +39,7 @@ def command_scores(predictions: Predictions, score: str, temperature: float = 1.
         score: `probability` of the best command; `known`, that of all commands together; `entropy`, negative, over the
             commands; `margin`, the best command over the best other label; or, from the commands' logits, `logit`, the
             highest, and `energy`, the negative free energy (arXiv 2010.03759).
-        temperature: of the probabilities, and of the energy.
+        temperature: temperature of the probabilities and of the energy, above 0.
 
     Raises:
         ValueError: there is no such score, or it needs logits and there are none.
@@ -54,9 +54,9 @@ def command_scores(predictions: Predictions, score: str, temperature: float = 1.
 
 
 def fit_temperature(predictions: Predictions, labels: npt.ArrayLike) -> float:
-    """The temperature at which the true labels are most likely, from 0.05 to 20.
+    """The maximum-likelihood temperature for the true labels, from 0.05 to 20.
 
-    Clips whose label is not among the model's, as `unknown` where it was trained on commands alone, are left out.
+    Clips whose label is not one of the model's are left out, such as `unknown` where it was trained on commands alone.
 
     Args:
         predictions: probabilities of the clips.
@@ -88,7 +88,7 @@ def choose_threshold(
     answers: npt.ArrayLike,
     false_accept_rate: float | None = None,
 ) -> float:
-    """The threshold of best accuracy over the twelve labels, or the lowest one for a rate of false accepts.
+    """The threshold of best accuracy over the twelve labels, or the lowest one within a rate of false accepts.
 
     Shape: `(clips,)` each -> float, between two scores. The lowest score, which rejects nothing, where that is best or
         no answer is a command.
@@ -101,9 +101,11 @@ def choose_threshold(
             accuracy.
 
     Raises:
-        ValueError: the rate is not from 0 to 1, or there is one and no unknown word.
+        ValueError: the rate is not from 0 to 1, or is given without clips of unknown words.
     """
-    scores, labels, answers = np.asarray(scores), np.asarray(labels), np.asarray(answers)
+    scores = np.asarray(scores)
+    labels = np.asarray(labels)
+    answers = np.asarray(answers)
     num_unknown = (labels == UNKNOWN).sum()
     is_command = np.isin(answers, COMMANDS)
     levels = np.unique(scores[is_command] if is_command.any() else scores)
@@ -131,9 +133,9 @@ def reliability_bins(is_right: npt.ArrayLike, confidences: npt.ArrayLike, num_bi
         `accuracy`, means over its `num_clips`.
 
     Args:
-        is_right: whether each answer is right.
-        confidences: of the answers, 0 to 1.
-        num_bins: bins between 0 and 1.
+        is_right: bool for each answer.
+        confidences: confidences of the answers, 0 to 1.
+        num_bins: number of bins between 0 and 1.
 
     Source: `sklearn.calibration.calibration_curve`, which does not count the clips.
     """
@@ -144,7 +146,7 @@ def reliability_bins(is_right: npt.ArrayLike, confidences: npt.ArrayLike, num_bi
 
 
 def expected_calibration_error(bins_df: pd.DataFrame) -> float:
-    """Distance of accuracy from confidence, the mean over clips, 0 to 1.
+    """Mean distance of accuracy from confidence over clips, 0 to 1.
 
     Args:
         bins_df: from `reliability_bins`.
@@ -157,14 +159,14 @@ def expected_calibration_error(bins_df: pd.DataFrame) -> float:
 def choose_temperature_and_threshold(
     predictions: Predictions, clips_df: pd.DataFrame, score: str, false_accept_rate: float | None
 ) -> tuple[float, float]:
-    """Temperature and threshold for a score.
+    """Choose temperature and threshold for a score.
 
     Args:
-        predictions: of the validation clips.
+        predictions: predictions for the validation clips.
         clips_df: the clips, from `clips.open_set_clips`.
         score: one of `score_names`, or `none`, whose threshold rejects nothing.
         false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
-            accuracy over the clips that accuracies are quoted by.
+            accuracy over the clips of `is_quoted`.
     """
     is_quoted = clips_df["is_quoted"].to_numpy()
     temperature = fit_temperature(predictions.rows(is_quoted), clips_df["label"][is_quoted])
@@ -183,10 +185,10 @@ def choose_rejection(
     score: str = "probability",
     false_accept_rate: float | None = None,
 ) -> Rejection:
-    """The `Rejection` that suits a model best.
+    """Choose a `Rejection` for a model on validation clips.
 
     Args:
-        predictions: of the validation clips.
+        predictions: predictions for the validation clips.
         clips_df: the clips, from `clips.open_set_clips`.
         score: `probability`, `known`, `entropy` or `margin` (see `command_scores`).
         false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best

@@ -1,4 +1,4 @@
-"""Self-contained HTML page: pictures and sounds are data URIs, there is no script."""
+"""Self-contained HTML page without scripts, with pictures and sounds as data URIs."""
 
 import base64
 import html
@@ -34,7 +34,7 @@ class Section(typing.NamedTuple):
 
     Attributes:
         title: text.
-        content: HTML, from the functions below.
+        content: HTML, from the functions of this module.
     """
 
     title: str
@@ -47,7 +47,7 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def paragraph(text: str) -> str:
-    """A text as an HTML paragraph."""
+    """A paragraph of text, as HTML."""
     return f"<p>{html.escape(text)}</p>"
 
 
@@ -62,7 +62,7 @@ def picture(png: bytes, caption: str, name: str) -> str:
     """A picture with a caption.
 
     Args:
-        png: PNG.
+        png: content of the PNG file.
         caption: text under it.
         name: text for screen readers.
     """
@@ -93,7 +93,7 @@ def clip_players(players: Iterable[str]) -> str:
 
 
 def table(frame: pd.DataFrame, *, index: bool = True) -> str:
-    """A DataFrame as a table; its content is text, never HTML.
+    """A DataFrame as an HTML table, its content escaped.
 
     Args:
         frame: the content.
@@ -119,10 +119,11 @@ def page(title: str, introduction: str, sections: Sequence[Section]) -> str:
 
     Args:
         title: text.
-        introduction: HTML under it.
+        introduction: HTML under the title.
         sections: list of `Section`.
     """
-    links, parts = [], []
+    links = []
+    parts = []
     for number, section in enumerate(sections, start=1):
         heading = html.escape(section.title)
         links.append(f'<li><a href="#part{number}">{heading}</a></li>')

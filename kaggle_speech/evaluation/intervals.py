@@ -23,7 +23,7 @@ def bootstrap_means(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
-    """Means over clips in bootstrap resamples of the speakers: as many, with replacement, each with all clips.
+    """Means over clips in bootstrap resamples of the speakers, drawn with replacement, each with all of its clips.
 
     Shape: `(clips, columns)`, `(clips,)`, `(clips, columns)` -> `(num_resamples, columns)`; NaN where a resample has no
         clip with a weight.
@@ -33,7 +33,7 @@ def bootstrap_means(
         speakers: speaker of each clip.
         weights: weight of each value; None weights all equally.
         num_resamples: number of resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Source: the cluster bootstrap of Davison and Hinkley, Bootstrap Methods and their Application, 3.8.
     """
@@ -66,10 +66,10 @@ def mean_intervals(
         speakers: speaker of each clip.
         weights: `(clips, columns)`, weight of each value; None weights all equally.
         num_resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Raises:
-        ValueError: there are no clips, or not as many speakers.
+        ValueError: there are no clips, or the numbers of values and speakers differ.
 
     Source: percentile intervals of `bootstrap_means`.
     """
@@ -101,7 +101,7 @@ def label_intervals(
         clips_df: columns `label, speaker`.
         is_right: `(clips,)` bool.
         num_resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
         labels: in the order of the rows; those without a clip are left out.
 
     Returns:
@@ -158,15 +158,15 @@ def compare_answers(
 ) -> dict[str, Any]:
     """Compare the answers of two models to the same clips.
 
-    McNemar's test looks at the clips that only one of them gets right: of equally good models each gets half of them.
-    It takes clips for independent; the interval of the difference resamples speakers.
+    McNemar's test compares the numbers of clips that only one model answers right, which equally good models share
+    evenly. It assumes independent clips; the interval of the difference resamples speakers.
 
     Args:
         is_right: `(clips,)` bool, of one model.
         other_is_right: `(clips,)` bool, of the other model.
         speakers: speaker of each clip.
         num_resamples: bootstrap resamples.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
         dict: `accuracy, other_accuracy, difference, low, high` (of the difference, 95 %), `num_both_right`,

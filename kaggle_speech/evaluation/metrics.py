@@ -85,7 +85,7 @@ def one_vs_rest_roc(
 def _one_vs_rest(
     true_labels: npt.ArrayLike, probabilities: np.ndarray, labels: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, clips and probabilities of each label that some clips have and others do not."""
+    """Each label that some, not all, clips have, with its clips as bool and its probabilities."""
     for label, scores in zip(labels, np.transpose(probabilities), strict=True):
         is_label = np.asarray(true_labels) == label
         if is_label.any() and not is_label.all():

@@ -1,4 +1,4 @@
-"""Open set: curves (OSCR, DET) and tables of how well a model tells commands from unknown words."""
+"""Open-set evaluation: curves (OSCR, DET) and tables on the distinction of commands from unknown words."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ from kaggle_speech.labels import COMMANDS, UNKNOWN
 
 
 def open_set_curves(scores: npt.ArrayLike, labels: npt.ArrayLike, commands: npt.ArrayLike) -> dict:
-    """Curves of a score that tells commands from unknown words, over every threshold; silence is left out.
+    """Curves over all thresholds of a score that separates commands from unknown words; silence is left out.
 
     Shape: `(clips,)` each -> dict:
         `auroc`, the fraction of pairs of a command and an unknown word in the right order;
@@ -41,7 +41,9 @@ def open_set_curves(scores: npt.ArrayLike, labels: npt.ArrayLike, commands: npt.
     Source: OSCR, arXiv 1811.04110, equations 8 and 9.
     """
     rows = np.isin(labels, (*COMMANDS, UNKNOWN))
-    scores, labels, commands = np.asarray(scores)[rows], np.asarray(labels)[rows], np.asarray(commands)[rows]
+    scores = np.asarray(scores)[rows]
+    labels = np.asarray(labels)[rows]
+    commands = np.asarray(commands)[rows]
     is_known = labels != UNKNOWN
     if is_known.all() or not is_known.any():
         raise ValueError(f"`labels` must hold commands and `unknown`. Received: {sorted(map(str, {*labels}))}")
@@ -69,17 +71,17 @@ def cross_fitted_answers(
     false_accept_rate: float | None = None,
     left_out_words: Iterable[str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Answers to each half of the speakers with the temperature and the threshold that suit the other half.
+    """Answers to each half of the speakers, with temperature and threshold chosen on the other half.
 
     Shape: -> labels `(clips,)` str, confidences `(clips,)`, 0 to 1.
 
     Args:
-        predictions: of the validation clips.
+        predictions: predictions for the validation clips.
         clips_df: the clips, from `clips.open_set_clips`.
         score: one of `calibration.score_names`, or `none`, which rejects nothing.
         false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
             accuracy.
-        left_out_words: words that choose no threshold, as if nobody knew them.
+        left_out_words: words that are not used to choose a threshold, like words never recorded.
     """
     half = speaker_halves(clips_df["speaker"])
     may_choose = ~clips_df["word"].isin(left_out_words).to_numpy()
@@ -104,20 +106,20 @@ def score_table(
     false_accept_rate: float | None = None,
     left_out_words: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Curves and cross-fitted answers of each score, a row a score.
+    """Table of curves and cross-fitted answers, a row for each score.
 
     Args:
-        predictions: of the validation clips.
+        predictions: predictions for the validation clips.
         clips_df: the clips, from `clips.open_set_clips`.
         scores: names; None for `none` (no threshold) and all of `calibration.score_names`.
         false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
             accuracy.
-        left_out_words: words that choose no threshold; they are counted by themselves.
+        left_out_words: words that are not used to choose a threshold; they are counted by themselves.
 
     Returns:
         DataFrame with the columns `score`; `auroc, fpr_at_95_tpr, oscr_area` (see `open_set_curves`), over all clips at
         the temperature that suits them; and, of the cross-fitted answers, `accuracy` over the twelve labels on the
-        clips that accuracies are quoted by, `unknown_recall`, the fraction of clips of unknown words answered
+        clips of `is_quoted`, `unknown_recall`, the fraction of clips of unknown words answered
         `unknown`, and `commands_lost`, the fraction of the commands answered `unknown`. With words left out, recall and
         area under the curve for them alone, too: `left_out_recall, left_out_auroc`.
     """
@@ -162,12 +164,12 @@ def protocol_table(
     """Three ways to answer `unknown`, side by side: a threshold, a trained label, or both.
 
     Args:
-        known_only: of a model that was trained on commands and silence alone.
-        with_unknown: of a model that was trained on other words, too, as `unknown`.
+        known_only: predictions of a model that was trained on commands and silence alone.
+        with_unknown: predictions of a model that was trained on other words, too, as `unknown`.
         clips_df: the clips, from `clips.open_set_clips`.
         false_accept_rate: fraction of all clips of unknown words that may be taken for a command, 0 to 1; None for best
             accuracy.
-        left_out_words: words that choose no threshold; they are counted by themselves.
+        left_out_words: words that are not used to choose a threshold; they are counted by themselves.
 
     Returns:
         DataFrame, the columns of `score_table` with `protocol` before them.

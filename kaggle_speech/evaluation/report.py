@@ -28,7 +28,7 @@ MAX_SPEAKERS = 20
 
 
 def _spoken_accuracy(assessment: Assessment) -> float:
-    """Accuracy without silence, to which no noise is added."""
+    """Accuracy over the clips that noise is added to: all but silence."""
     return assessment.clips_df.loc[assessment.clips_df["label"] != SILENCE, "is_right"].mean()
 
 
@@ -41,9 +41,9 @@ class ReportFigure(typing.NamedTuple):
 
     Attributes:
         size: width and height in inches.
-        draw: draws it on an axis.
-        caption: how to read it.
-        conditions: `snr_db` or `shift_ms` where it needs the model to have been tried under noise or shifts.
+        draw: function that draws an assessment on an axis.
+        caption: explanation under the figure.
+        conditions: `snr_db` or `shift_ms` where the figure needs results under noise or shifts.
     """
 
     size: tuple[float, float]
@@ -52,14 +52,14 @@ class ReportFigure(typing.NamedTuple):
     conditions: str | None = None
 
 
-#: Figures by file name. One without data is left out.
+#: Figures by file name; a figure without data is left out.
 FIGURES: dict[str, ReportFigure] = {
     "labels": ReportFigure(
         (7, 4.5),
         lambda assessment, ax: scores.plot_intervals(assessment.label_df, ax),
         "The dot is the share of the label's clips that are answered right. The bar is where it would be, 95 times in "
-        "100, had other speakers been asked: labels whose bars overlap may be equally hard. A bar without width means "
-        "that there was no error to draw, not that there is none.",
+        "100, had other speakers been recorded: labels whose bars overlap may be equally hard. A bar without width "
+        "means that there was no error to draw, not that there is none.",
     ),
     "confusion": ReportFigure(
         (7, 7),
@@ -99,15 +99,15 @@ FIGURES: dict[str, ReportFigure] = {
         ),
         "The black line is the share of spoken clips answered right with background noise behind them, its band the "
         "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
-        "small differences between them say nothing. At 0 dB noise and clip are equally loud. The noise is of the "
-        "second halves of the recordings; training hears the first ones, so that noises of other kinds may cost more.",
+        "small differences between them mean nothing. At 0 dB noise and clip are equally loud. The noise is of the "
+        "second halves of the recordings; training uses the first ones, so that noises of other kinds may cost more.",
         conditions="snr_db",
     ),
     "fates_snr": ReportFigure(
         (7, 4),
         lambda assessment, ax: scores.plot_error_kinds(assessment.robustness_df, "snr_db", ax),
-        "What becomes of the commands that are not answered right. Being missed (above) is mostly harmless: one says "
-        "it again. Being taken for another command (below) is not.",
+        "What becomes of the commands that are not answered right. A missed command (above) is mostly harmless: the "
+        "speaker repeats it. A command taken for another one (below) is not.",
         conditions="snr_db",
     ),
     "robustness_shift": ReportFigure(
@@ -201,7 +201,7 @@ def write_report(assessment: Assessment, out_dir: Path | str, name: str, progres
             pictures[file] = html_page.picture(png, FIGURES[file].caption, file.replace("_", " "))
     files.write_json(out_dir / "evaluation.json", assessment.metrics)
     path = out_dir / "report.html"
-    title = f"How well {name} hears"
+    title = f"How well {name} recognises words"
     path.write_text(html_page.page(title, _introduction(assessment), _sections(assessment, pictures)), encoding="utf-8")
     return path
 
@@ -238,8 +238,8 @@ def _introduction(assessment: Assessment) -> str:
     low, high = metrics["accuracy_interval"]
     recall = pd.Series(metrics["recall"])
     texts = [
-        f"{_percent(metrics['accuracy'])} of {metrics['num_clips']} validation clips are answered right; were other "
-        f"speakers asked, it would be {_percent(low)} to {_percent(high)} (95 % interval). Macro F1 is "
+        f"{_percent(metrics['accuracy'])} of {metrics['num_clips']} validation clips are answered right; with other "
+        f"speakers, it would be {_percent(low)} to {_percent(high)} (95 % interval). Macro F1 is "
         f"{metrics['macro_f1']:.4f}. Hardest is {recall.idxmin()} with {_percent(recall.min())}."
     ]
     speakers = metrics["speakers"]
@@ -257,7 +257,7 @@ def _introduction(assessment: Assessment) -> str:
 
 
 def _sections(assessment: Assessment, pictures: dict[str, str]) -> list[Section]:
-    """Sections of the page, the most asked questions first."""
+    """Sections of the page."""
     robustness_df = assessment.robustness_df.drop(columns="num_clips").round(4)
     noisy_df = robustness_df[robustness_df["kind"] == "snr_db"].drop(columns="kind")
     shifted_df = robustness_df[robustness_df["kind"] == "shift_ms"].drop(columns=["kind", "noise"])
@@ -279,7 +279,7 @@ def _sections(assessment: Assessment, pictures: dict[str, str]) -> list[Section]
     content["The worst clips"] = [_worst_clips(assessment)]
     if assessment.differences_df is not None:
         content["Against the other model"] = _comparison(assessment, assessment.differences_df)
-    content["What this is of"] = [_settings(assessment.metrics["settings"])]
+    content["Settings"] = [_settings(assessment.metrics["settings"])]
     return [Section(title, "".join(parts)) for title, parts in content.items()]
 
 
@@ -296,10 +296,10 @@ def _worst_clips(assessment: Assessment) -> str:
 
 
 def comparison_text(figures: dict) -> str:
-    """A comparison in words.
+    """A comparison of two models in words.
 
     Args:
-        figures: from `intervals.compare_answers`.
+        figures: numbers from `intervals.compare_answers`.
     """
     return (
         f"This model answers {_percent(figures['accuracy'])} right, the other {_percent(figures['other_accuracy'])}: a "
@@ -351,7 +351,8 @@ def evaluation_dir(model_path: Path | str) -> Path:
     Args:
         model_path: folder of a run or a pretrained model, or an `.onnx` file.
     """
-    model_path, own_dir = Path(model_path), PRETRAINED_DIR.parent.resolve()
+    model_path = Path(model_path)
+    own_dir = PRETRAINED_DIR.parent.resolve()
     if model_path.resolve().is_relative_to(own_dir):
         return folders.output_dir() / "runs" / f"evaluation_{model_path.resolve().relative_to(own_dir).parts[0]}"
     is_file = model_path.suffix == ".onnx"
@@ -373,8 +374,8 @@ def evaluate(
         source: pretrained name, folder of a run, or `.onnx` file; None for the default model.
         data_dir: folder of the recordings; None finds or unpacks them.
         out_dir: folder for a report with `report.html`; None writes none.
-        against: another model to compare with, named as in `source`; None for none.
-        seed: of the intervals and of the noise.
+        against: another model to compare with: pretrained name, folder of a run, or `.onnx` file; None for none.
+        seed: seed of the intervals and of the noise.
         progress: show progress bars.
 
     Returns:

@@ -32,7 +32,7 @@ def draw_segments(
     Args:
         noise_paths: recordings, not empty.
         num_clips: number of clips.
-        seed: of the choice.
+        seed: seed of the choice.
         split: part of the recordings to use (see `noise.REGIONS`).
 
     Returns:
@@ -40,7 +40,7 @@ def draw_segments(
         `(batch, CLIP_SAMPLES)`.
 
     Raises:
-        ValueError: there is no recording.
+        ValueError: `noise_paths` is empty.
     """
     if not noise_paths:
         raise ValueError("`noise_paths` must name at least one recording. Received: none")
@@ -108,14 +108,14 @@ def robustness(
         recogniser: its model and vocabulary are used, not its rejection.
         clips_df: columns `path, label, speaker`.
         noise_paths: recordings; where there are none, no noise is added.
-        snrs_db: signal-to-noise ratios in mean power.
-        shifts_ms: shifts; below 0 is earlier.
-        num_resamples: bootstrap resamples of the intervals.
-        seed: of the intervals and of the noise.
+        snrs_db: signal-to-noise ratios in dB of mean power.
+        shifts_ms: shifts in milliseconds; below 0 is earlier.
+        num_resamples: number of bootstrap resamples of the intervals.
+        seed: seed of the intervals and of the noise.
         progress: show progress bars.
 
     Returns:
-        DataFrame, a row a condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a recording, or `all`),
+        DataFrame, a row for each condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a recording, or `all`),
         `accuracy, low, high` (95 %, over speakers), `missed` (fraction of commands taken for silence or unknown),
         `confused` (fraction of commands taken for another command), `num_clips`.
     """
@@ -142,7 +142,7 @@ def robustness(
 
 
 def _rates(clips_df: pd.DataFrame, answers: np.ndarray, **bootstrap_options: int) -> pd.DataFrame:
-    """Accuracy and kinds of errors, a row a condition. Shape: `answers` is `(conditions, clips)`."""
+    """Accuracy and kinds of errors, a row for each condition. Shape: `answers` is `(conditions, clips)`."""
     labels = clips_df["label"].to_numpy()
     is_right = answers == labels
     is_passed = np.isin(answers, (SILENCE, UNKNOWN))

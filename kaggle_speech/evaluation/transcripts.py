@@ -18,11 +18,12 @@ def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.Da
     """Errors and lengths of each utterance: `word_errors, num_words, character_errors, num_characters`.
 
     Raises:
-        ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
+        ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
     """
     import jiwer
 
-    references, hypotheses = list(references), list(hypotheses)
+    references = list(references)
+    hypotheses = list(hypotheses)
     if not references or len(references) != len(hypotheses):
         raise ValueError(
             "`references` and `hypotheses` must have a text for each utterance, at least one. "
@@ -67,7 +68,7 @@ def utterance_error_rates(references: Iterable[str], hypotheses: Iterable[str]) 
         inserted), `num_words, num_characters` (of the references).
 
     Raises:
-        ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
+        ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
 
     Source: `jiwer.wer` and `jiwer.cer`.
 
@@ -98,7 +99,7 @@ def transcript_metrics(references: Iterable[str], hypotheses: Iterable[str]) -> 
         dict: `wer, cer` (float), `num_utterances, num_words, num_characters`.
 
     Raises:
-        ValueError: there are no utterances, not as many hypotheses, or a reference without a word.
+        ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
 
     Examples:
         >>> transcript_metrics(["go up", "stop"], ["go pup", "stop"])["cer"]  # 1 error in 9 characters
@@ -119,7 +120,7 @@ def decoders(language_model: NGram | None = None) -> dict[str, Callable[[], Deco
     """Decoders by name: `greedy`, `beam`, and `beam_ngram` where there is a language model.
 
     Args:
-        language_model: of `beam_ngram`; None leaves it out.
+        language_model: language model of `beam_ngram`; None leaves that decoder out.
 
     Returns:
         dict of functions without arguments, each of which makes a decoder.
@@ -197,10 +198,10 @@ def summarize_transcripts(
     """Error rates of each decoder.
 
     Args:
-        transcripts_df: from `transcribe_utterances`; other columns are not looked at.
+        transcripts_df: from `transcribe_utterances`; other columns are not used.
         decoders: names of the columns that hold the transcripts of a decoder.
 
     Returns:
-        dict by decoder: `wer, cer, num_utterances, num_words, num_characters`, as from `transcript_metrics`.
+        dict by decoder: `wer, cer, num_utterances, num_words, num_characters` (see `transcript_metrics`).
     """
     return {name: transcript_metrics(transcripts_df["text"], transcripts_df[name]) for name in decoders}

@@ -1,4 +1,4 @@
-"""Evaluates a Keras model on clips: its metrics over the twelve labels, and its probabilities with logits."""
+"""Validation of a Keras model on clips: metrics over the twelve labels, and probabilities with logits."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def validate(
         progress: show a progress bar.
 
     Returns:
-        A dict from `metrics.classification_metrics`, and the probabilities behind it, `(len(val_df), 12)`.
+        dict from `metrics.classification_metrics`, and the probabilities, `(len(val_df), 12)`.
 
     Raises:
         AudioError: a file cannot be read; names it.

@@ -1,4 +1,4 @@
-"""Export: trained models for other programs, compared with the original before they take their place."""
+"""Export: files of trained models for other programs, checked against the original; publishing of a run."""
 
 from kaggle_speech.lazy import lazy_names, with_names
 

@@ -1,4 +1,4 @@
-"""Check of exported files: written, loaded again and compared with the model before they take their place."""
+"""Check of exported files: loaded again and compared with the model before they are kept."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,24 +12,24 @@ from kaggle_speech.export import onnx_graph
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference.batches import predict_waveforms
 
-#: Largest difference of a probability from the model's: rounding, and 16-bit weights. int8 is judged by its answers.
+#: Largest difference of a probability from the model's, by rounding and 16-bit weights; int8 is limited by agreement.
 MAX_DIFFERENCE = {"float32": 1e-3, "float16": 0.1, "int8": 1.0}
-#: Share of the answers that must be the model's, or a label that the model finds as likely within `SAME_MARGIN`.
+#: Least share of answers that are the model's, or a label whose probability is within `SAME_MARGIN` of its answer's.
 MIN_AGREEMENT = {"float32": 0.99, "float16": 0.97, "int8": 0.95}
 SAME_MARGIN = 0.1
 
 
 class ExportError(RuntimeError):
-    """A file that does not answer as its model does, or that no runtime loads. It is not kept."""
+    """An exported file with other probabilities than its model, or that no runtime loads; it is not kept."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Inputs that an exported file is compared with its model on.
+    """Inputs for the comparison of an exported file with its model.
 
     Attributes:
-        predict: function of a loaded file, or of a model, to its probabilities for the inputs, `(answers, labels)`.
-        expected: the probabilities of the model.
+        predict: function from a loaded file, or a model, to its probabilities for the inputs, `(answers, labels)`.
+        expected: the probabilities of the model, `(answers, labels)`.
     """
 
     predict: Callable[[Any], np.ndarray]
@@ -37,7 +37,7 @@ class Comparison:
 
 
 def compare_on_clips(model: keras.Model, waveform: np.ndarray) -> Comparison:
-    """The comparison of a word recogniser's files on clips.
+    """Comparison of a word recogniser's files on clips.
 
     Args:
         model: waveform in, probabilities out.
@@ -51,7 +51,7 @@ def compare_on_clips(model: keras.Model, waveform: np.ndarray) -> Comparison:
 
 
 def compare_on_batches(model: keras.Model, batches: Sequence[dict[str, np.ndarray]]) -> Comparison:
-    """The comparison of a transcriber's files on batches; each frame is an answer, those of padding too.
+    """Comparison of a transcriber's files on batches; each frame is an answer, padding included.
 
     Args:
         model: a dict of inputs in, log-probabilities out.
@@ -67,8 +67,8 @@ def compare_on_batches(model: keras.Model, batches: Sequence[dict[str, np.ndarra
 
 def _check_probabilities(path: Path | str, probabilities: np.ndarray, expected: np.ndarray, precision: str) -> None:
     difference = np.abs(probabilities - expected).max()
-    of_answers = expected[np.arange(len(expected)), probabilities.argmax(axis=1)]
-    agreement = (expected.max(axis=1) - of_answers <= SAME_MARGIN).mean()
+    answer_probabilities = expected[np.arange(len(expected)), probabilities.argmax(axis=1)]
+    agreement = (expected.max(axis=1) - answer_probabilities <= SAME_MARGIN).mean()
     if not (difference <= MAX_DIFFERENCE[precision] and agreement >= MIN_AGREEMENT[precision]):
         raise ExportError(
             f"{path}: in {precision}, probabilities must be within {MAX_DIFFERENCE[precision]} of the model's, and "
@@ -83,7 +83,7 @@ def write_checked(
     comparison: Comparison,
     precision: str,
 ) -> np.ndarray:
-    """Write a file, load it and compare its probabilities; only then does it take its place.
+    """Write a file, load it and compare its probabilities; keep it only if they agree.
 
     Args:
         out_path: the file or folder.
@@ -93,10 +93,10 @@ def write_checked(
         precision: key of `MAX_DIFFERENCE`.
 
     Returns:
-        `(answers, labels)`; the probabilities of the file.
+        Probabilities of the file, `(answers, labels)`.
 
     Raises:
-        ExportError: the file cannot be written or loaded, or its probabilities are others.
+        ExportError: the file cannot be written or loaded, or its probabilities differ.
     """
     Path(out_path).parent.mkdir(parents=True, exist_ok=True)
     probabilities = np.empty(0)

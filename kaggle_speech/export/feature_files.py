@@ -1,4 +1,4 @@
-"""Features of clips in files, for other tools: PNG images, a CSV or NPZ table.
+"""Files of clip features for other tools: PNG images, a CSV or NPZ table.
 
 No model of this package reads them: each computes its features from the waveform. Clips are read batch by batch, a call
 that was interrupted continues when it is made again, and a file appears whole or not at all.
@@ -36,14 +36,14 @@ FEATURES = {
     "log_mel_spectrogram": log_mel_spectrogram,
     "mfcc": mfcc,
 }
-#: Clips of a table that are computed, and kept, together.
+#: Number of clips of a table that are computed and stored together.
 SHARD_SIZE = 4096
 
 
 def _fingerprints(
     clips_df: pd.DataFrame, columns: Sequence[str], features: str, spec: filters.FeatureSpec, *settings: Any
 ) -> list[str]:
-    """Check the arguments; for each clip a hash of its file and of the settings."""
+    """Check the arguments, and hash the file and the settings of each clip."""
     if features not in FEATURES:
         raise ValueError(f"`features` must be one of {list(FEATURES)}. Received: features={features!r}")
     gaps = [name for name in columns if name not in clips_df or clips_df[name].isna().any()]
@@ -98,8 +98,8 @@ def write_feature_images(
 
     The colours of `spectrogram` end at the clip's maximum and floor; with the `SPEC` of `models.vgg` it is the image
     that this model computes. Those of the other two end at the 1st and 99th percentile of the clip, without the first
-    MFCC (loudness), which would dominate the scale. No image tells how loud a clip is. An existing image is kept if the
-    hash in it is that of the clip's file (path, size, time) and of the settings.
+    MFCC (loudness), which would dominate the scale. No image shows the loudness of a clip. An existing image is kept if
+    the hash in it is that of the clip's file (path, size, time) and of the settings.
 
     Shape: of an image: `size`, with a palette of 256 colours; `convert("RGB")` of Pillow gives `(*size, 3)`.
 

@@ -29,13 +29,13 @@ AXES = {"waveform": ("batch", "samples"), "num_samples": ("batch",), "output": (
 
 
 def metadata_of(model: keras.Model, task: str, vocabulary: Sequence[str], more: Mapping | None = None) -> dict:
-    """Facts that an exported file states about itself.
+    """Metadata of an exported file.
 
     Args:
         model: Keras model of this package.
         task: `words` or `transcripts`.
         vocabulary: labels in the order of the outputs.
-        more: further facts, or other values of these; JSON-able.
+        more: further entries, or other values of these; JSON-able.
 
     Returns:
         dict: task, vocabulary, sample rate, features, licence, version; `clip_samples` of a word recogniser,
@@ -55,7 +55,7 @@ def metadata_of(model: keras.Model, task: str, vocabulary: Sequence[str], more: 
 
 
 def _one_minus_erf(graph, node, name, _):
-    """Convert Erfc, which the GELU needs and tf2onnx lacks: ONNX has Erf only."""
+    """Convert Erfc (for GELU), which tf2onnx lacks, to 1 - Erf."""
     one = graph.make_const(f"{name}_one", np.array(1, dtype=np.float32)).output[0]
     erf = graph.make_node("Erf", [node.input[0]], name=f"{name}_erf").output[0]
     node.type = "Sub"
@@ -66,7 +66,7 @@ def keras_to_onnx(model: keras.Model) -> onnx.ModelProto:
     """Convert a Keras model to a folded ONNX model with the same inputs, whose first axis is named `batch`.
 
     Args:
-        model: Keras model; where it takes any length, so does the ONNX model.
+        model: Keras model; the ONNX model takes the same lengths.
     """
     import tf2onnx
 
@@ -86,19 +86,19 @@ def export_onnx(
     precision: str = "float32",
     calibration: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Write an ONNX file that `inference.runtimes.OnnxModel` runs; one with other probabilities is not kept.
+    """Write an ONNX file for `inference.runtimes.OnnxModel`; a file with other probabilities is not kept.
 
     Args:
         model: Keras model of this package.
         out_path: the `.onnx` file.
-        metadata: from `metadata_of`; goes into the file.
+        metadata: entries from `metadata_of`, stored in the file.
         comparison: inputs to compare on, and the probabilities of the model.
         precision: `float32`; `float16` stores the weights in half the bytes; `int8`, for word recognisers only,
             quantises convolutions and dense layers, with ranges from `calibration`.
-        calibration: `(clips, samples)` of some hundred training clips; only for int8.
+        calibration: `(clips, samples)`, some hundred training clips; only for int8.
 
     Returns:
-        `(answers, labels)`; the probabilities of the file.
+        Probabilities of the file, `(answers, labels)`.
 
     Raises:
         ExportError: the probabilities of the file are not those of the model.

@@ -21,12 +21,12 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 
 from kaggle_speech.features.filters import FeatureSpec, dft_kernels, hann_window
 
-#: Weights of fewer numbers are not worth a node that widens them.
+#: Smallest number of weights of a tensor that is stored in 16 bits.
 MIN_HALVED = 64
 
 
 def fold(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute constants, and move normalisations and steps into the convolutions before them.
+    """Fold constants, normalisations and steps into the convolutions before them.
 
     Args:
         proto: ONNX model.
@@ -40,12 +40,12 @@ def fold(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_whole_axis(start, end, axis, step):
-    """Whether a slice leaves an axis as it is; converters give such an end a number that no axis reaches."""
+    """Whether a slice keeps a whole axis; converters write a very large number as the end of such a slice."""
     return (start, step) == (0, 1) and end >= 10**9
 
 
 def _rows_to_strides(proto):
-    """Rows that are thrown away after a convolution are not computed: the step from row to row becomes its stride.
+    """Replace a selection of every second row after a convolution by a stride of the convolution.
 
     `models.bc_resnet` takes every second row: of `(batch, rows, columns, channels)` it makes `(batch, rows / 2, 2 *
     columns, channels)`, and slices off the columns of the first row of each pair.
@@ -97,7 +97,7 @@ def _rows_to_strides(proto):
 
 
 class _Clips(CalibrationDataReader):
-    """Batches of clips, in the form that `quantize_static` asks for."""
+    """Batches of clips, in the form that `quantize_static` takes."""
 
     def __init__(self, name: str, waveform: np.ndarray, batch_size: int = 32) -> None:
         starts = range(0, len(waveform), batch_size)
@@ -116,7 +116,7 @@ def quantize(proto: onnx.ModelProto, waveform: np.ndarray, float_layers: Sequenc
 
     Args:
         proto: ONNX model in float32.
-        waveform: `(clips, samples)` to calibrate on.
+        waveform: `(clips, samples)`, for the calibration.
         float_layers: names of Keras layers that stay in float, the frontend's.
 
     Source: `onnxruntime.quantization.quantize_static`, QDQ format.
@@ -153,7 +153,7 @@ def quiet() -> Iterator[None]:
 
 
 def halve_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Store the weights in 16 bits; they become 32 bits when the file is loaded, so that nothing gets slower.
+    """Store the weights in 16 bits; loading widens them to 32 bits, so the speed stays.
 
     Args:
         proto: ONNX model in float32.
@@ -172,14 +172,15 @@ def halve_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def compute_dft_kernels(proto: onnx.ModelProto, spec: FeatureSpec) -> onnx.ModelProto:
-    """Replace the kernels of the Fourier transform by table, index and window, from which loading computes them.
+    """Replace the kernels of the Fourier transform by nodes that compute them when the file is loaded.
 
     Args:
         proto: ONNX model.
         spec: the `FeatureSpec` of its frontend.
     """
     kernels = [kernel[:, 0].T for kernel in dft_kernels(spec.frame_length, spec.fft_length, spec.dft_radix)]
-    num_columns, num_taps = len(kernels[0]) // 2, kernels[0].shape[1]
+    num_columns = len(kernels[0]) // 2
+    num_taps = kernels[0].shape[1]
     sample_index = np.arange(spec.dft_radix * num_taps)
     turn = 2 * np.pi * np.arange(spec.fft_length) / spec.fft_length
     window = hann_window(spec.frame_length, len(sample_index))
@@ -237,7 +238,7 @@ def _with(proto: onnx.ModelProto, initializers: list, first_nodes: list) -> onnx
 
 
 def name_axes(proto: onnx.ModelProto, axes: Mapping[str, Sequence[str]]) -> onnx.ModelProto:
-    """The model with names for those axes of its inputs and outputs that have any length.
+    """Name the axes of variable length of a model's inputs and outputs.
 
     Args:
         proto: ONNX model.
@@ -255,7 +256,7 @@ def name_axes(proto: onnx.ModelProto, axes: Mapping[str, Sequence[str]]) -> onnx
 
 
 def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Give everything inside a short name; inputs and outputs keep theirs. Small files get smaller by a sixth.
+    """Shorten the names of nodes and tensors, except inputs and outputs; small files shrink by a sixth.
 
     Each node keeps a name of its own: onnxruntime before 1.22 refuses some graphs of nodes without.
 
@@ -278,7 +279,8 @@ def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
         for node in graph.node:
             node.name = f"n{next(node_number)}"
             node.doc_string = ""
-            node.input[:], node.output[:] = map(rename, list(node.input)), map(rename, list(node.output))
+            node.input[:] = map(rename, list(node.input))
+            node.output[:] = map(rename, list(node.output))
             for attribute in node.attribute:
                 if attribute.HasField("g"):
                     visit(attribute.g)

@@ -1,4 +1,4 @@
-"""Bidirectional GRU layers as one ONNX operator each; tf2onnx makes loops of them, which take three times as long."""
+"""Bidirectional GRU layers as one ONNX operator each, three times as fast as the loops of tf2onnx."""
 
 import keras
 import tensorflow as tf
@@ -37,7 +37,7 @@ def mark_gru(model: keras.Model) -> keras.Model:
 
     Args:
         model: functional Keras model, whose bidirectional layers are GRU with Keras' own activations; they return
-            sequences and have masks that leave nothing out before the end.
+            sequences and have masks that cover frames at the end only.
 
     Source: ONNX operator GRU, whose `linear_before_reset` is Keras' `reset_after`; both order the gates z, r, h.
     """
@@ -58,5 +58,5 @@ def _marker_to_gru(graph, node, name, _):
     node.set_attr("linear_before_reset", 1)
 
 
-#: For tf2onnx, which calls them with a graph and a node of this type.
+#: Handlers for tf2onnx by node type, called with a graph and a node.
 HANDLERS: dict[str, tuple] = {"PyFunc": (_marker_to_gru, [])}

@@ -15,7 +15,7 @@ from kaggle_speech.inference.runtimes import LiteRTModel, SavedModel
 def export_litert(
     model: keras.Model, out_path: Path | str, comparison: Comparison, *, precision: str = "float32"
 ) -> np.ndarray:
-    """Write a LiteRT (TFLite) file that takes one clip at a time; one with other probabilities is not kept.
+    """Write a LiteRT (TFLite) file for one clip at a time; a file with other probabilities is not kept.
 
     Args:
         model: Keras model, waveform in, probabilities out.
@@ -24,7 +24,7 @@ def export_litert(
         precision: `float32`; `float16` stores the weights in half the bytes.
 
     Returns:
-        `(clips, labels)`; the probabilities of the file.
+        Probabilities of the file, `(clips, labels)`.
 
     Raises:
         ExportError: the probabilities of the file are not those of the model.
@@ -42,7 +42,7 @@ def export_litert(
 
 
 def export_saved_model(model: keras.Model, out_dir: Path | str, comparison: Comparison) -> np.ndarray:
-    """Write a SavedModel folder, whose `serve` takes any number of clips; one with other probabilities is not kept.
+    """Write a SavedModel folder, whose `serve` takes any number of clips; with other probabilities it is not kept.
 
     Args:
         model: Keras model, waveform in, probabilities out.
@@ -50,7 +50,7 @@ def export_saved_model(model: keras.Model, out_dir: Path | str, comparison: Comp
         comparison: clips to compare on, and the probabilities of the model.
 
     Returns:
-        `(clips, labels)`; the probabilities of the SavedModel.
+        Probabilities of the SavedModel, `(clips, labels)`.
 
     Raises:
         ExportError: the probabilities of the SavedModel are not those of the model.

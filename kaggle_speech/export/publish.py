@@ -1,4 +1,4 @@
-"""Publish a finished run: the files needed to use its model, and a card, in a folder to hand on. Both tasks."""
+"""Publish a finished run of either task: a folder with the files needed to use its model, and a card."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from kaggle_speech.models.folder import (
 )
 from kaggle_speech.text import ngram
 
-#: Files that a published folder may hold.
+#: Names of the files that a published folder may hold.
 PUBLISHED_NAMES = {
     *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, ngram.FILE_NAME, answers.FILE_NAME)
 }
@@ -67,9 +67,10 @@ training transcripts.
 
 
 def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
-    """Copy the files needed to use a model, and write its card: what it does, how well, where it comes from.
+    """Copy the files needed to use a model, and write its card: task, accuracy, recipe, data, limits.
 
-    A run of version 0.1, which holds `model.keras`, becomes one that every Keras loads, with the same fingerprint.
+    A run of version 0.1, which holds `model.keras`, is converted to weights that every Keras loads, with the same
+    fingerprint.
 
     Args:
         run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
@@ -78,11 +79,12 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
             `model.onnx` and `ngram.json`.
 
     Raises:
-        FileExistsError: `out_dir` holds something else; nothing is touched.
+        FileExistsError: `out_dir` holds other files; nothing is changed.
         FileNotFoundError: the run is not finished, or its transcriber is not exported.
-        ValueError: the model is in `model.keras`, and not what `build_model` builds.
+        ValueError: the model is in `model.keras`, and `build_model` builds another one.
     """
-    run_dir, out_dir = Path(run_dir), Path(out_dir)
+    run_dir = Path(run_dir)
+    out_dir = Path(out_dir)
     _check_out_dir(out_dir, run_dir)
     runs.model_fingerprint(run_dir)  # raises where the run is not finished, or damaged
     run = {"task": task_of(read_run(run_dir))} | read_run(run_dir)
@@ -112,7 +114,7 @@ def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
 
 
 def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
-    """Write the weights and the rejection of a word recogniser; entries of `run.json` that become others."""
+    """Write the weights and the rejection of a word recogniser, and return the changed entries of `run.json`."""
     changed = {}
     if model_path(run_dir) == run_dir / WEIGHTS_NAME:
         out_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Export of a run to several files, with a report: bytes, difference, quality and speed of each. Both tasks."""
+"""Export of a run of either task to several files, with a report on size, difference, quality and speed."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ from kaggle_speech.models.folder import METRICS_NAME, model_fingerprint, task_of
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.text import ngram
 
-#: What the files' names begin with; `model.onnx` is the one that `load` looks for beside the weights.
+#: Beginning of the names of the files; `load` reads `model.onnx`.
 STEM = "model"
 REPORT_NAME = f"{STEM}_report.csv"
-#: Utterances, about, that the files of a transcriber are compared on, and how many of them make a batch.
+#: Approximate number of utterances that the files of a transcriber are compared on, and their number in a batch.
 NUM_COMPARED = 24
 COMPARED_BATCH_SIZE = 4
-#: Figures of `metrics.json` that a file states, by task.
+#: Figures of `metrics.json` in the metadata of a file, by task.
 FIGURES = {"words": ("accuracy", "recall", "num_clips"), "transcripts": ("train", "val")}
 #: Formats and their precisions, by task.
 KNOWN_FILES = {
@@ -50,7 +50,7 @@ def export_run(
 ) -> pd.DataFrame:
     """Export the model of a finished run to several files, and write a report on them.
 
-    Its `rejection.json`, or its language model, goes along.
+    Its `rejection.json`, or its language model, is copied.
 
     Args:
         run_dir: folder of a finished run.
@@ -58,10 +58,10 @@ def export_run(
         df: of a word recogniser, readable clips of all splits (`data.clips`); of a transcriber, utterances of all
             speakers (`data.utterances`). The files are compared and evaluated on those that the training held out.
         files: `(format, precision)` pairs: formats onnx, litert, saved_model, precisions float32, float16, int8.
-        num_calibration: training clips that int8 takes ranges from.
+        num_calibration: number of training clips that measure the ranges for int8.
 
     Returns:
-        pandas DataFrame, a row a file, after one for the model itself: `file, runtime, precision, bytes`;
+        pandas DataFrame, a row for each file, after a row for the model itself: `file, runtime, precision, bytes`;
         `max_difference` of a probability from the model's. Of a word recogniser `agreement` of the answers with the
         model's, `accuracy` over the twelve labels, `ms_1_thread, ms_2_threads` for one clip at a time,
         `clips_per_s_16, clips_per_s_64` in batches with two threads; of a transcriber `cer` of the best path, and
@@ -72,7 +72,8 @@ def export_run(
         FileNotFoundError: the folder holds no finished run.
         ValueError: there is no such format or precision.
     """
-    run_dir, out_dir = Path(run_dir), Path(out_dir)
+    run_dir = Path(run_dir)
+    out_dir = Path(out_dir)
     model, vocabulary = runs.load_run(run_dir)
     metrics = read_json(run_dir / METRICS_NAME)
     task = task_of(metrics)
@@ -113,7 +114,7 @@ def export_run(
 
 
 def export_metadata(run_dir: Path | str, metrics: Mapping) -> dict:
-    """Facts that a file states about the run that it is exported from: fingerprint of the model, figures.
+    """Metadata of an exported file about its run: fingerprint of the model, figures.
 
     Args:
         run_dir: folder of a finished run.
@@ -133,7 +134,7 @@ def _num_bytes(path: Path) -> int:
 
 
 def _runtimes(file_format: str, path: Path) -> dict[int, Any]:
-    """A file loaded with one and with two threads; with two only where that cannot be chosen."""
+    """Load a file with one and with two threads, or with two only where there is no choice."""
     if file_format == "saved_model":
         return {2: SavedModel(path)}
     runtime_class = {"onnx": OnnxModel, "litert": LiteRTModel}[file_format]
@@ -149,7 +150,7 @@ def _read_clips(clips_df: pd.DataFrame) -> np.ndarray:
 
 
 def _calibration(clips_df: pd.DataFrame, num_clips: int) -> np.ndarray:
-    """Training clips that int8 takes ranges from. Shape: `(clips, samples)`."""
+    """Training clips that measure the ranges for int8. Shape: `(clips, samples)`."""
     return _read_clips(clips.prepare_clips(clips_df, "train", seed=0).head(num_clips))
 
 
@@ -167,7 +168,11 @@ class _WordsQuality:
         self.comparison = compare_on_clips(model, _read_clips(val_df))
 
     def figures(self, runtimes: Mapping[int, Any], probabilities: np.ndarray) -> dict:
-        """Columns of the report on a file, loaded with one and two threads; one may be missing."""
+        """Columns of the report for a file.
+
+        Args:
+            runtimes: number of threads -> the loaded file; 1 may be missing.
+            probabilities: probabilities of the file."""
         expected = self.comparison.expected
         answers = most_probable(competition_probabilities(probabilities, self.vocabulary))
         row = {
@@ -202,7 +207,11 @@ class _TranscriptsQuality:
         self.comparison = compare_on_batches(model, batches)
 
     def figures(self, runtimes: Mapping[int, Any], probabilities: np.ndarray) -> dict:
-        """Columns of the report on a file, loaded with one or two threads."""
+        """Columns of the report for a file.
+
+        Args:
+            runtimes: number of threads, 1 or 2 -> the loaded file.
+            probabilities: probabilities of the file."""
         runtime = runtimes.get(1, runtimes.get(2))
         errors = summarize_transcripts(transcribe_utterances(runtime, self.val_df))["greedy"]
         return {

@@ -1,4 +1,4 @@
-"""Training: from a recipe to the folder of a run (TensorFlow)."""
+"""Training: from a recipe to the folder of a run. Needs TensorFlow."""
 
 from kaggle_speech.lazy import lazy_names, with_names
 

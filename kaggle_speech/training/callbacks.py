@@ -23,7 +23,7 @@ def read_history(run_dir: Path | str) -> pd.DataFrame:
         run_dir: folder of the run.
 
     Returns:
-        pandas DataFrame, one row an epoch; empty before the end of the first.
+        pandas DataFrame, a row for each epoch; empty before the end of the first.
     """
     history_path = Path(run_dir) / HISTORY_NAME
     return pd.read_csv(history_path) if history_path.exists() else pd.DataFrame()
@@ -33,16 +33,16 @@ class KeepBest(keras.callbacks.Callback):
     """Average the weights, evaluate the average, write history.csv and best.weights.h5, stop without improvement.
 
     The average reaches back about `average_epochs` and includes the statistics of batch normalisations: single epochs
-    differ by half a point of accuracy by chance, and a few hundred clips cannot tell which of them is better. The best
+    differ by half a point of accuracy by chance, and a few hundred clips do not show which of them is better. The best
     epoch is always read off the history, so that a resumed run needs nothing else but the last average.
 
     Args:
         run_dir: folder of the run.
-        epoch_metrics: function of the model to a dict of figures, columns of the history.
-        monitor: the figure that should be low; None takes the last epoch for the best.
-        patience: stop after so many epochs without a lower one.
-        average_epochs: epochs that the average reaches back.
-        first_epoch: epochs that were finished before the run was killed.
+        epoch_metrics: function from the model to a dict of figures, columns of the history.
+        monitor: figure whose lowest value marks the best epoch; None takes the last epoch.
+        patience: number of epochs without a lower figure after which training stops.
+        average_epochs: number of epochs that the average reaches back.
+        first_epoch: number of epochs that were finished before the run was killed.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class KeepBest(keras.callbacks.Callback):
 class SeedEpoch(keras.callbacks.Callback):
     """Seed dropout and SpecAugment anew at the start of each epoch, from the number of the epoch.
 
-    A resumed run then draws as an uninterrupted one: checkpoints do not hold the state of the generators.
+    A resumed run then repeats an uninterrupted one: checkpoints do not hold the state of the generators.
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -120,12 +120,12 @@ class SeedEpoch(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One progress bar over the whole run; Keras' own prints a line an epoch.
+    """Progress bar over the whole run, where Keras' own prints a line for each epoch.
 
     Args:
-        num_epochs: epochs of the run.
-        steps_per_epoch: batches of an epoch.
-        first_epoch: epochs that were finished before the run was killed.
+        num_epochs: number of epochs of the run.
+        steps_per_epoch: number of batches of an epoch.
+        first_epoch: number of epochs that were finished before the run was killed.
     """
 
     def __init__(self, num_epochs: int, steps_per_epoch: int, first_epoch: int) -> None:

@@ -26,18 +26,18 @@ def compare(
 ) -> pd.DataFrame:
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
-    Rows of other comparisons stay in the table, so that recipes which differ in more than the model can share it.
+    Rows of other comparisons stay in the table, so recipes that differ in more than the model can share it.
 
     Args:
         recipes: dict of `Recipe` by name; all of the same vocabulary.
-        num_seeds: trainings of each recipe: with its seed and the ones after it.
+        num_seeds: number of trainings of each recipe: with its seed and the ones after it.
         clips_df: readable clips (`data.clips`), with the labels of the recipes' vocabulary.
         out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
 
     Returns:
-        pandas DataFrame, a row a run of this call: `name, seed`, the columns of `cost.describe_model`, `epochs`
+        pandas DataFrame, a row for each run of this call: `name, seed`, the columns of `cost.describe_model`, `epochs`
         (at most), `minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
@@ -81,7 +81,7 @@ def summarize_runs(runs_df: pd.DataFrame) -> pd.DataFrame:
         runs_df: from `compare`.
 
     Returns:
-        pandas DataFrame, a row a recipe, in the order of the runs.
+        pandas DataFrame, a row for each recipe, in the order of the runs.
     """
     by_name = runs_df.groupby("name", sort=False)
     summary_df = by_name.mean(numeric_only=True).drop(columns="seed")

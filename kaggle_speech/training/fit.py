@@ -18,14 +18,14 @@ from kaggle_speech.models.folder import BACKUP_NAME
 from kaggle_speech.training.callbacks import BEST_NAME, KeepBest, ProgressBar, SeedEpoch, read_history
 from kaggle_speech.training.recipe import FitOptions
 
-#: Arguments of `fit`, in the folder of the run.
+#: Name of the file of the arguments of `fit`, in the folder of the run.
 FIT_NAME = "fit.json"
-#: Values of what `fit.json` of older versions lacks.
+#: Values of the entries that `fit.json` of older versions lacks.
 _OLDER_FIT = {"precision": "float32", "class_weights": None, "loss": None, "monitor": "val_loss"}
 
 
 def set_seed(seed: int) -> None:
-    """Seed Python, NumPy and the backend, so that weights, dropout and SpecAugment drawn afterwards repeat.
+    """Seed Python, NumPy and the backend, so that weights, dropout and SpecAugment repeat.
 
     Args:
         seed: any whole number.
@@ -57,16 +57,16 @@ def soften_targets(train_ds: Any, teachers: Sequence[keras.Model], teacher_share
 
 
 def _check_same_fit(run_dir: Path, arguments: dict) -> None:
-    """Make the folder and note the arguments, or raise ValueError where it was begun with others."""
+    """Make the folder and write the arguments, or raise ValueError where it was begun with other arguments."""
     fit_path = run_dir / FIT_NAME
     if fit_path.exists():
         defaults = dataclasses.asdict(FitOptions()) | _OLDER_FIT
         begun = {name: files.read_json(fit_path).get(name, defaults.get(name)) for name in arguments}
-        there, here = files.differences(begun, arguments)
-        if there:
+        begun_part, received_part = files.differences(begun, arguments)
+        if begun_part:
             raise ValueError(
-                f"{run_dir}: a run must be continued as it was begun, or be removed. It was begun with: {there}. "
-                f"Received: {here}"
+                f"{run_dir}: a run must be continued as it was begun, or be removed. It was begun with: {begun_part}. "
+                f"Received: {received_part}"
             )
         return
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -79,12 +79,12 @@ def _finished_epochs(backup_dir: Path) -> int:
 
 
 def _num_batches(train_ds: Any) -> int:
-    """Batches of a pass over a dataset."""
+    """Number of batches in a pass over a dataset."""
     num_batches = int(train_ds.cardinality())
     if num_batches < 1:
         raise ValueError(
-            "`train_ds` must have a known number of batches, 1 or more; tf.data.experimental.assert_cardinality states "
-            f"it for a dataset that does not know. Received: cardinality={num_batches}"
+            "`train_ds` must have a known number of batches, 1 or more; tf.data.experimental.assert_cardinality sets "
+            f"it for a dataset without one. Received: cardinality={num_batches}"
         )
     return num_batches
 
@@ -145,12 +145,12 @@ def fit(
     epoch_metrics: Callable[[keras.Model], Mapping[str, float]] | None = None,
     monitor: str | None = "val_loss",
 ) -> pd.DataFrame:
-    """Train a model and give it its best weights, averaged over epochs. A killed run continues where it stopped.
+    """Train a model and load its best weights, averaged over epochs; a killed run continues where it stopped.
 
     A complete run in the folder is read, not trained again. A killed one continues after its last whole epoch.
 
     The datasets of this package count their passes: a resumed run has the order and the augmentation that it would
-    have had, and ends as an uninterrupted one. A dataset of your own gives what its next pass gives: in a fixed order
+    have had, and ends as an uninterrupted one. A dataset of your own continues with its next pass: in a fixed order
     the result is the same, too; with a `shuffle` of tf.data the resumed epochs have other orders. The passes that were
     made are started once more, for one batch each, so a pass should be quick to start.
 
@@ -165,11 +165,11 @@ def fit(
         class_weights: weight of each class in the loss, in the order of the outputs; None for equal weights.
         loss: Keras loss; None for the cross-entropy with `options.label_smoothing`, and the accuracy as a metric.
         epoch_metrics: function of the model to a dict of figures for the history; None evaluates it on `tune_ds`.
-        monitor: the figure whose lowest value tells the best epoch; None takes the last epoch.
+        monitor: the figure whose lowest value marks the best epoch; None takes the last epoch.
 
     Returns:
-        pandas DataFrame, one row an epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`; with a `loss` no
-        accuracy, and with `epoch_metrics` its figures.
+        pandas DataFrame, a row for each epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`; with a `loss`
+        no accuracy, and with `epoch_metrics` its figures.
 
     Raises:
         ValueError: there is neither `tune_ds` nor `epoch_metrics`, the batches are not known in number, or the folder
@@ -222,7 +222,7 @@ def fit(
         model.fit(
             train_ds,
             epochs=options.num_epochs,
-            shuffle=False,  # the dataset does
+            shuffle=False,  # the dataset shuffles itself
             verbose=0,
             class_weight=None if class_weights is None else dict(enumerate(class_weights)),
             callbacks=[SeedEpoch(), keep_best, bar, backup],

@@ -17,7 +17,7 @@ SCHEDULES = ("cosine", "cosine_restarts")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 #: Clips of the fast mode.
 NUM_FAST_CLIPS = 5000
-#: Fields whose default is that of the architecture.
+#: Fields whose default depends on the architecture.
 ARCHITECTURE_DEFAULTS = ("num_epochs", "learning_rate", "batch_size", "average_epochs")
 
 
@@ -61,9 +61,9 @@ class FitOptions:
     """
 
     num_epochs: int = option(100, "passes over the training data")
-    learning_rate: float = option(4e-3, "highest of the schedule")
+    learning_rate: float = option(4e-3, "highest learning rate of the schedule")
     optimizer: str = option("adamw", "adamw, or sgd (Nesterov momentum 0.9)")
-    weight_decay: float = option(0.01, "of the optimizer; biases and normalisations are left out")
+    weight_decay: float = option(0.01, "weight decay of the optimizer; biases and normalisations are left out")
     schedule: str = option(
         "cosine", "cosine (linear warm-up, then down to zero) or cosine_restarts (each cosine twice as long)"
     )
@@ -104,7 +104,9 @@ class Recipe(FitOptions):
     num_classes: int = option(12, f"size of the vocabulary to train on: {', '.join(map(str, VOCABULARIES))}")
     num_epochs: int = option(None, f"passes over the training clips; {_by_architecture('num_epochs', 'words')}")
     batch_size: int = option(None, f"clips a step; {_by_architecture('batch_size', 'words')}")
-    learning_rate: float = option(None, f"highest of the schedule; {_by_architecture('learning_rate', 'words')}")
+    learning_rate: float = option(
+        None, f"highest learning rate of the schedule; {_by_architecture('learning_rate', 'words')}"
+    )
     average_epochs: float = option(
         None,
         "epochs that the running average of the weights reaches back, 1: no average; "
@@ -114,11 +116,11 @@ class Recipe(FitOptions):
     silence_fraction: float = option(2.0, "`silence` clips per clip of an average word")
     balanced: bool = option(False, "weigh clips so that every label counts the same")
     mixup_fraction: float = option(0.0, "share of the batches whose clips are blended")
-    mixup_alpha: float = option(0.4, "of the Beta distribution of the blend")
+    mixup_alpha: float = option(0.4, "parameter of the Beta distribution of the blend")
     teacher_share: float = option(0.9, "share of the teachers' probabilities in the targets, where there are teachers")
-    pseudo_fraction: float = option(0.25, "share of every batch that are pseudo-labelled clips, where there are any")
-    left_out_words: tuple = option((), "words, no commands, not to train on; how often they are `unknown` is measured")
-    precision: str = option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
+    pseudo_fraction: float = option(0.25, "share of pseudo-labelled clips in every batch, where there are any")
+    left_out_words: tuple = option((), "words, no commands, not to train on; their recall as `unknown` is measured")
+    precision: str = option("float32", f"precision of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = option(False, f"{NUM_FAST_CLIPS:,} clips only")
     seed: int = option(0, "the same seed gives the same result")
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
@@ -144,7 +146,7 @@ class Recipe(FitOptions):
 class TranscriptRecipe(FitOptions):
     """Options of the training of a transcriber: those of `fit`, and those of the model and the utterances.
 
-    Its loss is CTC, which smooths no labels, and the last epoch counts, which makes `patience` meaningless.
+    The loss is CTC, without label smoothing, and the last epoch counts, so `patience` has no effect.
 
     Args:
         ARGUMENTS
@@ -160,7 +162,9 @@ class TranscriptRecipe(FitOptions):
     batch_size: int = option(
         None, f"utterances a step, all of about the same length; {_by_architecture('batch_size', 'transcripts')}"
     )
-    learning_rate: float = option(None, f"highest of the schedule; {_by_architecture('learning_rate', 'transcripts')}")
+    learning_rate: float = option(
+        None, f"highest learning rate of the schedule; {_by_architecture('learning_rate', 'transcripts')}"
+    )
     warmup_fraction: float = option(0.1, "share of all updates with a rising learning rate, for cosine")
     label_smoothing: float = dataclasses.field(default=0.0, init=False)
     average_epochs: float = option(
@@ -173,8 +177,8 @@ class TranscriptRecipe(FitOptions):
     gain_db: float = option(6.0, "louder or quieter by up to so many decibels")
     max_seconds: float = option(17.0, "longer utterances are left out")
     num_val_speakers: int = option(6, "speakers that are held out: those with the highest ids")
-    ngram_order: int = option(6, "characters that the language model of the transcripts looks at, its own among them")
-    precision: str = option("float32", f"of the arithmetic while training: {', '.join(PRECISIONS)}")
+    ngram_order: int = option(6, "order of the language model of the transcripts, in characters")
+    precision: str = option("float32", f"precision of the arithmetic while training: {', '.join(PRECISIONS)}")
     seed: int = option(0, "the same seed gives the same result")
 
     def __post_init__(self) -> None:

@@ -18,11 +18,11 @@ from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.training import fit
 from kaggle_speech.training.recipe import TranscriptRecipe
 
-#: Training utterances whose error rate is in the history.
+#: Number of training utterances whose error rate is in the history.
 NUM_WATCHED = 50
-#: Training utterances whose errors are counted at the end, where there are more: a beam search takes its time.
+#: Highest number of training utterances whose errors are counted at the end: a beam search is slow.
 MAX_EVALUATED = 2000
-#: Utterances that are not trained on, each with the reason, in the folder of the run.
+#: Name of the file of utterances that are not trained on, each with the reason, in the folder of the run.
 LEFT_OUT_NAME = "left_out.csv"
 
 
@@ -36,8 +36,8 @@ def train_transcriber(
 ) -> dict:
     """Train a transcriber and count its errors on training and on held-out speakers.
 
-    The last epoch counts, so that nobody's speech chooses one. A killed run continues where it stopped; a finished one
-    of the same recipe and utterances is not trained again.
+    The last epoch counts, so no held-out speech chooses an epoch. A killed run continues where it stopped; a finished
+    one of the same recipe and utterances is not trained again.
 
     Args:
         recipe: `TranscriptRecipe`.
@@ -101,7 +101,7 @@ def _defaults(recipe: TranscriptRecipe, settings: dict) -> dict:
 def _split(recipe: TranscriptRecipe, utterances_df: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The training utterances, the held-out ones, and `name, path, error` of those that cannot be trained on."""
     utterances_df = splits.split_speakers(utterances_df, recipe.num_val_speakers)
-    is_val = utterances_df["split"] == "val"  # any length can be judged
+    is_val = utterances_df["split"] == "val"  # utterances of any length can be evaluated
     train_df, unfit_df = utterances.select_utterances(
         utterances_df[~is_val],
         lambda num_samples: num_output_frames(int(num_samples / (1 + recipe.speed_fraction))),
@@ -116,7 +116,7 @@ def _split(recipe: TranscriptRecipe, utterances_df: pd.DataFrame) -> tuple[pd.Da
 
 
 def _sample(utterances_df: pd.DataFrame, num_utterances: int, seed: int = 0) -> pd.DataFrame:
-    """A random sample of utterances; all where there are not more."""
+    """A random sample of utterances, or all where there are fewer."""
     return utterances_df.sample(min(num_utterances, len(utterances_df)), random_state=seed)
 
 

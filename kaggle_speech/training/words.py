@@ -19,7 +19,7 @@ from kaggle_speech.models import cost, registry, runs
 from kaggle_speech.training import fit
 from kaggle_speech.training.recipe import NUM_FAST_CLIPS, Recipe
 
-#: Clips that could not be read, in the folder of the run.
+#: Name of the file of clips that cannot be read, in the folder of the run.
 BAD_CLIPS_NAME = "bad_clips.csv"
 
 
@@ -139,11 +139,11 @@ def _defaults(recipe: Recipe, settings: dict) -> dict:
 
 
 def _balanced_weights(train_df: pd.DataFrame, vocabulary: Sequence[str]) -> list[float]:
-    """Weights by which every label counts the same; 0 for a label without clips."""
+    """Weights that give every label the same total; 0 for a label without clips."""
     present = np.unique(train_df["label"])
     weights = compute_class_weight("balanced", classes=present, y=train_df["label"])
-    weight = dict(zip(present, weights, strict=True))
-    return [weight.get(label, 0.0) for label in vocabulary]
+    weight_by_label = dict(zip(present, weights, strict=True))
+    return [weight_by_label.get(label, 0.0) for label in vocabulary]
 
 
 def _load_teachers(teachers: Sequence[Path | str], recipe: Recipe) -> list[keras.Model]:

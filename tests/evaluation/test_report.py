@@ -107,7 +107,11 @@ def test_the_page_needs_nothing_but_itself(written):
         assert sample_rate == 16_000
         np.testing.assert_allclose(waveform, read_clip(clip_path), atol=1e-4)
     shown = " ".join(parser.texts)
-    assert "How well <a> & b hears" in shown and "McNemar" in shown and found.metrics["settings"]["data"] in shown
+    assert (
+        "How well <a> & b recognises words" in shown
+        and "McNemar" in shown
+        and found.metrics["settings"]["data"] in shown
+    )
 
 
 def test_the_folder_holds_what_scikit_learn_would_say(written):
@@ -179,7 +183,7 @@ def test_evaluate_goes_from_a_name_to_a_report(make_data, tmp_path):
     )
     assert assessment.metrics["comparison"]["difference"] == 0 and len(assessment.differences_df) == 0
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["num_clips"] == len(assessment.clips_df)
-    assert "How well tc_resnet hears" in (tmp_path / "out" / "report.html").read_text()
+    assert "How well tc_resnet recognises words" in (tmp_path / "out" / "report.html").read_text()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):  # before anything is loaded
