@@ -58,6 +58,12 @@ def test_every_name_has_a_docstring(name):
         assert value.__module__.startswith("kaggle_speech.")
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if callable(getattr(ks, name))])
+def test_every_callable_has_a_doctest_that_runs(name):
+    docstring = inspect.getdoc(getattr(ks, name))
+    assert ">>>" in docstring and "+SKIP" not in docstring
+
+
 def test_editors_know_the_same_names():
     tree = ast.parse(Path(ks.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))

@@ -36,6 +36,11 @@ def prepare_data(
         FileNotFoundError: there is no data.
         ArchiveError: an archive is damaged, or a member is a link, a device or outside the folder.
         RuntimeError: neither py7zr nor the 7-Zip program is installed.
+
+    Examples:
+        >>> folder = prepare_data(data_dir)
+        >>> sorted(path.name for path in (folder / "train").iterdir())
+        ['audio', 'testing_list.txt', 'validation_list.txt']
     """
     source_dir = places.find_data(data_dir)
     archives = places.find_archives(source_dir)

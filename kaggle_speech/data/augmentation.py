@@ -31,6 +31,14 @@ class Augmentation:
 
     Raises:
         ValueError: a value is negative, a share above 1 (a change of speed or tempo not below), or the SNR range empty.
+
+    Examples:
+        >>> Augmentation(noise_fraction=0.8).noise_fraction, Augmentation().shift_ms
+        (0.8, 100.0)
+        >>> Augmentation(noise_fraction=8)
+        Traceback (most recent call last):
+            ...
+        ValueError: `noise_fraction` must be <= 1. Received: noise_fraction=8
     """
 
     shift_ms: float = option(100.0, "earlier or later by up to so many milliseconds; the gap is zeros")

@@ -355,7 +355,12 @@ def make_datasets(
         ValueError: a split has no clips, or a label is not in the vocabulary.
 
     Examples:
-        >>> train_ds, tune_ds = make_datasets(clips_df, augmentation=Augmentation())  # doctest: +SKIP
+        >>> import kaggle_speech as ks
+        >>> clips_df, _ = ks.read_clips_table(data_dir, progress=False)
+        >>> train_ds, tune_ds = make_datasets(clips_df, batch_size=16, augmentation=Augmentation())
+        >>> waveform, target = next(iter(train_ds))
+        >>> waveform.shape.as_list(), target.shape.as_list()
+        ([16, 16000], [16, 12])
     """
     train_df = prepare_clips(
         clips_df, "train", unknown_fraction=unknown_fraction, silence_fraction=silence_fraction, seed=seed

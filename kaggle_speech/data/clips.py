@@ -50,7 +50,11 @@ def read_clips_table(
         NoDataError: `data_dir` is None and there is no data in the usual places.
 
     Examples:
-        >>> clips_df, bad_df = read_clips_table("data/sample")  # doctest: +SKIP
+        >>> clips_df, bad_df = read_clips_table(data_dir, progress=False)
+        >>> clips_df.loc[0, ["word", "label"]].tolist(), sorted(clips_df["split"].unique())
+        (['bed', 'unknown'], ['noise', 'test', 'train', 'tune', 'val'])
+        >>> len(bad_df)
+        0
     """
     data_dir = prepare_data(progress=progress) if data_dir is None else data_dir
     return check_clips(index_clips(data_dir, vocabulary), progress)
@@ -65,6 +69,11 @@ def test_clips(data_dir: Path | str | None = None) -> pd.DataFrame:
     Raises:
         ValueError: `test/audio` is missing or holds no WAV files; names the folder.
         NoDataError: `data_dir` is None and there is no data in the usual places.
+
+    Examples:
+        >>> test_df = test_clips(data_dir)
+        >>> list(test_df), test_df["fname"][0]
+        (['path', 'fname'], 'clip_039b1832d.wav')
     """
     test_dir = Path(prepare_data() if data_dir is None else data_dir) / "test" / "audio"
     paths = _readable_wavs(test_dir) if test_dir.is_dir() else []
@@ -349,6 +358,12 @@ def validation_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None
     Raises:
         ValueError: the split `val` has no clips.
         AudioError: a noise recording cannot be read; names it.
+
+    Examples:
+        >>> clips_df, _ = read_clips_table(data_dir, progress=False)
+        >>> val_df = validation_clips(clips_df)
+        >>> val_df["split"].unique().tolist(), val_df["label"].nunique()
+        (['val'], 12)
     """
     labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
     return prepare_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, cache_dir=cache_dir)

@@ -82,6 +82,12 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         FileExistsError: `out_dir` holds other files; nothing is changed.
         FileNotFoundError: the run is not finished, or its transcriber is not exported.
         ValueError: the model is in `model.keras`, and `build_model` builds another one.
+
+    Examples:
+        >>> from kaggle_speech.inference.load import model_location
+        >>> publish_run(model_location("tc_resnet"), "published")
+        >>> sorted(path.name for path in Path("published").iterdir())
+        ['README.md', 'metrics.json', 'model.weights.h5', 'run.json']
     """
     run_dir = Path(run_dir)
     out_dir = Path(out_dir)

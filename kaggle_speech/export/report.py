@@ -71,6 +71,14 @@ def export_run(
         ExportError: the probabilities of a file are not those of the model; the files before it are kept.
         FileNotFoundError: the folder holds no finished run.
         ValueError: there is no such format or precision.
+
+    Examples:
+        >>> import kaggle_speech as ks
+        >>> from kaggle_speech.inference.load import model_location
+        >>> clips_df, _ = ks.read_clips_table(data_dir, progress=False)
+        >>> report_df = export_run(model_location("tc_resnet"), "exported", clips_df, [("onnx", "float32")])
+        >>> report_df["file"].tolist(), report_df["agreement"].tolist()
+        (['', 'model.onnx'], [1.0, 1.0])
     """
     run_dir = Path(run_dir)
     out_dir = Path(out_dir)

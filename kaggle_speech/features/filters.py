@@ -38,6 +38,15 @@ class FeatureSpec:
 
     Raises:
         ValueError: a value breaks one of the rules above.
+
+    Examples:
+        >>> spec = FeatureSpec(num_mel_bins=64)
+        >>> spec.num_mel_bins, spec.num_bins, spec.num_frames(16_000)
+        (64, 257, 101)
+        >>> FeatureSpec(fft_length=256)
+        Traceback (most recent call last):
+            ...
+        ValueError: `fft_length` must be >= `frame_length`. Received: fft_length=256, frame_length=400
     """
 
     frame_length: int = 400

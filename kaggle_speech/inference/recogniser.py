@@ -86,6 +86,14 @@ class Recogniser:
         rejection: rule that makes doubtful commands `unknown`.
         words: enrolled words.
         name: name of the model, for messages.
+
+    Examples:
+        >>> from kaggle_speech.inference.load import load
+        >>> recogniser = load("tc_resnet")
+        >>> recogniser
+        Recogniser(tc_resnet, 12 labels, onnxruntime)
+        >>> recogniser.predict(np.zeros(16_000), sample_rate=16_000).label
+        'silence'
     """
 
     model: BatchModel
@@ -334,6 +342,12 @@ class Transcriber:
         num_val_speakers: number of speakers that the training held out, those with the highest ids; None if unknown.
         language_model: the `NGram` in the folder of the model; None where there is none.
         name: name of the model, for messages.
+
+    Examples:
+        >>> from kaggle_speech.inference.load import load
+        >>> transcriber = load("resnet_ctc")
+        >>> transcriber, transcriber.output_step
+        (Transcriber(resnet_ctc, onnxruntime), 400)
     """
 
     model: BatchModel

@@ -260,6 +260,12 @@ class Microphone:
 
     Raises:
         SourceError: sounddevice, PortAudio or the microphone is missing.
+
+    Examples:
+        >>> Microphone("no such device")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+            ...
+        SourceError: `device` must be a microphone, one of ['USB microphone']. Received: device='no such device', ...
     """
 
     is_live = True

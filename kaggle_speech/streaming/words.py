@@ -33,6 +33,10 @@ class Detection(typing.NamedTuple):
         time_s: when it was reported, in seconds of the stream; the word ended a little before.
         label: the command.
         confidence: its smoothed probability, 0 to 1.
+
+    Examples:
+        >>> Detection(1.25, "yes", 0.93)
+        Detection(time_s=1.25, label='yes', confidence=0.93)
     """
 
     time_s: float

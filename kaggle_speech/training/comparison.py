@@ -43,6 +43,17 @@ def compare(
     Raises:
         ValueError: a run was begun with another recipe or other clips, or the CSV was not written by `compare`; the
             message names it.
+
+    Examples:
+        >>> import kaggle_speech as ks
+        >>> clips_df, _ = ks.read_clips_table(data_dir, progress=False)
+        >>> recipes = {"small": Recipe("tc_resnet"), "wide": Recipe("tc_resnet,width=1.5")}
+        >>> Path("notes.csv").write_text("day,note")
+        8
+        >>> compare(recipes, 3, clips_df, "notes.csv")
+        Traceback (most recent call last):
+            ...
+        ValueError: notes.csv: must be written by `compare`, or not exist. Received: columns ['day', 'note']
     """
     out_path = Path(out_path)
     rows = []

@@ -174,6 +174,17 @@ def fit(
     Raises:
         ValueError: there is neither `tune_ds` nor `epoch_metrics`, the batches are not known in number, or the folder
             holds a run with other arguments or another model.
+
+    Examples:
+        >>> import kaggle_speech as ks
+        >>> clips_df, _ = ks.read_clips_table(data_dir, progress=False)
+        >>> train_ds, tune_ds = ks.make_datasets(clips_df, num_clips=32, batch_size=16)
+        >>> model = keras.Sequential([keras.Input((ks.SAMPLE_RATE,)), keras.layers.Dense(12, "softmax")])
+        >>> history_df = fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2)
+        >>> sorted(history_df)
+        ['accuracy', 'epoch', 'loss', 'seconds', 'val_accuracy', 'val_loss']
+        >>> len(fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2))  # read, not trained again
+        2
     """
     if tune_ds is None and epoch_metrics is None:
         raise ValueError("`tune_ds` must be given where `epoch_metrics` is not. Received: neither")

@@ -58,6 +58,15 @@ class FitOptions:
         ARGUMENTS
     Raises:
         ValueError: a value is out of range, or no such optimizer or schedule.
+
+    Examples:
+        >>> options = FitOptions(num_epochs=20, optimizer="sgd")
+        >>> options.num_epochs, options.optimizer, options.schedule
+        (20, 'sgd', 'cosine')
+        >>> FitOptions(patience=0)
+        Traceback (most recent call last):
+            ...
+        ValueError: `patience` must be above 0. Received: patience=0
     """
 
     num_epochs: int = option(100, "passes over the training data")
@@ -97,6 +106,11 @@ class Recipe(FitOptions):
 
     Raises:
         ValueError: a value is out of range, or no such model, vocabulary, precision, optimizer or schedule.
+
+    Examples:
+        >>> recipe = Recipe("bc_resnet", seed=1, augmentation=Augmentation(noise_fraction=0.8))
+        >>> recipe.num_epochs, recipe.batch_size, recipe.vocabulary[:3]
+        (60, 64, ('yes', 'no', 'up'))
     """
 
     model: str = option("tc_resnet", "architecture, options after commas: tc_resnet,num_layers=14")
@@ -152,6 +166,11 @@ class TranscriptRecipe(FitOptions):
         ARGUMENTS
     Raises:
         ValueError: a value is out of range, or no such model, precision, optimizer or schedule.
+
+    Examples:
+        >>> recipe = TranscriptRecipe("resnet_ctc,size=base", num_epochs=90)
+        >>> recipe.num_epochs, recipe.batch_size, recipe.ngram_order
+        (90, 16, 6)
     """
 
     model: str = option("resnet_ctc", "architecture, options after commas: resnet_ctc,size=base")

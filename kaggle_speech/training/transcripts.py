@@ -54,6 +54,15 @@ def train_transcriber(
     Raises:
         ValueError: there are too few speakers or no utterances that fit, or the folder holds a run of another recipe
             or of other utterances.
+
+    Examples:
+        >>> utterances_df = pd.DataFrame(
+        ...     {"path": ["a.flac", "b.flac"], "text": ["go", "stop"], "speaker": ["84", "84"], "split": ["", ""]}
+        ... )
+        >>> train_transcriber(TranscriptRecipe("resnet_ctc", num_val_speakers=1), utterances_df, "runs/mine")
+        Traceback (most recent call last):
+            ...
+        ValueError: `num_val_speakers` must be at least 1 and below the number of speakers. Received: 1 of 1
     """
     train_df, val_df, unfit_df = _split(recipe, utterances_df)
     fit.set_seed(recipe.seed)

@@ -54,6 +54,15 @@ def train(
     Raises:
         ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, or a
             word that is left out is a command.
+
+    Examples:
+        >>> import kaggle_speech as ks
+        >>> clips_df, bad_df = ks.read_clips_table(data_dir, progress=False)
+        >>> recipe = Recipe("tc_resnet", num_epochs=20, left_out_words=("bed", "yes"))
+        >>> train(recipe, clips_df, "runs/mine", bad_df=bad_df)
+        Traceback (most recent call last):
+            ...
+        ValueError: `left_out_words` must be words of the data that are no command. Received: ['yes']
     """
     left_out_words = {*recipe.left_out_words}
     wrong_words = sorted(left_out_words & {*COMPETITION_LABELS} | left_out_words - {*clips_df["word"]})
