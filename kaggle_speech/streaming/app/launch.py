@@ -1,4 +1,4 @@
-"""Opens the window, or makes a picture of it without a screen."""
+"""Start of the live window, or a picture of it without a screen."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ PICTURE_DELAY_MS = 150
 
 
 def application() -> QtWidgets.QApplication:
-    """The one `QApplication` of this process, in the style of the window."""
+    """The `QApplication` of this process, in the style of the window."""
     running = QtWidgets.QApplication.instance()
     if not isinstance(running, QtWidgets.QApplication):
         running = QtWidgets.QApplication(["kaggle_speech"])

@@ -12,7 +12,7 @@ from kaggle_speech.streaming.words import Detection
 
 
 class LogRow(typing.NamedTuple):
-    """A line of the log, and of the CSV.
+    """Row of the log, and of the CSV.
 
     Attributes:
         clock: local time, ISO 8601 with milliseconds.
@@ -77,7 +77,7 @@ class DetectionLog(QtWidgets.QTableWidget):
         self.setRowCount(0)
 
     def save(self, path: Path | str) -> None:
-        """Write a CSV, a line a detection, the oldest first.
+        """Write a CSV, a line for each detection, the oldest first.
 
         Raises:
             OSError: the file cannot be written.

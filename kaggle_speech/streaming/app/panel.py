@@ -15,7 +15,7 @@ BRIGHT_S = 1.5
 
 
 class LivePanel:
-    """Shows the detections of a stream while it runs. Display `view`, then `follow` a source.
+    """Panel that shows the detections of a stream while it runs. Display `view`, then `follow` a source.
 
     Args:
         vocabulary: labels, in the order of the probabilities.

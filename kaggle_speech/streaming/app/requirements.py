@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-#: Packages of Debian and Ubuntu that Qt needs and PySide6 does not bring along.
+#: Packages of Debian and Ubuntu that Qt needs and PySide6 does not contain.
 SYSTEM_LIBRARIES = "libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 libxcb-cursor0"
 
 
 def require_qt() -> None:
-    """Import Qt, or raise an error that says what is missing.
+    """Import Qt, or raise an error that names the missing part.
 
     Raises:
         ImportError: PySide6, or a library of the system that it needs, is not installed; or PySide6 is one that would

@@ -13,11 +13,11 @@ from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
 from kaggle_speech.streaming.words import Detection
 
 SPEC = FeatureSpec(frame_length=512, fft_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
-#: Colours span so many dB below the loudest frame of the strip.
+#: Range of the colours in dB, below the loudest frame of the strip.
 RANGE_DB = 60.0
-#: A quieter loudest frame counts as so loud.
+#: Least level in dB at the top of the colours.
 MIN_TOP_DB = -40.0
-#: Waveforms with a lower peak are not scaled up to full height.
+#: Least peak of a waveform that is scaled to full height.
 MIN_PEAK = 0.05
 DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
 MARGIN = 52  # pixels on the left, for the frequencies
@@ -49,7 +49,7 @@ def spectrogram_image(waveform: np.ndarray) -> QtGui.QImage:
 
 
 class SoundStrip(QtWidgets.QWidget):
-    """Draws a waveform over its spectrogram; the right edge is now."""
+    """Strip of a waveform over its spectrogram; the right edge is the present."""
 
     def __init__(self) -> None:
         super().__init__()

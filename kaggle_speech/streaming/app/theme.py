@@ -80,7 +80,7 @@ def blend(color: str, other: str, fraction: float) -> QtGui.QColor:
 
 
 def apply_theme(application: QtWidgets.QApplication) -> None:
-    """Give an application the style of this file, on every operating system."""
+    """Set the style of this module on an application, alike on every operating system."""
     application.setStyle("Fusion")
     font = QtGui.QFont()
     font.setFamilies(FONTS)

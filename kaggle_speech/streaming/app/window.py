@@ -21,7 +21,7 @@ from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detectio
 
 REFRESH_MS = 50
 AUDIO_FILES = "Audio (*.wav *.flac *.ogg *.mp3);;All files (*)"
-#: Detections kept for the strip.
+#: Number of detections kept for the strip.
 MAX_RECENT = 16
 NO_MICROPHONE = "No microphone was found. Plug one in and open this window again, or play a file."
 
@@ -261,7 +261,7 @@ class LiveWindow(QtWidgets.QMainWindow):
             self._end(self.runner)
 
     def refresh(self) -> None:
-        """Show new detections and the state; notices the end or failure of the source."""
+        """Show new detections, the state, and the end or failure of the source."""
         if self.is_running and self.runner is not None:
             has_ended = not self.runner.is_running  # before the state is shown, which is the last one then
             self._show_state(self.runner)
