@@ -5,7 +5,6 @@ python notebooks/run.py [FILE ...] [--jobs 2]
 
 import argparse
 import concurrent.futures
-import os
 import re
 import subprocess
 import sys
@@ -35,8 +34,9 @@ def minutes_on(title: str, num_clips: int) -> float:
         >>> minutes_on("| 1 on the sample, 30 on 9,000 clips and two cores |", 18_000)
         60.0
     """
-    stated = title.strip().splitlines()[-1].rstrip("| ").rpartition("|")[2]
-    sample, *real = re.findall(r"(\d+)(?: on |$)", stated.strip())
+    row = [line for line in title.splitlines() if line.startswith("|")][-1]
+    stated = row.strip("| ").rpartition("|")[2].strip()
+    sample, *real = re.findall(r"\d+(?= on |$|;|,)", stated) or ["1"]
     if num_clips < MIN_REAL_CLIPS or not real:
         return float(sample)
     scale = num_clips / 9000 if "clips" in stated else 1.0
@@ -80,9 +80,8 @@ def announce(paths: list[Path], jobs: int) -> None:
     data_dir = places.find_data()
     num_clips = len(clips.index_clips(data_dir))
     minutes = sum(minutes_on(nbformat.read(path, as_version=4).cells[0].source, num_clips) for path in paths)
-    minutes *= 2 / min(jobs, os.cpu_count() or 1) / 2 if num_clips < MIN_REAL_CLIPS else 1
     if num_clips < MIN_REAL_CLIPS:
-        print(f"{num_clips} synthetic clips, {len(paths)} notebooks: about {minutes:.0f} minutes on two cores")
+        print(f"{num_clips} synthetic clips, {len(paths)} notebooks: about {minutes:.0f} min on two cores")
     else:
         print(
             f"{num_clips:,} clips, {len(paths)} notebooks: about {minutes / 60:.1f} hours on two cores, less where "
