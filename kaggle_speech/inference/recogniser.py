@@ -261,21 +261,32 @@ class Recogniser:
     def _answers_of_windows(self, windows):
         """An `Answer` for each `(windows, samples)`."""
         if all(len(part) == 1 for part in windows):
-            probabilities = [row[None] for row in predict_waveforms(self.model, np.concatenate(windows))]
+            probabilities = predict_waveforms(self.model, np.concatenate(windows))
         else:
-            probabilities = [predict_waveforms(self.model, part) for part in windows]
-        return [self._best_answer(part) for part in probabilities]
+            probabilities = np.concatenate([predict_waveforms(self.model, part) for part in windows])
+        return self._best_answers(probabilities, [len(part) for part in windows])
 
-    def _best_answer(self, probabilities):
-        """The `Answer` of the window with the most confident command; without a command, of the likeliest one."""
+    def _best_answers(self, probabilities, num_windows):
+        """For each recording the `Answer` of the window with the most confident command; without one, of the likeliest.
+
+        Args:
+            probabilities: `(windows, len(vocabulary))`, recording after recording.
+            num_windows: of each recording.
+        """
         labels, confidences = self.answers(probabilities)
         values = self._label_probabilities(probabilities)
         names = (*COMPETITION_LABELS, *self.words)
         is_command = np.isin(names, (*COMMANDS, *self.words))
         is_answered = np.isin(labels, (*COMMANDS, *self.words))
-        best = np.argmax(np.where(is_answered, 1 + confidences, values[:, is_command].max(axis=1)))
-        by_label = dict(zip(names, map(float, values[best]), strict=True))
-        return Answer(str(labels[best]), float(confidences[best]), by_label)
+        scores = np.where(is_answered, 1 + confidences, values[:, is_command].max(axis=1))
+        ends = np.cumsum(num_windows)
+        rows = [
+            end - size + int(np.argmax(scores[end - size : end])) for end, size in zip(ends, num_windows, strict=True)
+        ]
+        return [
+            Answer(str(labels[row]), float(confidences[row]), dict(zip(names, values[row].tolist(), strict=True)))
+            for row in rows
+        ]
 
     def _label_probabilities(self, probabilities):
         """Shape: `(clips, len(vocabulary))` -> `(clips, 12 + words)`."""
