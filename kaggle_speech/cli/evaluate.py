@@ -7,6 +7,7 @@ from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_model, add_run, add_seed, add_speech
 from kaggle_speech.cli.train import print_error_rates, print_metrics
 from kaggle_speech.inference.answers import SCORES
+from kaggle_speech.quiet import import_tensorflow_quietly
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -84,6 +85,7 @@ def evaluate(args: argparse.Namespace) -> None:
     recogniser = load.load_recogniser(args.model, engine=args.engine)
     against = load.load_recogniser(args.against) if args.against else None
     data_dir = find_clips(args.data)
+    import_tensorflow_quietly()
     from kaggle_speech.evaluation import assess, report
 
     path = load.model_location(args.model)

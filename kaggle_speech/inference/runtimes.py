@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kaggle_speech.files import fingerprint
+from kaggle_speech.quiet import quiet_stderr
 
 #: File ending and precisions of each format.
 FORMATS = {
@@ -126,8 +127,9 @@ class LiteRTModel:
     def __init__(self, path: Path | str, num_threads: int | None = None):
         import tensorflow as tf
 
-        self.interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads)
-        self.interpreter.allocate_tensors()
+        with quiet_stderr():  # LiteRT reports its delegate
+            self.interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads)
+            self.interpreter.allocate_tensors()
         self.input_index = self.interpreter.get_input_details()[0]["index"]
         self.output_index = self.interpreter.get_output_details()[0]["index"]
 

@@ -1,7 +1,10 @@
 """Commands from clips to a checked submission, on the sample, and their errors."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -315,3 +318,21 @@ def test_ablate_trains_without_each_part(data_dir, tmp_path):
     out_path = tmp_path / "ablation.csv"
     assert main(["ablate", "--data", str(data_dir), "--out", str(out_path), *arguments]) == 0
     assert list(pd.read_csv(out_path)["name"]) == ["everything", "no weight_decay"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--out", "{out}", "--epochs", "1", "--fast"],
+        ["evaluate", "--model", "{run}", "--out", "{out}"],
+        ["export", "--run", "{run}", "--out", "{out}", "--formats", "onnx", "litert", "saved_model"],
+    ],
+)
+def test_quiet_commands_write_nothing_to_standard_error(arguments, run_dir, sample_dir, tmp_path):
+    """Neither TensorFlow, CUDA and LiteRT, nor this package."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    words = [argument.format(out=tmp_path / "out", run=run_dir) for argument in arguments]
+    command = [sys.executable, "-m", "kaggle_speech", "--quiet", *words, "--data", str(sample_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
