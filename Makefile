@@ -73,7 +73,7 @@ test-oldest test-newest: test-%: .venv-%/installed
 
 # What can be made again in minutes. The trainings in runs/ stay.
 clean:
-	rm -rf .venv .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .ruff_cache data/sample
+	rm -rf .venv .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache data/sample
 
 # What takes hours to make again.
 clean-runs:
