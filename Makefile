@@ -7,7 +7,7 @@ PYTHON ?= python3
 NEWEST_PYTHON ?= $(firstword $(foreach name,python3.13 python3.12,$(if $(shell $(name) -c "print(1)" 2>/dev/null),$(name))) $(PYTHON))
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
-PYTEST := -m pytest --numprocesses 2 --dist loadgroup
+PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run notebooks test test-all test-oldest test-newest setup clean clean-runs
 .DEFAULT_GOAL := run

@@ -15,15 +15,12 @@ import pytest
 from kaggle_speech import folders
 from kaggle_speech.audio import write_wav
 from kaggle_speech.data import archives, places
+from kaggle_speech.data.rendered.sentences import render_sentences
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The notebooks first, since they take the longest; the tests of a file together, since they share fixtures."""
-    items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    """The notebooks first: they take the longest, and one worker would be at them when the other has finished."""
+    items.sort(key=lambda item: "test_notebooks_of" not in item.nodeid)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,6 +38,15 @@ def sample_dir(tmp_path_factory):
     from kaggle_speech.data.rendered.clips import render_sample
 
     return render_sample(tmp_path_factory.mktemp("sample") / "data", num_clips=600, progress=False)
+
+
+@pytest.fixture
+def notebook_data_dir(sample_dir, monkeypatch):
+    """The sample for notebooks, with rendered sentences in it: else real ones elsewhere would be used."""
+    render_sentences(sample_dir / places.LIBRISPEECH, 60, progress=False)  # rendered once, then found
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # figures are to end up in the notebook
+    monkeypatch.setenv(places.DATA_VARIABLE, str(sample_dir))
+    return sample_dir
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,13 @@ import re
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
+from notebook_runs import GROUPS, NOTEBOOKS, group_params
 
-from kaggle_speech.data import places
-from kaggle_speech.data.rendered.sentences import render_sentences
-from kaggle_speech.inference.submission import check_submission
-
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 PRIVATE = r"<audio|data:audio|(?<![\w.])/(home|root|work|tmp|mnt|data|Users|kaggle)/|[A-Z]:\\"
 FORBIDDEN = [r"!\s*pip", r"%pip", r"sys\.path", r"[\"']/(home|root|work|kaggle|tmp)/", r"^\s*# *\w+\(.*\)$"]
 
@@ -86,42 +80,5 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 2
 
 
-#: Notebooks that need each other stay in one group, in order; groups run side by side.
-GROUPS = {"data": ("01", "02", "12", "13"), "models": ("03", "04", "05", "06", "07", "08", "09", "10", "11")}
-#: What trains long and proves little more than 03 does.
-SLOW = ("04", "05", "06", "07", "09", "13")
-
-
-def executed():
-    for group, numbers in GROUPS.items():
-        for number in numbers:
-            (path,) = (path for path in NOTEBOOKS if path.stem.startswith(number))
-            marks = [pytest.mark.xdist_group(f"notebooks_{group}"), *([pytest.mark.slow] if number in SLOW else [])]
-            yield pytest.param(path, marks=marks, id=path.stem)
-
-
 def test_every_notebook_is_executed():
-    assert sorted(param.id for param in executed()) == [path.stem for path in NOTEBOOKS]
-
-
-@pytest.fixture(scope="session")
-def notebook_data_dir(sample_dir):
-    """The sample, and rendered sentences in it: else real ones elsewhere would be used."""
-    render_sentences(sample_dir / places.LIBRISPEECH, 60, progress=False)
-    return sample_dir
-
-
-@pytest.mark.parametrize("path", executed())
-def test_it_runs_on_the_sample(path, notebook_data_dir, output_dir, monkeypatch):
-    monkeypatch.delenv("MPLBACKEND", raising=False)  # figures are to end up in the notebook
-    monkeypatch.setenv(places.DATA_VARIABLE, str(notebook_data_dir))
-    notebook = read(path)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}})
-    client.execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
-    assert list((output_dir / "runs" / "figures").glob(f"{path.stem[:2]}_*.png"))
-    shown = "".join(output.get("text", "") for output in outputs)
-    assert not re.search(r"cuda|oneDNN|XLA|absl|computation_placer", shown), "TensorFlow's remarks are kept out"
-    if path.stem.startswith("10"):
-        check_submission(output_dir / "submissions" / "10_ensemble.csv", notebook_data_dir / "sample_submission.csv")
+    assert sorted(param.id for group in GROUPS for param in group_params(group)) == [path.stem for path in NOTEBOOKS]

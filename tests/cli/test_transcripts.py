@@ -132,7 +132,7 @@ def test_a_weight_needs_a_beam_and_a_language_model(run, recordings, options, tm
     folder = run if "--beam-width" in options else tmp_path
     assert main(["transcribe", "--run", str(folder), *options, str(recordings[0])]) == 1
     printed = capsys.readouterr()
-    assert "`lm_weight` must be left out where no language model is asked" in printed.err and printed.out == ""
+    assert "`lm_weight` must be left out where no language model is used" in printed.err and printed.out == ""
 
 
 def test_sound_of_all_kinds_and_lengths(run, recordings, tmp_path, rng, capsys):
