@@ -1,4 +1,4 @@
-"""Commands from test clips to a checked submission."""
+"""Commands from test clips to a checked submission, under `submissions/` by the name of the model."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""Layers and blocks that several architectures share."""
+"""Layers and blocks of several architectures: SpecAugment (time and frequency masks), standardisation, classifier."""
 
 from typing import Any
 
