@@ -15,7 +15,7 @@ PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "run          notebooks from top to bottom: trained models, checked submission, figures"
 	@echo "run QUICK=1  TC-ResNet8 only, and its checked submission"
-	@echo "test         lint, types and tests (8 minutes on two cores)"
+	@echo "test         lint, types and tests"
 	@echo "test-all     the slow tests, too; installs JAX"
 	@echo "test-oldest  tests with the oldest supported versions, in an environment of their own"
 	@echo "test-newest  tests with the newest versions, in an environment of their own"
