@@ -1,6 +1,7 @@
 """Files that appear whole or not at all; JSON, fingerprints, differences, and listings for messages."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import itertools
@@ -26,7 +27,7 @@ def replace_file(path: Path | str, write: Callable[[Path], Any]) -> None:
     path = Path(path)
     with partial_path(path) as new_path:
         write(new_path)
-        if new_path.is_dir() and path.is_dir():
+        if new_path.is_dir():
             _replace_folder(new_path, path)
         else:
             new_path.replace(path)
@@ -52,15 +53,20 @@ def partial_path(path: Path | str) -> Iterator[Path]:
 
 
 def _replace_folder(new_dir, out_dir):
-    old_dir = out_dir.with_name(f"old.{uuid.uuid4().hex[:8]}.{out_dir.name}")
-    out_dir.rename(old_dir)
-    try:
-        new_dir.rename(out_dir)
-    except BaseException:
-        if not out_dir.exists():
-            old_dir.rename(out_dir)
-        raise
-    _remove(old_dir)
+    while True:
+        old_dir = out_dir.with_name(f"old.{uuid.uuid4().hex[:8]}.{out_dir.name}")
+        with contextlib.suppress(FileNotFoundError):  # nothing is there, or another process has just moved it
+            out_dir.rename(old_dir)
+        try:
+            new_dir.rename(out_dir)
+            return
+        except BaseException as error:
+            if old_dir.exists() and not out_dir.exists():
+                old_dir.rename(out_dir)
+            if getattr(error, "errno", None) not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise  # those two: the folder of another process has come between
+        finally:
+            _remove(old_dir)
 
 
 def _remove(path):
@@ -98,7 +104,9 @@ def _remove_partials_of_dead_processes(folder):
 
 @contextlib.contextmanager
 def one_at_a_time(path: Path | str) -> Iterator[None]:
-    """Let one process at a time make a file or folder; another one waits. Without the package filelock, none waits.
+    """Let one process at a time make a file or folder; another one waits, and says so.
+
+    Without the package filelock, none waits.
 
     Args:
         path: the file or folder.
@@ -107,13 +115,23 @@ def one_at_a_time(path: Path | str) -> Iterator[None]:
         context manager.
     """
     try:
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
     except ImportError:  # optional, as in every kernel that runs alone
         yield
         return
     name = hashlib.sha1(str(Path(path).absolute()).encode()).hexdigest()[:16]
-    with FileLock(Path(tempfile.gettempdir()) / f"kaggle_speech-{name}.lock"):
+    from kaggle_speech.progress import note
+
+    lock = FileLock(Path(tempfile.gettempdir()) / f"kaggle_speech-{name}.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        note(f"{path}: another process writes it; waiting until it ends")
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def make_folder(

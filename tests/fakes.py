@@ -1,5 +1,6 @@
 """Fakes that tests of several rooms share: a model that knows tones, sources of chunks, and waiting with a deadline."""
 
+import os
 import time
 
 import numpy as np
@@ -21,6 +22,21 @@ def wait_for(condition, pause=time.sleep, timeout_s=TIMEOUT_S):
     while not condition():
         assert time.monotonic() < deadline, f"nothing came in {timeout_s} s"
         pause(0.005)
+
+
+def killed_at(fit, epoch):
+    """`fit` of a Keras model, that ends the process in the middle of an epoch, as kill -9 would."""
+    import keras
+
+    class KillAt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.now = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.now == epoch and batch == 1:
+                os._exit(9)
+
+    return lambda *args, callbacks, **options: fit(*args, callbacks=[*callbacks, KillAt()], **options)
 
 
 class Tones:

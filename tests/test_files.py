@@ -114,3 +114,23 @@ def test_only_what_dead_processes_left_is_removed(tmp_path):
         (tmp_path / "partial.00000000-1-00000000.x").touch()  # of another machine
         subprocess.run([sys.executable, "-c", WRITER, str(path), "a"], check=True)
         assert names_in(tmp_path) == sorted(["file.txt", partial_path.name, "partial.00000000-1-00000000.x"])
+
+
+def test_who_waits_for_another_process_says_so(tmp_path, capsys):
+    pytest.importorskip("filelock")
+    path, ended = tmp_path / "run", threading.Event()
+
+    def wait_and_end():
+        with files.one_at_a_time(path):
+            ended.set()
+
+    thread = threading.Thread(target=wait_and_end)
+    with files.one_at_a_time(path):
+        thread.start()
+        thread.join(timeout=2)
+        assert not ended.is_set()
+    thread.join(timeout=60)
+    assert ended.is_set() and capsys.readouterr().err == f"{path}: another process writes it; waiting until it ends\n"
+    with files.one_at_a_time(path):
+        pass
+    assert capsys.readouterr().err == ""

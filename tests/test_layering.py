@@ -12,7 +12,7 @@ PACKAGE_DIR = Path(kaggle_speech.__file__).parent
 GROUND = {
     "labels": set(),
     "audio": set(),
-    "files": set(),
+    "files": {"progress"},
     "folders": set(),
     "progress": set(),
     "quiet": set(),

@@ -90,7 +90,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
 
     parser = add_command(
-        subparsers, transcribe, "speech.flac", "speech.flac --times --format csv", "--live", "--live speech.flac"
+        subparsers,
+        transcribe,
+        "speech.flac",
+        "speech.flac --times --format csv",
+        "speech.flac --top 3",
+        "--live",
+        "--live speech.flac",
     )
     _add_files(parser, nargs="*", more=" of any length")
     add_model(parser, "resnet_ctc")
@@ -112,6 +118,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="weight of the language model; 0: without; default: 0.5",
     )
     parser.add_argument("--times", action="store_true", help="a line for each word, with its start and end in seconds")
+    _add_top(parser, "texts")
     add_rows(parser)
 
     parser = add_command(
@@ -159,9 +166,9 @@ def _add_stream_threshold(parser):
     )
 
 
-def _add_top(parser):
+def _add_top(parser, what="labels"):
     parser.add_argument(
-        "--top", type=above_zero(int), default=1, metavar="N", help="a row for each of the N likeliest labels"
+        "--top", type=above_zero(int), default=1, metavar="N", help=f"a row for each of the N likeliest {what}"
     )
 
 
@@ -322,7 +329,8 @@ def live(args: argparse.Namespace) -> None:
 def transcribe(args: argparse.Namespace) -> None:
     """Transcribe audio files of any length, or, with --live, speech while it is spoken.
 
-    Prints FILE, TEXT a line; with --times, FILE, START, END, WORD. Files that cannot be read are named at the end.
+    Prints FILE, TEXT a line; with --times, FILE, START, END, WORD; with --top, FILE, RANK, TEXT. Files that cannot be
+    read are named at the end.
     """
     from kaggle_speech.inference import load
 
@@ -334,8 +342,11 @@ def transcribe(args: argparse.Namespace) -> None:
         return
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight}
     transcriber.stream(**options)  # raises where the options do not fit the model
+    options["num_alternatives"] = args.top - 1
     columns: dict[str, int | None] = {"file": None, "text": None}
-    if args.times:
+    if args.top > 1:
+        columns = {"file": None, "rank": 0, "text": None}
+    elif args.times:
         columns = {"file": None, "start_s": 2, "end_s": 2, "word": None}
     errors = []
     with open_rows(columns, args) as rows:
@@ -347,7 +358,10 @@ def transcribe(args: argparse.Namespace) -> None:
             except (ValueError, OSError) as error:
                 errors.append(str(error))
                 continue
-            if args.times:
+            if args.top > 1:
+                for rank, text in enumerate((transcript.text, *transcript.alternatives), start=1):
+                    rows.write(path, rank, text)
+            elif args.times:
                 for word, start_s, end_s in transcript.words:
                     rows.write(path, start_s, end_s, word)
             else:
@@ -367,8 +381,13 @@ def _check_transcribe(args):
             "`--microphone` must be given with `--live`, and without a file. "
             f"Received: live={args.live}, files={args.files}"
         )
-    if args.live and (args.times or args.output or args.format != "tsv"):
-        raise ValueError("`--times`, `--format` and `--output` must be given without `--live`. Received: both")
+    if args.live and (args.times or args.top > 1 or args.output or args.format != "tsv"):
+        raise ValueError("`--times`, `--top`, `--format` and `--output` must be given without `--live`. Received: both")
+    if args.top > 1 and (args.times or args.beam_width < args.top):
+        raise ValueError(
+            "`--top` must be at most `--beam-width`, and given without `--times`. "
+            f"Received: top={args.top}, beam_width={args.beam_width}, times={args.times}"
+        )
 
 
 def _transcribe_live(args, transcriber):

@@ -140,8 +140,8 @@ def find_data(data_dir: Path | str | None = None) -> Path:
     raise NoDataError(
         f"There must be data in one of: {', '.join(map(str, searched))}. Received: none there. Next, one of:\n"
         f"  put the competition's train.7z, test.7z and sample_submission.7z into {folders.project_dir() / 'data'}\n"
-        "  python -m kaggle_speech prepare --download v0.01    downloads Speech Commands, the same training clips\n"
-        "  python -m kaggle_speech sample                      renders a small stand-in, offline\n"
+        "  kaggle-speech prepare --download v0.01    downloads Speech Commands, the same training clips\n"
+        "  kaggle-speech sample                      renders a small stand-in, offline\n"
         f"  set {DATA_VARIABLE}=<folder>                  names a folder that holds the data"
     )
 
@@ -198,8 +198,8 @@ def find_speech(source: Path | str | None = None) -> Path:
     raise NoDataError(
         f"There must be recordings with transcripts in one of: {', '.join(map(str, searched))}. Received: none there. "
         "Next, one of:\n"
-        "  python -m kaggle_speech prepare --download dev-clean    downloads five hours of LibriSpeech\n"
-        "  python -m kaggle_speech sentences                       renders a small stand-in, offline\n"
+        "  kaggle-speech prepare --download dev-clean    downloads five hours of LibriSpeech\n"
+        "  kaggle-speech sentences                       renders a small stand-in, offline\n"
         f"  set {DATA_VARIABLE}=<folder>                      names a folder that holds a {LIBRISPEECH}"
     )
 

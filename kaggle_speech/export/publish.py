@@ -140,7 +140,7 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
     if not (run_dir / FLOAT16_ONNX_NAME).exists():
         raise FileNotFoundError(
             f"{run_dir}: must hold {FLOAT16_ONNX_NAME}. Received: none; "
-            f"write it with `python -m kaggle_speech export --run {run_dir}`"
+            f"write it with `kaggle-speech export --run {run_dir}`"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run_dir / FLOAT16_ONNX_NAME, out_dir / ONNX_NAME)

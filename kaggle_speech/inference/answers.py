@@ -217,7 +217,7 @@ def read_rejection(folder: Path | str, model: str) -> Rejection:
     if chosen_for != model:
         raise ValueError(
             f"{path}: must be chosen for the model beside it, {model}. Choose it again with "
-            f"`python -m kaggle_speech threshold --run {folder}`, or remove it. Received: one for {chosen_for}"
+            f"`kaggle-speech threshold --run {folder}`, or remove it. Received: one for {chosen_for}"
         )
     return rejection
 

@@ -1,6 +1,7 @@
 """Recogniser and Transcriber: a loaded model with everything that turns its outputs into answers; no TensorFlow."""
 
 import dataclasses
+import functools
 import typing
 import warnings
 from collections.abc import Iterable, Iterator
@@ -63,6 +64,7 @@ class Transcript:
         text: small letters, apostrophes and single spaces.
         words: each word with its times.
         duration_s: length of the recording in seconds.
+        alternatives: next most probable texts, the best first, where they were asked for.
 
     Examples:
         >>> Transcript("go", (SpokenWord("go", 0.2, 0.5),), 1.0)
@@ -72,6 +74,7 @@ class Transcript:
     text: str
     words: tuple[SpokenWord, ...] = dataclasses.field(repr=False)
     duration_s: float
+    alternatives: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -382,6 +385,7 @@ class Transcriber:
         *,
         beam_width: int = 16,
         lm_weight: float | None = None,
+        num_alternatives: int = 0,
         progress: bool = False,
     ) -> "Transcript | list[Transcript]":
         """Transcribe a recording of any length, or each of many; memory stays flat.
@@ -392,6 +396,7 @@ class Transcriber:
             sample_rate: sample rate of an array, in Hz.
             beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
             lm_weight: weight of the model's language model; None for the decoder's default.
+            num_alternatives: texts beside the best one, below `beam_width`; with them memory grows with the length.
             progress: show a progress bar, in seconds of sound.
 
         Returns:
@@ -406,15 +411,16 @@ class Transcriber:
             >>> load("resnet_ctc").transcribe(np.zeros(16_000), sample_rate=16_000)
             Transcript(text='', duration_s=1.0)
         """
-        stream = self.stream(beam_width=beam_width, lm_weight=lm_weight)
+        options = (beam_width, lm_weight, transcripts.FILE_WINDOWS, num_alternatives)
+        stream = transcripts.make_stream(self, *options)
+        transcribe = functools.partial(_transcribe, stream, num_alternatives, progress)
         if isinstance(source, np.ndarray):
-            parts = [_open_source(part, sample_rate) for part in np.atleast_2d(source)]
-            results = [_transcribe(stream, part, progress) for part in parts]
+            results = [transcribe(_open_source(part, sample_rate)) for part in np.atleast_2d(source)]
             return results[0] if source.ndim == 1 else results
         if isinstance(source, str | Path) and not Path(source).is_dir():
-            return _transcribe(stream, sources.AudioFile(source, chunk_ms=1000), progress)
+            return transcribe(sources.AudioFile(source, chunk_ms=1000))
         paths = audio_paths(source) if isinstance(source, str | Path) else source
-        return [_transcribe(stream, sources.AudioFile(path, chunk_ms=1000), progress) for path in paths]
+        return [transcribe(sources.AudioFile(path, chunk_ms=1000)) for path in paths]
 
     def stream(
         self,
@@ -471,10 +477,12 @@ def _process(stream, source):
     yield from stream.finish()
 
 
-def _transcribe(stream, source, progress):
+def _transcribe(stream, num_alternatives, progress, source):
     text, words = transcripts.transcribe_source(stream, source, progress=progress)
     spoken_words = tuple(SpokenWord(word, start_s, end_s) for start_s, end_s, word in words)
-    return Transcript(text, spoken_words, stream.time_s)
+    others = (" ".join(other.split()) for other in stream.alternatives)
+    alternatives = [other for other in dict.fromkeys(others) if other != text]
+    return Transcript(text, spoken_words, stream.time_s, tuple(alternatives[:num_alternatives]))
 
 
 def _check_sample_rate(sample_rate):

@@ -263,7 +263,7 @@ def _model_path(run_dir: Path | str) -> Path:
     if path is None:
         raise FileNotFoundError(
             f"{run_dir}: must hold a trained model (model.weights.h5 or model.keras). Received: none; "
-            f"train one with notebook 03_train_cnn or `python -m kaggle_speech train --out {run_dir}`"
+            f"train one with notebook 03_train_cnn or `kaggle-speech train --out {run_dir}`"
         )
     return path
 
@@ -328,6 +328,6 @@ def _load_keras_file(path: Path, run: Mapping) -> keras.Model:
         saved_by = run.get("versions", {}).get("keras", "unknown")
         raise ValueError(
             f"{error}. Keras when it was saved: {saved_by}; there, "
-            f"`python -m kaggle_speech publish --run {path.parent} --out DIR` writes a model that every Keras loads"
+            f"`kaggle-speech publish --run {path.parent} --out DIR` writes a model that every Keras loads"
         ) from error
     return rebuild_with_weights(path.parent, model, run) if _has_unequal_strides(model) else model

@@ -5,6 +5,7 @@ count, and windows follow each other so that each frame counts once.
 """
 
 import functools
+import sys
 import typing
 from collections.abc import Callable
 
@@ -106,6 +107,8 @@ class StreamingTranscriber:
     def reset(self) -> None:
         """Begin a new stream."""
         self.decoder = self.make_decoder()
+        #: Texts of the whole stream that were possible at its end, the most probable first.
+        self.alternatives: list[str] = []
         self._chunks: list[np.ndarray] = []  # sound from frame `_first_frame` on
         self._first_frame = 0
         self._num_processed = 0
@@ -155,6 +158,7 @@ class StreamingTranscriber:
         if not self._num_processed:
             return []
         self.decoder.process(self._predict())
+        self.alternatives = self.decoder.alternatives
         self.decoder.finish()
         return [self._partial(self.decoder.text)]
 
@@ -178,7 +182,11 @@ class StreamingTranscriber:
 
 
 def make_stream(
-    transcriber: TranscriptModel, beam_width: int, lm_weight: float | None = None, windows: Windows = FILE_WINDOWS
+    transcriber: TranscriptModel,
+    beam_width: int,
+    lm_weight: float | None = None,
+    windows: Windows = FILE_WINDOWS,
+    num_alternatives: int = 0,
 ) -> StreamingTranscriber:
     """A `StreamingTranscriber` with the decoder that the options describe.
 
@@ -187,10 +195,17 @@ def make_stream(
         beam_width: hypotheses that a `BeamDecoder` keeps; 1 for the best path, by a `GreedyDecoder`.
         lm_weight: weight of the language model; None for the decoder's default.
         windows: `FILE_WINDOWS` for files, `LIVE_WINDOWS` for a microphone.
+        num_alternatives: texts beside the best one that are asked for, below `beam_width`. Then no text is settled
+            while hypotheses differ, so that they may differ anywhere; memory grows with the length of the sound.
 
     Raises:
         ValueError: a weight without a language model or a beam, or options that the decoder or the stream refuses.
     """
+    if not 0 <= num_alternatives < beam_width:
+        raise ValueError(
+            "`num_alternatives` must be from 0 to below `beam_width`. "
+            f"Received: num_alternatives={num_alternatives}, beam_width={beam_width}"
+        )
     if lm_weight is not None and (beam_width == 1 or not transcriber.language_model):
         raise ValueError(
             "`lm_weight` must be left out where no language model is used: it needs one beside the model (ngram.json) "
@@ -200,6 +215,8 @@ def make_stream(
     make_decoder: Callable[[], Decoder] = GreedyDecoder
     if beam_width != 1:
         options: dict[str, typing.Any] = {} if lm_weight is None else {"lm_weight": lm_weight}
+        if num_alternatives:
+            options["max_wait_frames"] = sys.maxsize
         make_decoder = functools.partial(BeamDecoder, beam_width, transcriber.language_model, **options)
     return StreamingTranscriber(transcriber.model, transcriber.output_step, make_decoder, windows)
 

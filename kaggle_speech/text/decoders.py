@@ -58,6 +58,11 @@ class Decoder:
         return self.settled + self._best()[0]
 
     @property
+    def alternatives(self) -> list[str]:
+        """Texts of all frames so far that are still possible, the most probable first."""
+        return [self.text]
+
+    @property
     def frames(self) -> list[int]:
         """Index of the frame of each character of `text`."""
         return [*self._settled_frames, *self._best()[1]]
@@ -208,13 +213,22 @@ class BeamDecoder(Decoder):
         self._num_known = 0  # settled characters at the beginning of every text of the beam: context of the next ones
         self._beam = {"": Hypothesis(0.0, -math.inf, ())}  # best first
 
+    @property
+    def alternatives(self) -> list[str]:
+        """Texts of all frames so far that are still possible, as at a long pause, the most probable first."""
+        return [self.settled + text[self._num_known :] for text in self._ranked()]
+
     def finish(self) -> str:
         """Settle all of `text`, as at a long pause, and return what is newly settled; the end of a word counts, too."""
-        best = max(self._beam, key=lambda text: self._beam[text].log_probability + self._end_bonus(text))
+        best = self._ranked()[0]
         self._beam = {best: self._beam[best]}
         num_settled = len(self.settled)
         self._settle_common()
         return self.settled[num_settled:]
+
+    def _ranked(self):
+        """The texts of the beam, best first, if no sound followed."""
+        return sorted(self._beam, key=lambda text: -self._beam[text].log_probability - self._end_bonus(text))
 
     def _best(self):
         text, best = next(iter(self._beam.items()))

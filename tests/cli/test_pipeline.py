@@ -262,7 +262,7 @@ def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
     monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)
     assert main(["prepare"]) == 1
-    assert "python -m kaggle_speech sample" in capsys.readouterr().err
+    assert "kaggle-speech sample" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

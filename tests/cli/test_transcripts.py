@@ -306,6 +306,9 @@ def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
         (["--microphone", "0", "a.wav"], "`--microphone` must be given with `--live`, and without a file"),
         (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
         (["--live", "--times"], "must be given without `--live`"),
+        (["--live", "--top", "2"], "must be given without `--live`"),
+        (["--top", "2", "--times", "a.wav"], "given without `--times`. Received: top=2"),
+        (["--top", "17", "a.wav"], "must be at most `--beam-width`"),
         (["--live", "--format", "json"], "must be given without `--live`"),
     ],
 )
@@ -339,6 +342,16 @@ def test_rows_of_words_have_a_header_and_numbers(run, recordings, tmp_path, caps
     assert capsys.readouterr().out == ""
     words = read_json(out_path)
     assert [f"{path},{word['start_s']:.2f},{word['end_s']:.2f},{word['word']}" for word in words] == rows
+
+
+def test_top_prints_the_next_texts_after_the_best_one(run, recordings, capsys):
+    path = str(recordings[0])
+    assert main(["transcribe", "--run", str(run), path]) == 0
+    best = capsys.readouterr().out.strip("\n").split("\t")[1]
+    assert main(["transcribe", "--run", str(run), "--top", "3", path]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [rank for _, rank, _ in rows] == ["1", "2", "3"]
+    assert rows[0][2] == best and len({text for _, _, text in rows}) == 3
 
 
 def test_no_speech_says_what_to_do(tmp_path, capsys):

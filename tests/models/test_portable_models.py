@@ -318,6 +318,6 @@ def test_a_keras_file_of_another_keras_says_what_to_do(run_dir):
     """An option that this Keras does not know, as those of 3.15 are for the ones before."""
     as_version_0_1(run_dir, registry.build_model("ds_cnn", 12))
     edit_config(run_dir / KERAS_NAME, lambda config: config["config"]["layers"][2]["config"].update(unheard_of=1))
-    with pytest.raises(ValueError, match=r"saved: 3\.\d+.*; there, `python -m kaggle_speech publish --run") as raised:
+    with pytest.raises(ValueError, match=r"saved: 3\.\d+.*; there, `kaggle-speech publish --run") as raised:
         runs.load_run(run_dir)
     assert one_line(raised)

@@ -156,7 +156,7 @@ def test_a_setting_that_an_older_run_lacks_is_no_difference(tmp_path):
 
 
 def test_folder_without_a_model(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nothing: must hold a trained model .* kaggle_speech train --out"):
+    with pytest.raises(FileNotFoundError, match=r"nothing: must hold a trained model .* `kaggle-speech train --out"):
         runs.load_run(tmp_path / "nothing")
 
 

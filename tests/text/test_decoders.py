@@ -77,6 +77,17 @@ def test_wide_beam_is_the_best_text(seed):
     assert decode(frames, **WIDE) == max(texts, key=texts.get)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_alternatives_are_all_texts_in_order(seed):
+    frames = tiny(np.random.default_rng(seed), 4)
+    texts = all_texts(frames)
+    decoder = BeamDecoder(**WIDE, max_wait_frames=100)
+    decoder.process(frames)
+    assert decoder.alternatives[: len(texts)] == sorted(texts, key=texts.get, reverse=True)
+    decoder.finish()
+    assert decoder.alternatives == [decoder.text] == [max(texts, key=texts.get)]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_language_model_and_bonus_add_to_the_text(seed):
     frames = tiny(np.random.default_rng(seed), 1 + seed % 5)

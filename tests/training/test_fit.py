@@ -1,7 +1,6 @@
 """fit.py: it learns, it keeps the best epoch, and a killed run ends like one that was not."""
 
 import multiprocessing
-import os
 from pathlib import Path
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from fakes import killed_at
 
 from kaggle_speech import files
 from kaggle_speech.audio import write_wav
@@ -37,21 +37,6 @@ def clips_df(tmp_path, rng):
     return pd.DataFrame(rows, columns=["path", "label"])
 
 
-class KillAt(keras.callbacks.Callback):
-    """End the process, as kill -9 would, in the middle of an epoch."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch == self.epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.now and batch == 1:
-            os._exit(9)
-
-
 def fit_clips(clips_df, run_dir, kill_at=None, precision="float32", class_weights=None, **options):
     keras.backend.clear_session()
     set_seed(0)
@@ -59,10 +44,7 @@ def fit_clips(clips_df, run_dir, kill_at=None, precision="float32", class_weight
     train_ds = clip_batches.make_dataset(clips_df.head(32), VOCABULARY, 8, shuffle=True, augmentation=Augmentation())
     tune_ds = clip_batches.make_dataset(clips_df.tail(16), VOCABULARY, 16)
     if kill_at is not None:
-        fit_model = model.fit
-        model.fit = lambda *args, callbacks, **others: fit_model(
-            *args, callbacks=[*callbacks, KillAt(kill_at)], **others
-        )
+        model.fit = killed_at(model.fit, kill_at)
     options = FitOptions(**{"num_epochs": NUM_EPOCHS, **options})
     return model, fit(model, train_ds, tune_ds, run_dir, options=options, class_weights=class_weights)
 

@@ -9,7 +9,7 @@ import jiwer
 import keras
 import pandas as pd
 import pytest
-from test_fit import KillAt
+from fakes import killed_at
 
 from kaggle_speech import files
 from kaggle_speech.data import utterances
@@ -133,10 +133,7 @@ def test_a_run_of_version_0_1_is_finished_today(spoken_df, tmp_path, monkeypatch
 def train(spoken_df, run_dirs, kill_at):
     """In a process of its own: one run after another, or one that is killed."""
     if kill_at is not None:
-        fit = keras.Model.fit
-        keras.Model.fit = lambda *args, callbacks, **others: fit(
-            *args, callbacks=[*callbacks, KillAt(kill_at)], **others
-        )
+        keras.Model.fit = killed_at(keras.Model.fit, kill_at)
     for run_dir in run_dirs:
         keras.backend.clear_session()
         train_transcriber(TINY, spoken_df, run_dir)
