@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import difflib
+import re
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +83,10 @@ def parse_architecture(architecture: str, task: str | None = None) -> tuple[str,
     Examples:
         >>> parse_architecture("tc_resnet,num_layers=14,width=1.5")
         ('tc_resnet', {'num_layers': 14, 'width': 1.5})
+        >>> parse_architecture("cnn,num_filters=(4, 8)")
+        ('cnn', {'num_filters': (4, 8)})
     """
-    name, *pairs = architecture.split(",")
+    name, *pairs = re.split(r",(?![^(]*\))", architecture)  # commas, but not those of a tuple
     names = architecture_names(task)
     if name not in names:
         similar = difflib.get_close_matches(name, names, 1)

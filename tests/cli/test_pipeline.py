@@ -19,6 +19,9 @@ from kaggle_speech.inference.submission import check_submission, read_submission
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained
 
+#: Networks of few layers: most of the time goes to TensorFlow's tracing of each layer.
+TINY, TINIER = "cnn,num_filters=(8,16)", "cnn,num_filters=(4,8)"
+
 
 @pytest.fixture(scope="module")
 def data_dir(sample_dir, tmp_path_factory):
@@ -32,8 +35,21 @@ def data_dir(sample_dir, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run_dir(data_dir, tmp_path_factory):
     """A run of a few epochs."""
-    run_dir = tmp_path_factory.mktemp("runs") / "tc_resnet"
-    arguments = ["--data", data_dir, "--out", run_dir, "--epochs", "6", "--batch-size", "32", "--seed", "3"]
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = [
+        "--data",
+        data_dir,
+        "--out",
+        run_dir,
+        "--model",
+        TINY,
+        "--epochs",
+        "6",
+        "--batch-size",
+        "32",
+        "--seed",
+        "3",
+    ]
     assert main(["train", *map(str, arguments)]) == 0
     return run_dir
 
@@ -163,7 +179,19 @@ def test_blend_pseudo_labels_and_training_on_them(run_dir, data_dir, tmp_path, c
     assert main(["pseudo", files[1], "--min-probability", "0.2", "--max-per-label", "9", "--out", path("p.csv")]) == 0
     pseudo_df = pd.read_csv(path("p.csv"))
     assert pseudo_df["label"].value_counts().max() <= 9 and len(pseudo_df) > 5
-    train = ["train", "--data", str(data_dir), "--epochs", "1", "--pseudo", path("p.csv"), "--out", path("run")]
+    train = [
+        "train",
+        "--data",
+        str(data_dir),
+        "--model",
+        TINY,
+        "--epochs",
+        "1",
+        "--pseudo",
+        path("p.csv"),
+        "--out",
+        path("run"),
+    ]
     assert main(train) == 0
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert settings["pseudo_fraction"] == 0.25 and len(settings["pseudo"]) == 16
@@ -292,13 +320,13 @@ def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
 
 
 def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
-    arguments = ["--models", "ds_cnn", "tc_resnet", "--num-seeds", "1", "--epochs", "1", "--fast", "--batch-size", "32"]
+    arguments = ["--models", TINY, TINIER, "--num-seeds", "1", "--epochs", "1", "--fast", "--batch-size", "32"]
     out_path = tmp_path / "results.csv"
     assert main(["compare", "--data", str(data_dir), "--out", str(out_path), *arguments]) == 0
     printed = capsys.readouterr().out
     for row in pd.read_csv(out_path).itertuples():
         assert f"{row.accuracy:.4f}" in printed and row.epochs == 1
-    assert json.loads((tmp_path / "results" / "ds_cnn_0" / "run.json").read_text())["settings"]["fast"]
+    assert json.loads((tmp_path / "results" / "cnn_num_filters_4_8_0" / "run.json").read_text())["settings"]["fast"]
 
 
 @pytest.mark.slow

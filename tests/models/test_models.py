@@ -219,7 +219,13 @@ def test_every_architecture_is_described():
     assert list(models_df["features"]) == ["101x40", "101x40"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+#: Networks of so many layers that a step without a graph takes long.
+LARGE = {"efficientnet", "vgg", "bc_resnet"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NAMES]
+)
 def test_forward_gradient_save_and_load(name, speech, tmp_path):
     model = build_model(name, 12)
     with tf.GradientTape() as tape:

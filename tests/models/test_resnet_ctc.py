@@ -64,7 +64,7 @@ def test_loss_and_gradients_do_not_know_of_padding(batch):
     keras.utils.set_random_seed(0)
     model = build_model(TINY + ",dropout_rate=0,recurrent_dropout_rate=0", len(ALPHABET))
     targets, loss_of = np.array([[9, 17, 0], [5, 0, 0]]), keras.losses.CTC(reduction="sum")
-    pair = {name: values[[3, 4]] for name, values in batch.items()}
+    pair = {"waveform": batch["waveform"][[3, 4], :24_000], "num_samples": batch["num_samples"][[3, 4]]}
 
     def loss_and_gradients(parts):
         with tf.GradientTape() as tape:
@@ -99,9 +99,10 @@ def test_save_and_load(model, batch, tmp_path):
 
 
 def test_training_draws_and_answering_does_not(model, batch):
-    once, again = (np.array(model(batch, training=True)) for _ in range(2))
+    short = alone(batch, 3)
+    once, again = (np.array(model(short, training=True)) for _ in range(2))
     assert np.abs(once - again).max() > 0
-    np.testing.assert_array_equal(model(batch, training=False), model(batch, training=False))
+    np.testing.assert_array_equal(model(short, training=False), model(short, training=False))
 
 
 def test_half_precision_still_answers_in_float32(batch):

@@ -177,6 +177,7 @@ def test_the_log_is_saved_as_it_is(window, tmp_path, monkeypatch):
     window.save_log()  # called off
 
 
+@pytest.mark.slow
 def test_a_hundred_starts_leave_no_thread(window):
     before = threading.active_count()
     window.add_source("endless", silence)

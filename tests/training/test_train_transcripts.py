@@ -39,6 +39,7 @@ def spoken_df(tmp_path_factory):
     return utterances.index_utterances(folder, progress=False)[0]
 
 
+@pytest.mark.slow
 def test_ten_utterances_are_learned_by_heart(spoken_df, tmp_path):
     keras.utils.set_random_seed(0)
     model = registry.build_model(f"{SHAPE},num_units=64,dropout_rate=0,recurrent_dropout_rate=0", len(ALPHABET))
@@ -139,6 +140,7 @@ def train(spoken_df, run_dirs, kill_at):
         train_transcriber(TINY, spoken_df, run_dir)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_one_that_was_not(spoken_df, tmp_path, monkeypatch):
     """On one thread: several add in any order."""
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):

@@ -13,14 +13,16 @@ import pytest
 
 from kaggle_speech.data import clip_batches, clips
 from kaggle_speech.evaluation import validation
-from kaggle_speech.models import runs, tc_resnet
+from kaggle_speech.models import cnn, runs
 from kaggle_speech.training import comparison, fit
 from kaggle_speech.training import words as words_module
 from kaggle_speech.training.recipe import Recipe
 from kaggle_speech.training.words import train
 
 OLD_RUNS_DIR = Path(__file__).parent / "runs_of_0_1"
-OPTIONS = {"model": "tc_resnet,width=0.5", "num_epochs": 2, "batch_size": 32}
+#: Two networks of few layers: most of the time goes to TensorFlow's tracing of each layer.
+TINY, TINIER = "cnn,num_filters=(8,16)", "cnn,num_filters=(4,8)"
+OPTIONS = {"model": TINY, "num_epochs": 2, "batch_size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +34,19 @@ def clips_df(sample_dir):
 def table_path(clips_df, tmp_path_factory):
     """Two models, two seeds; stopped after the first run and continued."""
     path = tmp_path_factory.mktemp("compare") / "results.csv"
-    recipes = {model: Recipe(**OPTIONS | {"model": model}) for model in ("ds_cnn", "tc_resnet")}
-    comparison.compare({"ds_cnn": recipes["ds_cnn"]}, 1, clips_df, path)
-    (path.with_suffix("") / "ds_cnn_0" / "trained_once").touch()
+    recipes = {name: Recipe(**OPTIONS | {"model": model}) for name, model in (("tinier", TINIER), ("tiny", TINY))}
+    comparison.compare({"tinier": recipes["tinier"]}, 1, clips_df, path)
+    (path.with_suffix("") / "tinier_0" / "trained_once").touch()
     runs_df = comparison.compare(recipes, 2, clips_df, path)
     pd.testing.assert_frame_equal(pd.read_csv(path), runs_df, check_dtype=False)
-    assert (path.with_suffix("") / "ds_cnn_0" / "trained_once").exists()
+    assert (path.with_suffix("") / "tinier_0" / "trained_once").exists()
     return path
 
 
 def test_comparison_has_a_row_a_run(table_path):
     runs_df = pd.read_csv(table_path)
     assert list(zip(runs_df["name"], runs_df["seed"], strict=True)) == [
-        *(("ds_cnn", 0), ("ds_cnn", 1), ("tc_resnet", 0), ("tc_resnet", 1))
+        *(("tinier", 0), ("tinier", 1), ("tiny", 0), ("tiny", 1))
     ]
     for row in runs_df.itertuples():
         metrics = json.loads((table_path.with_suffix("") / f"{row.name}_{row.seed}" / "metrics.json").read_text())
@@ -57,11 +59,11 @@ def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_
     own_path = tmp_path / "results.csv"
     runs_df.assign(name="other " + runs_df["name"]).to_csv(own_path, index=False)
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "tc_resnet_0").symlink_to(table_path.with_suffix("") / "tc_resnet_0")
-    own_df = comparison.compare({"tc_resnet": Recipe(**OPTIONS | {"model": "tc_resnet"})}, 1, clips_df, own_path)
-    assert list(own_df["name"]) == ["tc_resnet"] and own_df["accuracy"].iloc[0] == runs_df["accuracy"].iloc[2]
+    (tmp_path / "results" / "tiny_0").symlink_to(table_path.with_suffix("") / "tiny_0")
+    own_df = comparison.compare({"tiny": Recipe(**OPTIONS)}, 1, clips_df, own_path)
+    assert list(own_df["name"]) == ["tiny"] and own_df["accuracy"].iloc[0] == runs_df["accuracy"].iloc[2]
     whole_df = pd.read_csv(own_path)
-    assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tc_resnet"]
+    assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tiny"]
     pd.testing.assert_frame_equal(whole_df.tail(1).reset_index(drop=True), own_df, check_dtype=False)
     pd.DataFrame({"fname": ["a.wav"], "label": ["yes"]}).to_csv(own_path, index=False)
     with pytest.raises(ValueError, match=r"results.csv: must be written by `compare`, or not exist. Received: columns"):
@@ -71,7 +73,7 @@ def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_
 def test_summary_is_mean_and_deviation(table_path):
     runs_df = pd.read_csv(table_path)
     summary_df = comparison.summarize_runs(runs_df).set_index("name")
-    for model in ("ds_cnn", "tc_resnet"):
+    for model in ("tinier", "tiny"):
         accuracies = runs_df.loc[runs_df["name"] == model, "accuracy"]
         assert summary_df.loc[model, "accuracy"] == pytest.approx(np.mean(accuracies), abs=1e-4)
         assert summary_df.loc[model, "accuracy_sd"] == pytest.approx(np.std(accuracies, ddof=1), abs=1e-4)
@@ -79,14 +81,14 @@ def test_summary_is_mean_and_deviation(table_path):
 
 
 def test_a_comparison_with_another_recipe_keeps_what_is_there(table_path, clips_df):
-    with pytest.raises(ValueError, match="ds_cnn_0: must not hold a finished run"):
-        recipes = {"ds_cnn": Recipe(**OPTIONS | {"model": "ds_cnn", "num_epochs": 3})}
+    with pytest.raises(ValueError, match="tinier_0: must not hold a finished run"):
+        recipes = {"tinier": Recipe(**OPTIONS | {"model": TINIER, "num_epochs": 3})}
         comparison.compare(recipes, 1, clips_df, table_path)
 
 
 def test_a_student_hears_what_its_teachers_say(table_path, clips_df, tmp_path, monkeypatch):
     """The targets, seen by a spy, against the teachers' own opinion of the same waveforms."""
-    teachers = [table_path.with_suffix("") / f"tc_resnet_{seed}" for seed in (0, 1)]
+    teachers = [table_path.with_suffix("") / f"tiny_{seed}" for seed in (0, 1)]
     seen = []
     fit_model = fit.fit
 
@@ -114,7 +116,7 @@ def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
     recipe = Recipe(**OPTIONS | {"num_classes": 32})
     clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
     with pytest.raises(ValueError, match=r"must have the vocabulary of the student, 32 labels\. Received: 12"):
-        train(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tc_resnet_0"])
+        train(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tiny_0"])
 
 
 def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeypatch):
@@ -136,6 +138,7 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
         train(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
     recipe = Recipe(**OPTIONS | {"num_classes": 32}, left_out_words=("bed",))
     clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
@@ -143,7 +146,7 @@ def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
     assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
 def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path, monkeypatch):
     recipe, policies, fit_model = Recipe(**OPTIONS, precision=precision), [], fit.fit
 
@@ -163,8 +166,8 @@ def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_
 
 
 def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_path, clips_df, tmp_path, monkeypatch):
-    run_dir = shutil.copytree(table_path.with_suffix("") / "tc_resnet_0", tmp_path / "run")
-    recipe = Recipe(**OPTIONS | {"model": "tc_resnet"})
+    run_dir = shutil.copytree(table_path.with_suffix("") / "tiny_0", tmp_path / "run")
+    recipe = Recipe(**OPTIONS)
     monkeypatch.setattr(fit, "fit", None)
     for overwrite in (False, True):
         metrics = train(recipe, clips_df, run_dir, overwrite=overwrite)
@@ -172,7 +175,7 @@ def test_a_finished_run_is_read_unless_the_recipe_or_the_network_differs(table_p
     other = dataclasses.replace(recipe, label_smoothing=0.2)
     with pytest.raises(ValueError, match=r"begun with {'label_smoothing': 0.1}. Received: {'label_smoothing': 0.2}"):
         train(other, clips_df, run_dir)
-    monkeypatch.setattr(tc_resnet, "SpecAugment", lambda **_: keras.layers.Identity())
+    monkeypatch.setattr(cnn, "CepstralMeanNormalization", lambda **_: keras.layers.Identity())
     with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {'architecture': "):
         train(recipe, clips_df, run_dir)
     with pytest.raises(TypeError, match="NoneType"):  # it comes to train
