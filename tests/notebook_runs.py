@@ -11,7 +11,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 #: Notebooks that need each other stay in one group, in order; groups run side by side.
 GROUPS = {"data": ("01", "02", "12", "13"), "models": ("03", "04", "05", "06", "07", "08", "09", "10", "11")}
 #: What trains long and proves little more than 03 does.
-SLOW = ("04", "05", "06", "07", "09", "11", "13")
+SLOW = ("02", "04", "05", "06", "07", "09", "11", "12", "13")
 
 
 def group_params(group):

@@ -319,6 +319,7 @@ def test_bad_arguments(arguments, message, tmp_path, sample_dir, capsys):
     assert message in error
 
 
+@pytest.mark.slow
 def test_compare_prints_a_row_a_model(data_dir, tmp_path, capsys):
     arguments = ["--models", TINY, TINIER, "--num-seeds", "1", "--epochs", "1", "--fast", "--batch-size", "32"]
     out_path = tmp_path / "results.csv"

@@ -103,7 +103,7 @@ def test_a_home_folder_is_expanded(machine, monkeypatch):
 def test_no_data_anywhere_names_the_next_steps():
     with pytest.raises(FileNotFoundError) as error:
         places.find_data()
-    for step in ("kaggle_speech sample", "prepare --download v0.01", "train.7z", "project/data", places.DATA_VARIABLE):
+    for step in ("kaggle-speech sample", "prepare --download v0.01", "train.7z", "project/data", places.DATA_VARIABLE):
         assert step in str(error.value)
 
 
@@ -168,7 +168,7 @@ def test_no_speech_anywhere_names_the_next_steps(machine, monkeypatch):
     monkeypatch.setenv(places.DATA_VARIABLE, str(machine / "clips"))
     with pytest.raises(places.NoDataError) as error:
         places.find_speech()
-    steps = ("kaggle_speech sentences", "prepare --download dev-clean", places.DATA_VARIABLE)
+    steps = ("kaggle-speech sentences", "prepare --download dev-clean", places.DATA_VARIABLE)
     for step in (*steps, str(machine / "clips/LibriSpeech"), str(machine / "project/data/LibriSpeech")):
         assert step in str(error.value)
 

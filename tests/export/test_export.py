@@ -23,14 +23,8 @@ from kaggle_speech.inference import batches, load, predict, runtimes
 from kaggle_speech.inference.runtimes import LiteRTModel, OnnxModel
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import anatomy, pretrained, runs
+from kaggle_speech.models.architectures import architecture_names
 from kaggle_speech.models.registry import build_model
-
-ARCHITECTURES = [
-    *("tc_resnet", "bc_resnet", "ds_cnn", "cnn", "cnn_bigru", "vgg", "efficientnet"),
-    "efficientnet,backbone=mobilenet_v3_small",
-]
-#: The smallest; the others take minutes.
-QUICK = "tc_resnet"
 
 
 def onnx_bytes(model, path, speech, precision="float32"):
@@ -56,9 +50,8 @@ def clips(sample_dir):
     )
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", architecture_names("words"))
 def test_every_architecture_exports_and_answers_the_same(name, tmp_path, speech):
     keras.utils.set_random_seed(0)
     model = build_model(name, 12)
@@ -116,7 +109,8 @@ def test_precisions_cost_little_and_save_much(trained, clips, tmp_path):
     assert sum(tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1 for tensor in weights) >= 10
 
 
-@pytest.mark.parametrize("name", ["tc_resnet", pytest.param("bc_resnet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tc_resnet", "bc_resnet"])
 def test_int8_loses_little_on_real_clips(name, real_dir, tmp_path):
     """At most half a point, calibrated on training clips; the smallest net stays under 200 kB."""
     clips_df = index_clips(real_dir)

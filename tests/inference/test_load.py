@@ -158,7 +158,7 @@ def test_list_models_states_what_the_folders_hold():
     for name, model in models.items():
         folder = pretrained.PRETRAINED_DIR.parent / name
         run = json.loads((folder / "run.json").read_text())
-        assert (model.labels, model.task) == (len(run["vocabulary"]), load(name).task)
+        assert (model.labels, model.task) == (len(run["vocabulary"]), task(name))
         assert model.bytes == (folder / "model.onnx").stat().st_size and 0 < model.accuracy < 1
     metrics = json.loads((pretrained.PRETRAINED_DIR / "metrics.json").read_text())
     assert models["bc_resnet"].accuracy == pytest.approx(metrics["accuracy"], abs=1e-4)

@@ -220,7 +220,7 @@ def test_every_architecture_is_described():
 
 
 #: Networks of so many layers that a step without a graph takes long.
-LARGE = {"efficientnet", "vgg", "bc_resnet"}
+LARGE = {"efficientnet", "vgg", "bc_resnet", "cnn_bigru"}
 
 
 @pytest.mark.parametrize(

@@ -240,9 +240,8 @@ def test_class_weights_weigh(tmp_path):
     assert history_df["accuracy"].iloc[-1] > 0.8
 
 
-@pytest.mark.parametrize(
-    ("kill_at", "precision"), [(1, "float32"), pytest.param(2, "mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kill_at", "precision"), [(1, "float32"), (2, "mixed_float16")])
 def test_a_killed_run_ends_like_one_that_was_not(clips_df, tmp_path, monkeypatch, kill_at, precision):
     """On one thread: several add in any order, and in half precision no two runs are then the same."""
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):

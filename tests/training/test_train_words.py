@@ -146,7 +146,8 @@ def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
     assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
 
 
-@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_what_is_trained_in_mixed_precision_is_kept_in_float32(precision, clips_df, tmp_path, monkeypatch):
     recipe, policies, fit_model = Recipe(**OPTIONS, precision=precision), [], fit.fit
 
