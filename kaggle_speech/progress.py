@@ -4,7 +4,8 @@ import sys
 import typing
 from collections.abc import Iterable
 
-from tqdm import tqdm
+if typing.TYPE_CHECKING:
+    from tqdm import tqdm
 
 _is_quiet = False
 
@@ -19,7 +20,7 @@ def set_quiet(quiet: bool) -> None:
     _is_quiet = quiet
 
 
-def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **options: typing.Any) -> tqdm:
+def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **options: typing.Any) -> "tqdm":
     """A bar over an iterable, or one that is moved by `update`.
 
     Args:
@@ -27,6 +28,8 @@ def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **o
         progress: False shows nothing.
         options: of tqdm, such as `desc, total, unit`.
     """
+    from tqdm import tqdm  # takes longer to import than a wrong argument may take to answer
+
     # A log file gets a line now and then, a person sees the bar move.
     is_watched = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
     return tqdm(iterable, disable=_is_quiet or not progress, mininterval=0.2 if is_watched else 10, **options)

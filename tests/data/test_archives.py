@@ -13,8 +13,9 @@ from pathlib import Path
 
 import py7zr
 import pytest
+from tqdm import tqdm
 
-from kaggle_speech import folders, progress
+from kaggle_speech import folders
 from kaggle_speech.data import archive_formats, archives, places
 
 #: Two clips that do not compress, so that most of an archive's bytes matter; an empty file; one at the top.
@@ -170,7 +171,7 @@ def test_an_interruption_while_unpacking_leaves_nothing(archive_path, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(progress.tqdm, "update", interrupt)
+        patch.setattr(tqdm, "update", interrupt)
         with pytest.raises(KeyboardInterrupt):
             archives.extract_archive(archive_path, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
