@@ -35,7 +35,7 @@ setup: .venv/installed
 	@$(PYTHON) -m venv $(@D)
 	@$(subst .venv,$(@D),$(BIN))/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools wheel
 	@$(subst .venv,$(@D),$(BIN))/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(VERSIONS)
-	@$(subst .venv,$(@D),$(BIN))/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(subst .venv,$(@D),$(BIN))/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: setup

@@ -1,6 +1,7 @@
 """`Augmentation`: the limits within which a training clip is changed. No TensorFlow."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -12,6 +13,24 @@ def option(default: Any, text: str) -> Any:
         text: help of the option on the command line.
     """
     return dataclasses.field(default=default, metadata={"help": text})
+
+
+def require(options: Any, names: Sequence[str], is_valid: Callable[[Any], bool], rule: str) -> None:
+    """Check fields of options.
+
+    Args:
+        options: dataclass with the fields.
+        names: names of the fields.
+        is_valid: function of a value.
+        rule: what a value must do, for the message.
+
+    Raises:
+        ValueError: a value is not valid; names the field, the rule and the value.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if not is_valid(value):
+            raise ValueError(f"`{name}` must {rule}. Received: {name}={value!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +72,10 @@ class Augmentation:
     hiss_std: float = option(0.0, "Gaussian noise with a standard deviation of up to this, full scale being 1")
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            name = field.name
-            value = getattr(self, name)
-            if value < 0 and not name.endswith("snr_db"):
-                raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}")
-            if name in ("speed_fraction", "tempo_fraction") and value >= 1:
-                raise ValueError(f"`{name}` must be < 1. Received: {name}={value!r}")
-            if name in ("noise_fraction", "vocoder_fraction") and value > 1:
-                raise ValueError(f"`{name}` must be <= 1. Received: {name}={value!r}")
+        names = tuple(field.name for field in dataclasses.fields(self) if not field.name.endswith("snr_db"))
+        require(self, names, lambda value: value >= 0, "not be negative")
+        require(self, ("speed_fraction", "tempo_fraction"), lambda value: value < 1, "be < 1")
+        require(self, ("noise_fraction", "vocoder_fraction"), lambda value: value <= 1, "be <= 1")
         if self.min_snr_db > self.max_snr_db:
             raise ValueError(
                 "`min_snr_db` must be <= `max_snr_db`. "

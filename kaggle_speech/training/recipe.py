@@ -4,10 +4,9 @@ Their fields are also options of the command line. No TensorFlow, no Keras.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-from kaggle_speech.data.augmentation import Augmentation, option
+from kaggle_speech.data.augmentation import Augmentation, option, require
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.models.architectures import ARCHITECTURES, architecture_names, parse_architecture
 
@@ -27,13 +26,6 @@ def _with_arguments(cls: type) -> type:
     arguments = "".join(f"        {field.name}: {field.metadata['help']}.\n" for field in fields)
     cls.__doc__ = (cls.__doc__ or "").replace("        ARGUMENTS\n", arguments)
     return cls
-
-
-def _require(options: Any, names: tuple[str, ...], is_valid: Callable[[Any], bool], rule: str) -> None:
-    for name in names:
-        value = getattr(options, name)
-        if not is_valid(value):
-            raise ValueError(f"`{name}` must {rule}. Received: {name}={value!r}")
 
 
 def _by_architecture(name: str, task: str) -> str:
@@ -85,14 +77,14 @@ class FitOptions:
     patience: int = option(30, "stop after so many epochs without a lower loss on the tune data")
 
     def __post_init__(self) -> None:
-        _require(self, ("optimizer",), lambda value: value in OPTIMIZERS, f"be one of {OPTIMIZERS}")
-        _require(self, ("schedule",), lambda value: value in SCHEDULES, f"be one of {SCHEDULES}")
+        require(self, ("optimizer",), lambda value: value in OPTIMIZERS, f"be one of {OPTIMIZERS}")
+        require(self, ("schedule",), lambda value: value in SCHEDULES, f"be one of {SCHEDULES}")
         positive = ("num_epochs", "learning_rate", "restart_epochs", "clip_norm", "accumulation_steps", "patience")
-        _require(self, positive, lambda value: value > 0, "be above 0")
-        _require(self, ("weight_decay",), lambda value: value >= 0, "not be negative")
-        _require(self, ("warmup_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
-        _require(self, ("label_smoothing",), lambda value: 0 <= value <= 1, "be in [0, 1]")
-        _require(self, ("average_epochs",), lambda value: value >= 1, "be >= 1")
+        require(self, positive, lambda value: value > 0, "be above 0")
+        require(self, ("weight_decay",), lambda value: value >= 0, "not be negative")
+        require(self, ("warmup_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
+        require(self, ("label_smoothing",), lambda value: 0 <= value <= 1, "be in [0, 1]")
+        require(self, ("average_epochs",), lambda value: value >= 1, "be >= 1")
 
 
 @_with_arguments
@@ -143,11 +135,11 @@ class Recipe(FitOptions):
         _complete(self, "words")
         super().__post_init__()
         vocabularies = sorted(VOCABULARIES)
-        _require(self, ("num_classes",), lambda value: value in VOCABULARIES, f"be one of {vocabularies}")
-        _require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
-        _require(self, ("batch_size",), lambda value: value > 0, "be above 0")
-        _require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
-        _require(self, ("pseudo_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
+        require(self, ("num_classes",), lambda value: value in VOCABULARIES, f"be one of {vocabularies}")
+        require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
+        require(self, ("batch_size",), lambda value: value > 0, "be above 0")
+        require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
+        require(self, ("pseudo_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -203,11 +195,11 @@ class TranscriptRecipe(FitOptions):
     def __post_init__(self) -> None:
         _complete(self, "transcripts")
         super().__post_init__()
-        _require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
+        require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
         positive = ("batch_size", "max_seconds", "num_val_speakers", "ngram_order")
-        _require(self, positive, lambda value: value > 0, "be above 0")
-        _require(self, ("gain_db",), lambda value: value >= 0, "not be negative")
-        _require(self, ("speed_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
+        require(self, positive, lambda value: value > 0, "be above 0")
+        require(self, ("gain_db",), lambda value: value >= 0, "not be negative")
+        require(self, ("speed_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
 
 
 def without_each(recipe: Recipe) -> dict[str, Recipe]:
