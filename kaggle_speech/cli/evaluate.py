@@ -39,9 +39,19 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="share of unknown words that may be taken for a command, 0 to 1; default: that of the best accuracy",
     )
 
-    parser = add_command(subparsers, stream_evaluate, "--data DIR --snr-db 20 10 --hours 1 --out runs/stream")
+    parser = add_command(
+        subparsers,
+        stream_evaluate,
+        "--data DIR --snr-db 20 10 --hours 1 --out runs/stream",
+        "--data DIR --speech LibriSpeech/dev-clean --out runs/running_speech",
+    )
     add_model(parser)
     add_data(parser)
+    parser.add_argument(
+        "--speech",
+        metavar="DIR",
+        help="sentences with transcripts in LibriSpeech's layout: count false alarms in running speech, not in noise",
+    )
     parser.add_argument(
         "--snr-db", nargs="+", type=float, default=[20.0, 10.0], metavar="NUMBER", help="signal-to-noise ratios in dB"
     )
@@ -120,11 +130,17 @@ def threshold(args: argparse.Namespace) -> None:
 
 
 def stream_evaluate(args: argparse.Namespace) -> None:
-    """Measure `listen` on long streams of validation clips over noise: words found, false alarms, latency."""
+    """Measure `listen` on long streams of validation clips: commands found, false alarms, latency.
+
+    The clips lie over noise; with --speech they stand between sentences.
+    """
     from kaggle_speech.inference import load
 
     stream = load.load_recogniser(args.model, engine=args.engine).stream(threshold=args.threshold)
     data_dir = find_clips(args.data)
+    if args.speech:
+        _evaluate_running_speech(args, stream, data_dir)
+        return
     import matplotlib.pyplot as plt
 
     from kaggle_speech.data import clips, noise
@@ -149,6 +165,41 @@ def stream_evaluate(args: argparse.Namespace) -> None:
     default_df = curve_df[curve_df["is_default"]].drop(columns="is_default")
     print(default_df.T.to_string(header=False, float_format="{:.3f}".format))
     print(f"a row a threshold and a figure: {out_dir}")
+
+
+def _evaluate_running_speech(args, stream, data_dir):
+    """The table, the figure and the operating points of `stream-evaluate --speech`."""
+    import matplotlib.pyplot as plt
+
+    from kaggle_speech.evaluation import running_speech
+    from kaggle_speech.plots import streams
+
+    utterances_df, _ = read_utterances(args.speech)
+    clips_df, _ = read_clips(data_dir)
+    val_df = clips_df[clips_df["split"] == "val"]
+    curve_df = running_speech.running_speech_curve(stream, utterances_df, val_df, seed=args.seed)
+    out_dir = Path(args.out)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    curve_df.to_csv(out_dir / "running_speech.csv", index=False)
+    points_df = running_speech.operating_points(curve_df)
+    points_df.to_csv(out_dir / "operating_points.csv", index=False)
+    figure, ax = plt.subplots(figsize=(7, 4.5))
+    streams.plot_running_speech(curve_df, ax)
+    figure.savefig(out_dir / "running_speech.png", bbox_inches="tight", dpi=100)
+    first = curve_df.iloc[0]
+    print(
+        f"{first['num_commands']:.0f} commands between {len(utterances_df)} sentences, "
+        f"{first['alarm_hours']:.2f} h of them without a command"
+    )
+    for point in (*points_df.itertuples(), *curve_df[curve_df["is_default"]].itertuples()):
+        limit = getattr(point, "limit", None)
+        print(
+            f"{'default' if limit is None else f'at most {limit:g} alarms an hour'}: threshold {point.threshold:.2f}, "
+            f"{point.found_rate:.1%} found, {point.wrong_rate:.1%} wrong, {point.alarms_per_hour:.1f} alarms an hour "
+            f"({point.alarms_low:.1f} to {point.alarms_high:.1f}), {point.spoken_rate:.0%} of the commands in "
+            f"sentences, {point.latency_median_ms:.0f} ms"
+        )
+    print(f"a row a threshold, the operating points and a figure: {out_dir}")
 
 
 def evaluate_transcriber(args: argparse.Namespace) -> None:

@@ -4,11 +4,12 @@ from kaggle_speech.lazy import lazy_names, with_names
 
 _NAMES = {
     "metrics": "classification_metrics, confusion_matrix, one_vs_rest_roc, worst_clips",
-    "intervals": "mean_intervals, label_intervals, speaker_accuracy, compare_answers, bootstrap_means",
+    "intervals": "mean_intervals, label_intervals, speaker_accuracy, compare_answers, poisson_interval",
     "calibration": "fit_temperature, reliability_bins, choose_rejection",
     "open_set": "open_set_curves, score_table, protocol_table",
     "validation": "validate, predict_competition, open_set_predictions",
     "report": "evaluate, write_report",
+    "running_speech": "running_speech_curve, operating_points, score_running_speech",
     "transcripts": "transcript_metrics, transcribe_utterances",
 }
 

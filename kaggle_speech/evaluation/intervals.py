@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 from kaggle_speech.labels import COMPETITION_LABELS
 
@@ -200,3 +200,19 @@ def compare_answers(
         "num_both_wrong": int((~this & ~other).sum()),
         "p_value": float(binomtest(num_only_this, num_different).pvalue) if num_different else 1.0,
     }
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """95 % interval of the mean of a Poisson count; divide it by the hours for a rate.
+
+    Args:
+        count: number of events, 0 or more.
+
+    Source: F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936): exact.
+
+    Examples:
+        >>> [round(limit, 2) for limit in poisson_interval(0) + poisson_interval(4)]
+        [0.0, 3.69, 1.09, 10.24]
+    """
+    low = float(chi2.ppf((1 - CONFIDENCE) / 2, 2 * count) / 2) if count else 0.0
+    return low, float(chi2.ppf((1 + CONFIDENCE) / 2, 2 * (count + 1)) / 2)

@@ -103,6 +103,31 @@ def plot_stream_curve(
     return ax
 
 
+def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: str = "", **style: Any) -> Axes:
+    """Plot commands found against false alarms per hour of running speech, with the 95 % interval of the alarms.
+
+    A dot marks the default threshold. No alarms are drawn as half an alarm in the time that was counted.
+
+    Args:
+        curve_df: from `evaluation.running_speech`.
+        ax: axes to draw on; None for the current ones.
+        name: of the model, for the legend.
+        style: of the line, such as `color`.
+    """
+    ax = ax or plt.gca()
+    half_alarm = 0.5 / curve_df["alarm_hours"]
+    alarms, low, high = (curve_df[f"alarms_{end}"].clip(lower=half_alarm) for end in ("per_hour", "low", "high"))
+    found = 100 * curve_df["found_rate"]
+    (line,) = ax.plot(alarms, found, label=name or None, **style)
+    ax.fill_betweenx(found, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    is_default = curve_df["is_default"]
+    ax.plot(alarms[is_default], found[is_default], "o", color=line.get_color())
+    ax.set(xscale="log", xlabel="false alarms per hour of speech", ylabel="commands that are found, %", ylim=(0, 100))
+    if name:
+        ax.legend(fontsize="small", loc="lower right")
+    return ax
+
+
 def plot_detections(
     probabilities: np.ndarray,
     vocabulary: Sequence[str],

@@ -59,6 +59,16 @@ def sounding_span(waveform: np.ndarray) -> tuple[int, int]:
     return int(frames[0]) * FRAME_SAMPLES, min(len(waveform), (int(frames[-1]) + 1) * FRAME_SAMPLES)
 
 
+def to_level(waveform: np.ndarray, level_dbfs: float) -> np.ndarray:
+    """A waveform brought to a mean power. Shape: `(samples,)` -> the same, float32.
+
+    Args:
+        waveform: float.
+        level_dbfs: mean power in dB; a square wave of full scale has 0.
+    """
+    return (waveform * _gain(waveform, level_dbfs)).astype("float32")
+
+
 def _gain(waveform: np.ndarray, level_dbfs: float) -> np.float32:
     """Factor that brings a waveform to a mean power in dB."""
     power = float(np.mean(np.square(waveform, dtype="float64")))

@@ -2,12 +2,14 @@
 
 import time
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
+from kaggle_speech.streaming.chunks import level_dbfs
 from kaggle_speech.streaming.made_streams import MAX_SLOT_S, MIN_SLOT_S, Utterance, stream_pieces
 from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detection, StreamingRecogniser, Trigger
 
@@ -15,7 +17,13 @@ from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detectio
 ATTRIBUTION_WINDOW_S = 1.0
 #: MLPerf Tiny's streaming wake word: 20 minutes, 50 words, at most 8 misses and 8 false positives.
 MLPERF_MIN_HIT_RATE, MLPERF_MAX_ALARMS_PER_HOUR = 1 - 8 / 50, 8 * 60 / 20
+#: Windows that `trace_in_batches` collects, 64 kB each.
+WINDOWS_AT_A_TIME = 2048
 THRESHOLDS = tuple(np.round(np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, 18), 2).tolist())
+
+
+#: What is in a piece of a stream, such as an `Utterance`.
+Part = typing.TypeVar("Part")
 
 
 class StreamTrace(typing.NamedTuple):
@@ -94,6 +102,60 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
         seconds_spent=seconds_spent,
         fraction_asked=recogniser.num_asked / recogniser.num_hops,
     )
+
+
+def trace_in_batches(
+    recogniser: StreamingRecogniser,
+    pieces: Iterable[tuple[np.ndarray, Part]],
+    predict: Callable[[np.ndarray], np.ndarray],
+) -> tuple[StreamTrace, list[Part]]:
+    """The trace of `trace_stream`, many windows at a time: for long streams, where no time is measured.
+
+    Args:
+        recogniser: the recogniser; it is reset first, and its own detections are left out.
+        pieces: waveforms and what is in each.
+        predict: probabilities of windows, `(windows, 16000)` -> `(windows, len(vocabulary))`.
+
+    Returns:
+        `StreamTrace` without utterances, detections and times spent, and what was in the pieces.
+    """
+    recogniser.reset()
+    hop = recogniser.hop_samples
+    past = np.zeros(CLIP_SAMPLES - hop, "float32")  # sound before the next hop
+    rest = np.zeros(0, "float32")
+    parts: list[Part] = []
+    smoothed: list[np.ndarray] = []
+    windows: list[np.ndarray | None] = []
+    num_active = 0
+    last = recogniser.probabilities
+
+    def smooth() -> None:
+        nonlocal last
+        active = [window for window in windows if window is not None]
+        found = iter(predict(np.stack(active)) if active else ())
+        for window in windows:
+            latest = recogniser.quiet if window is None else next(found)
+            last = recogniser.smoothing * last + (1 - recogniser.smoothing) * latest
+            smoothed.append(last)
+        windows.clear()
+
+    for piece, part in pieces:
+        parts.append(part)
+        sound = np.concatenate([past, rest, piece])
+        num_hops = (len(rest) + len(piece)) // hop
+        for number in range(num_hops):
+            window = sound[number * hop : number * hop + CLIP_SAMPLES]
+            is_active = recogniser.activity.update(level_dbfs(window[-hop:])) or not recogniser.skip_silence
+            windows.append(window if is_active else None)
+            num_active += is_active
+        past = sound[num_hops * hop :][: CLIP_SAMPLES - hop]
+        rest = sound[num_hops * hop + CLIP_SAMPLES - hop :]
+        if len(windows) >= WINDOWS_AT_A_TIME:
+            smooth()
+    smooth()
+    times_s = np.arange(1, len(smoothed) + 1) * hop / SAMPLE_RATE
+    fraction_asked = num_active / max(len(smoothed), 1)
+    return StreamTrace(times_s, np.array(smoothed), [], [], float("nan"), fraction_asked), parts
 
 
 def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detection]:

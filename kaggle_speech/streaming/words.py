@@ -183,6 +183,7 @@ class StreamingRecogniser:
     Attributes:
         probabilities: smoothed, `(len(vocabulary),)`, of the last hop.
         level_dbfs, is_active: of the last hop.
+        quiet: probabilities that stand for a hop at which the model is not evaluated.
         time_s: seconds of the stream so far.
         num_hops, num_asked: hops so far, and those at which the model was evaluated.
 
@@ -215,7 +216,7 @@ class StreamingRecogniser:
         self.hop_samples = round(hop_ms * SAMPLE_RATE / 1000)
         self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, answers=answers)
         self.activity = VoiceActivity(hop_ms) if activity is None else activity
-        self._quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
+        self.quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
         self._predict(np.zeros(CLIP_SAMPLES, "float32"))
         self.reset()
 
@@ -240,7 +241,7 @@ class StreamingRecogniser:
         self._num_skipped = 0
         self.num_hops = 0
         self.num_asked = 0
-        self.probabilities = self._quiet
+        self.probabilities = self.quiet
         self.level_dbfs = MIN_LEVEL_DBFS
         self.is_active = False
         self.trigger.reset()
@@ -287,7 +288,7 @@ class StreamingRecogniser:
         self.num_hops += 1
         self.level_dbfs = level_dbfs(self._ring.latest(self.hop_samples))
         self.is_active = self.activity.update(self.level_dbfs) or not self.skip_silence
-        probabilities = self._quiet
+        probabilities = self.quiet
         if self.is_active:
             self.num_asked += 1
             probabilities = self._predict(self._ring.latest(CLIP_SAMPLES))
