@@ -25,6 +25,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--data DIR --out runs/mine",
         "--data DIR --out runs/mine --model bc_resnet,width=3 --seed 1",
         "--data DIR --out runs/student --teachers runs/a runs/b",
+        "--data DIR --out runs/mine --speech-negatives LibriSpeech/train-clean-5",
     )
     add_data(parser)
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
@@ -32,6 +33,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--teachers", nargs="+", default=[], metavar="RUN", help="finished runs whose mean probabilities are the target"
     )
     parser.add_argument("--pseudo", metavar="CSV", help="file of `pseudo`: labels for test clips, to train on as well")
+    parser.add_argument(
+        "--speech-negatives",
+        metavar="DIR",
+        help="running speech, of which random seconds are `unknown`: LibriSpeech's layout, whose sentences with one of "
+        "the commands are left out, or any folder of audio files",
+    )
     _add_cache(parser)
     add_overwrite(parser)
     add_options(parser, Recipe)
@@ -151,13 +158,15 @@ def train(args: argparse.Namespace) -> None:
     recipe = options_from(args, Recipe)
     data_dir = find_clips(args.data)
     import_tensorflow_quietly()
-    from kaggle_speech.data import clips
+    from kaggle_speech.data import clips, speech_negatives
     from kaggle_speech.training import words
 
     clips_df, bad_df = read_clips(data_dir, recipe.vocabulary)
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
+    if args.speech_negatives:
+        options["speech_df"] = speech_negatives.speech_negatives(args.speech_negatives)
     print_metrics(words.train(recipe, clips_df, args.out, **options))
     print(f"model and metrics: {args.out}")
 

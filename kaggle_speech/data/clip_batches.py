@@ -19,8 +19,9 @@ from kaggle_speech.data.augment import augment_waveforms, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
 from kaggle_speech.data.noise import background_noise
+from kaggle_speech.data.speech_negatives import read_windows, window_starts
 from kaggle_speech.files import replace_file
-from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.progress import progress_bar
 
 HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
@@ -196,14 +197,16 @@ class _RowLoader:
         mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
         mixup_fraction: share of the batches that are blended.
         cache: None, "memory" or a folder.
+        speech: `_SpeechWindows` that end every batch, or None.
     """
 
-    def __init__(self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache):
+    def __init__(self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache, speech=None):
         self.one_hot = one_hot
         self.augmentation = augmentation
         self.noise = None if noise is None else tf.constant(noise)
         self.mixup_alpha = mixup_alpha
         self.mixup_fraction = mixup_fraction
+        self.speech = speech
         self.is_cached = cache is not None
         if self.is_cached:
             cached_paths = sorted(set(paths))  # independent of the order that a seed gave
@@ -214,12 +217,17 @@ class _RowLoader:
 
     def load(self, rows, seed):
         """Waveforms, or waveforms and targets."""
-        waveform = int16_to_waveform(self._read(rows))
+        clips = self._read(rows)
+        if self.speech is not None:
+            clips = tf.concat([clips, self.speech.read(seed)], 0)
+        waveform = int16_to_waveform(clips)
         if self.augmentation is not None:
             waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise)
         if self.one_hot is None:
             return waveform
         target = tf.gather(self.one_hot, rows)
+        if self.speech is not None:
+            target = tf.concat([target, self.speech.target], 0)
         return self._blend(waveform, target, seed) if self.mixup_fraction > 0 else (waveform, target)
 
     def _read(self, rows):
@@ -239,6 +247,36 @@ class _RowLoader:
         )
 
 
+class _SpeechWindows:
+    """Random seconds of running speech, the same number for every batch, labelled `unknown`.
+
+    Args:
+        speech_df: from `speech_negatives.speech_negatives`.
+        num_windows: windows in a batch.
+        vocabulary: labels in the order of the model's outputs.
+    """
+
+    def __init__(self, speech_df, num_windows, vocabulary):
+        if UNKNOWN not in vocabulary:
+            raise ValueError(
+                f"`speech_df` must be left out where the vocabulary has no {UNKNOWN!r}. Received: {list(vocabulary)}"
+            )
+        self.paths = speech_df["path"].astype(str).to_numpy()
+        self.num_samples = speech_df["num_samples"].to_numpy()
+        self.num_windows = num_windows
+        self.target = tf.one_hot([list(vocabulary).index(UNKNOWN)] * num_windows, len(vocabulary))
+
+    def read(self, seed):
+        """Windows of a batch. Shape: `(2,)` -> `(num_windows, CLIP_SAMPLES)` int16."""
+        positions = tf.random.stateless_uniform((self.num_windows,), tf.random.fold_in(seed, 2), dtype=tf.float64)
+        windows = tf.numpy_function(self._read, [positions], tf.int16)
+        return tf.ensure_shape(windows, (self.num_windows, CLIP_SAMPLES))
+
+    def _read(self, positions):
+        rows, starts = window_starts(self.num_samples, positions)
+        return read_windows(self.paths[rows], starts)
+
+
 def make_dataset(
     clips_df: pd.DataFrame,
     vocabulary: Sequence[str] = COMPETITION_LABELS,
@@ -251,6 +289,8 @@ def make_dataset(
     mixup_fraction: float = 0.0,
     pseudo_df: pd.DataFrame | None = None,
     pseudo_fraction: float = 0.25,
+    speech_df: pd.DataFrame | None = None,
+    speech_fraction: float = 0.25,
     cache: Path | str | None = None,
     seed: int = 0,
 ) -> tf.data.Dataset:
@@ -272,6 +312,8 @@ def make_dataset(
         mixup_fraction: share of the batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
         pseudo_fraction: that share, 0 to 1; a pass ends with `clips_df`.
+        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
+        speech_fraction: their share of every batch, 0 to 1.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
         seed: of order and augmentation.
 
@@ -282,13 +324,20 @@ def make_dataset(
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
     num_extra = 0 if pseudo_df is None else len(pseudo_df)
+    num_windows = 0 if speech_df is None else round(speech_fraction * batch_size)
+    extra_per_batch = round(pseudo_fraction * batch_size) if num_extra else 0
+    if extra_per_batch + num_windows >= batch_size:
+        raise ValueError(
+            "`pseudo_fraction` and `speech_fraction` must leave room for `clips_df` in a batch. "
+            f"Received: pseudo_fraction={pseudo_fraction}, speech_fraction={speech_fraction}, batch_size={batch_size}"
+        )
     row_batches = _RowBatches(
         len(clips_df),
-        batch_size,
+        batch_size - num_windows,
         shuffle=shuffle,
         seed=seed,
         num_extra=num_extra,
-        extra_per_batch=round(pseudo_fraction * batch_size) if num_extra else 0,
+        extra_per_batch=extra_per_batch,
     )
     all_df = clips_df if pseudo_df is None else pd.concat([clips_df, pseudo_df], ignore_index=True)
     loader = _RowLoader(
@@ -299,6 +348,7 @@ def make_dataset(
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         cache=cache,
+        speech=_SpeechWindows(speech_df, num_windows, vocabulary) if num_windows else None,
     )
     batches_ds = row_batches.dataset().map(loader.load, tf.data.AUTOTUNE, deterministic=True)
     return batches_ds.apply(tf.data.experimental.assert_cardinality(len(row_batches))).prefetch(tf.data.AUTOTUNE)
@@ -326,6 +376,8 @@ def make_datasets(
     mixup_fraction: float = 0.0,
     pseudo_df: pd.DataFrame | None = None,
     pseudo_fraction: float = 0.25,
+    speech_df: pd.DataFrame | None = None,
+    speech_fraction: float = 0.25,
     cache: Path | str | None = None,
     seed: int = 0,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
@@ -345,6 +397,8 @@ def make_datasets(
         mixup_fraction: share of the training batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
         pseudo_fraction: share of every training batch that comes from `pseudo_df`, 0 to 1.
+        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
+        speech_fraction: their share of every training batch, 0 to 1.
         cache: None reads the files in every pass; "memory" or a folder decodes them once.
         seed: for the choice of clips, their order and the augmentation.
 
@@ -377,6 +431,8 @@ def make_datasets(
         mixup_fraction=mixup_fraction,
         pseudo_df=pseudo_df,
         pseudo_fraction=pseudo_fraction,
+        speech_df=speech_df,
+        speech_fraction=speech_fraction,
         cache=cache,
         seed=seed,
     )

@@ -7,7 +7,7 @@ lists every recording that is left out, with the reason.
 import concurrent.futures
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,23 @@ def index_utterances(source: Path | str, *, progress: bool = True) -> tuple[pd.D
     utterances_df, without_audio_df = _good_and_bad(readable_df, [error for _, error in lengths])
     bad_df = pd.concat([without_text_df, without_audio_df])
     return utterances_df, bad_df.sort_values(["name", "path"], ignore_index=True)
+
+
+def index_lengths(paths: Sequence[str], source: Path | str, *, progress: bool = True) -> pd.DataFrame:
+    """Table of the recordings that can be read, without transcripts. Lengths are kept as those of `index_utterances`.
+
+    Args:
+        paths: audio files.
+        source: where they are from; names the file of lengths in the cache.
+        progress: show a progress bar.
+
+    Returns:
+        DataFrame with the columns `path, num_samples` (at 16 kHz), in the order of the paths.
+    """
+    cache_path = folders.cache_dir() / f"utterances_{fingerprint(str(source))}.json"
+    lengths = _checked_lengths(pd.Series(paths, dtype=object), cache_path, progress)
+    rows = [(path, num_samples) for path, (num_samples, error) in zip(paths, lengths, strict=True) if not error]
+    return pd.DataFrame(rows, columns=["path", "num_samples"])
 
 
 def _good_and_bad(utterances_df, errors):

@@ -125,6 +125,7 @@ class Recipe(FitOptions):
     mixup_alpha: float = option(0.4, "parameter of the Beta distribution of the blend")
     teacher_share: float = option(0.9, "share of the teachers' probabilities in the targets, where there are teachers")
     pseudo_fraction: float = option(0.25, "share of pseudo-labelled clips in every batch, where there are any")
+    speech_fraction: float = option(0.25, "share of running speech in every batch, where there is any")
     left_out_words: tuple = option((), "words, no commands, not to train on; their recall as `unknown` is measured")
     precision: str = option("float32", f"precision of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = option(False, f"{NUM_FAST_CLIPS:,} clips only")
@@ -139,7 +140,7 @@ class Recipe(FitOptions):
         require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
         require(self, ("batch_size",), lambda value: value > 0, "be above 0")
         require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
-        require(self, ("pseudo_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
+        require(self, ("pseudo_fraction", "speech_fraction"), lambda value: 0 <= value < 1, "be in [0, 1)")
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from kaggle_speech.data import clip_batches, clips
+from kaggle_speech.data.speech_negatives import speech_fingerprint
 from kaggle_speech.evaluation.validation import predict_competition, validate
 from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
@@ -30,6 +31,7 @@ def train(
     *,
     teachers: Sequence[Path | str] = (),
     pseudo_df: pd.DataFrame | None = None,
+    speech_df: pd.DataFrame | None = None,
     cache: Path | str | None = None,
     overwrite: bool = False,
     bad_df: pd.DataFrame | None = None,
@@ -44,6 +46,7 @@ def train(
         run_dir: folder of the run (see `models.runs`).
         teachers: folders of finished runs of the same vocabulary; their mean probabilities are mixed into the targets.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
+        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
         bad_df: clips that cannot be read, to be listed in `bad_clips.csv` of the folder.
@@ -70,7 +73,7 @@ def train(
         raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {wrong_words}")
     fit.set_seed(recipe.seed)
     model = registry.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
-    settings = _settings(recipe, model, clips_df, teachers, pseudo_df)
+    settings = _settings(recipe, model, clips_df, teachers, pseudo_df, speech_df)
     with runs.open_run(
         run_dir,
         task="words",
@@ -99,6 +102,8 @@ def train(
             mixup_fraction=recipe.mixup_fraction,
             pseudo_df=pseudo_df,
             pseudo_fraction=recipe.pseudo_fraction,
+            speech_df=speech_df,
+            speech_fraction=recipe.speech_fraction,
             cache=cache,
             seed=recipe.seed,
             **fractions,
@@ -126,6 +131,7 @@ def _settings(
     clips_df: pd.DataFrame,
     teachers: Sequence[Path | str],
     pseudo_df: pd.DataFrame | None,
+    speech_df: pd.DataFrame | None,
 ) -> dict:
     """Everything that the result of a training depends on, JSON-able."""
     settings = dataclasses.asdict(recipe)
@@ -134,6 +140,10 @@ def _settings(
     else:
         names = pseudo_df["path"].map(lambda path: Path(path).name)
         settings["pseudo"] = names_fingerprint(sorted(names + " " + pseudo_df["label"]))
+    if speech_df is None:
+        del settings["speech_fraction"]
+    else:
+        settings["speech"] = speech_fingerprint(speech_df)
     return settings | {
         "architecture": cost.architecture_fingerprint(model),
         "teachers": {Path(teacher).name: runs.model_fingerprint(teacher) for teacher in teachers},

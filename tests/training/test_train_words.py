@@ -205,6 +205,20 @@ def test_runs_of_version_0_1_are_finished_today(name, clips_df, tmp_path, monkey
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
+def test_running_speech_belongs_to_a_run(clips_df, tmp_path):
+    speech_df = clips_df[clips_df["word"] == "bed"][["path", "num_samples"]]
+    recipe = Recipe(**OPTIONS | {"num_epochs": 1}, speech_fraction=0.5)
+    train(recipe, clips_df, tmp_path / "run", speech_df=speech_df)
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert settings["speech_fraction"] == 0.5 and len(settings["speech"]) == 16
+    fit = json.loads((tmp_path / "run" / "fit.json").read_text())
+    assert fit["steps_per_epoch"] == -(-len(clips.prepare_clips(clips_df, "train")) // 16)  # half of 32 a batch
+    with pytest.raises(ValueError, match=r"must not hold a finished run.* begun with {.*'speech'"):
+        train(recipe, clips_df, tmp_path / "run", speech_df=speech_df.head(3))
+    with pytest.raises(ValueError, match=r"must not hold a finished run"):
+        train(recipe, clips_df, tmp_path / "run")
+
+
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
     monkeypatch.setattr(words_module, "NUM_FAST_CLIPS", 64)
     train(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
