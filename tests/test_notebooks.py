@@ -65,9 +65,9 @@ def test_private_is_found(text):
 def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND")
     sources = (
-        "import sys\nprint('kept')\nprint('progress', file=sys.stderr)",
+        "import sys\nimport matplotlib.pyplot as plt\nprint('kept')\nprint('progress', file=sys.stderr)",
         "from IPython.display import Audio\nAudio([0.0, 1.0], rate=16_000)",
-        "import matplotlib.pyplot as plt\nplt.imshow([[0, 1]]);",
+        "plt.imshow([[0, 1]]);",
         "import ipywidgets\nipywidgets.FloatProgress(0.5)",
     )
     path = tmp_path / "a.ipynb"

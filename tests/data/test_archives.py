@@ -29,7 +29,8 @@ FILES = {
 OUTSIDE = ["../evil", "a/../../evil", "/tmp/evil", "C:/evil", "C:evil", "\\\\host\\share\\evil", "a\\..\\..\\evil"]
 #: A Unix mode follows; the member is an ordinary archived file; its mode is 0o100600.
 UNIX_MODE = 0x8000
-ATTRIBUTES_OF_PY7ZR = 0o100600 << 16 | UNIX_MODE | stat.FILE_ATTRIBUTE_ARCHIVE
+#: What stands before the attributes of one member in the header: property, size, defined for all, not external.
+BEFORE_ATTRIBUTES = b"\x15\x06\x01\x00"
 SPECIAL_TYPES = {
     tarfile.SYMTYPE: "link",
     tarfile.LNKTYPE: "link",
@@ -57,7 +58,9 @@ def write_tar(path, files):
 
 def patch_7z(path, old, new):
     """Replace bytes of the header by as many others, which py7zr would not write, and mend both checksums."""
-    data = bytearray(path.read_bytes().replace(old, new))
+    content = path.read_bytes()
+    assert old in content and len(old) == len(new)
+    data = bytearray(content.replace(old, new))
     offset, size = struct.unpack_from("<QQ", data, 12)
     struct.pack_into("<I", data, 28, zlib.crc32(data[32 + offset : 32 + offset + size]))
     struct.pack_into("<I", data, 8, zlib.crc32(data[12:32]))
@@ -71,7 +74,9 @@ def rename_in_7z(path, old, new):
 def write_7z_with_attributes(path, attributes):
     """An archive with one member `a.wav` with these 32 bits: the Unix mode above, the Windows attributes below."""
     write_7z(path, {"a.wav": b"sound"})
-    patch_7z(path, struct.pack("<I", ATTRIBUTES_OF_PY7ZR), struct.pack("<I", attributes))
+    content = path.read_bytes()
+    place = content.index(BEFORE_ATTRIBUTES) + len(BEFORE_ATTRIBUTES)
+    patch_7z(path, content[place - 4 : place + 4], BEFORE_ATTRIBUTES + struct.pack("<I", attributes))
     return path
 
 

@@ -50,7 +50,7 @@ def test_comparison_has_a_row_a_run(table_path):
     ]
     for row in runs_df.itertuples():
         metrics = json.loads((table_path.with_suffix("") / f"{row.name}_{row.seed}" / "metrics.json").read_text())
-        assert (row.accuracy, row.macro_f1) == (metrics["accuracy"], metrics["macro_f1"])
+        assert (row.accuracy, row.macro_f1) == pytest.approx((metrics["accuracy"], metrics["macro_f1"]))
     assert (runs_df["ms_per_clip"] > 0).all() and set(runs_df["epochs"]) == {2}
 
 
@@ -61,7 +61,7 @@ def test_a_table_keeps_the_rows_of_another_comparison(table_path, clips_df, tmp_
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "tiny_0").symlink_to(table_path.with_suffix("") / "tiny_0")
     own_df = comparison.compare({"tiny": Recipe(**OPTIONS)}, 1, clips_df, own_path)
-    assert list(own_df["name"]) == ["tiny"] and own_df["accuracy"].iloc[0] == runs_df["accuracy"].iloc[2]
+    assert list(own_df["name"]) == ["tiny"] and own_df["accuracy"].iloc[0] == pytest.approx(runs_df["accuracy"].iloc[2])
     whole_df = pd.read_csv(own_path)
     assert list(whole_df["name"]) == [*("other " + runs_df["name"]), "tiny"]
     pd.testing.assert_frame_equal(whole_df.tail(1).reset_index(drop=True), own_df, check_dtype=False)
