@@ -16,7 +16,7 @@ help:
 	@echo "run          notebooks from top to bottom: trained models, checked submission, figures"
 	@echo "run QUICK=1  TC-ResNet8 only, and its checked submission"
 	@echo "test         lint, types and tests"
-	@echo "test-all     the slow tests, too; installs JAX"
+	@echo "test-all     lint, types and all tests, the slow ones, too; installs JAX"
 	@echo "test-oldest  tests with the oldest supported versions, in an environment of their own"
 	@echo "test-newest  tests with the newest versions, in an environment of their own"
 	@echo "notebooks    the notebooks with their outputs, for committing"
@@ -58,15 +58,12 @@ run: setup
 notebooks: setup
 	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
 
-test: setup
+test test-all: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python $(PYTEST) -m "not slow"
-
-test-all: test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check jax -c constraints.txt
-	$(BIN)/python $(PYTEST) -m slow
+	$(if $(filter test-all,$@),$(BIN)/python -m pip install --quiet --disable-pip-version-check jax -c constraints.txt)
+	$(BIN)/python $(PYTEST) $(if $(filter test,$@),-m "not slow")
 
 test-oldest test-newest: test-%: .venv-%/installed
 	$(subst .venv,.venv-$*,$(BIN))/python $(PYTEST) -m "not slow"

@@ -40,13 +40,23 @@ def sample_dir(tmp_path_factory):
     return render_sample(tmp_path_factory.mktemp("sample") / "data", num_clips=600, progress=False)
 
 
-@pytest.fixture
-def notebook_data_dir(sample_dir, monkeypatch):
-    """The sample for notebooks, with rendered sentences in it: else real ones elsewhere would be used."""
-    render_sentences(sample_dir / places.LIBRISPEECH, 60, progress=False)  # rendered once, then found
-    monkeypatch.delenv("MPLBACKEND", raising=False)  # figures are to end up in the notebook
-    monkeypatch.setenv(places.DATA_VARIABLE, str(sample_dir))
+@pytest.fixture(scope="session")
+def notebook_sample_dir(tmp_path_factory):
+    """The smallest sample, with rendered sentences in it: else real ones elsewhere would be used."""
+    pytest.importorskip("espeakng_loader", reason="the sample is rendered with espeakng-loader")
+    from kaggle_speech.data.rendered.clips import render_sample
+
+    sample_dir = render_sample(tmp_path_factory.mktemp("notebooks") / "data", num_clips=300, progress=False)
+    render_sentences(sample_dir / places.LIBRISPEECH, 60, progress=False)
     return sample_dir
+
+
+@pytest.fixture
+def notebook_data_dir(notebook_sample_dir, monkeypatch):
+    """The sample for notebooks, as their data."""
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # figures are to end up in the notebook
+    monkeypatch.setenv(places.DATA_VARIABLE, str(notebook_sample_dir))
+    return notebook_sample_dir
 
 
 @pytest.fixture(scope="session")

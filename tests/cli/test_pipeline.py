@@ -343,7 +343,7 @@ def test_ablate_trains_without_each_part(data_dir, tmp_path):
     off = ["label_smoothing", "balanced", "mixup_fraction", "speed_fraction", "tempo_fraction", "pitch_semitones"]
     off += ["gain_db", "noise_fraction", "hiss_std", "shift_ms"]
     arguments = [f"--{name.replace('_', '-')}=0" for name in off if name != "balanced"]
-    arguments += ["--epochs", "1", "--fast", "--batch-size", "32", "--num-seeds", "1"]
+    arguments += ["--model", TINY, "--epochs", "1", "--fast", "--batch-size", "32", "--num-seeds", "1"]
     out_path = tmp_path / "ablation.csv"
     assert main(["ablate", "--data", str(data_dir), "--out", str(out_path), *arguments]) == 0
     assert list(pd.read_csv(out_path)["name"]) == ["everything", "no weight_decay"]
@@ -353,7 +353,7 @@ def test_ablate_trains_without_each_part(data_dir, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["train", "--out", "{out}", "--epochs", "1", "--fast"],
+        ["train", "--model", TINY, "--out", "{out}", "--epochs", "1", "--fast"],
         ["evaluate", "--model", "{run}", "--out", "{out}"],
         ["export", "--run", "{run}", "--out", "{out}", "--formats", "onnx", "litert", "saved_model"],
     ],
