@@ -4,6 +4,7 @@ Their fields are also options of the command line. No TensorFlow, no Keras.
 """
 
 import dataclasses
+import inspect
 from typing import Any
 
 from kaggle_speech.data.augmentation import Augmentation, option, require
@@ -23,8 +24,9 @@ ARCHITECTURE_DEFAULTS = ("num_epochs", "learning_rate", "batch_size", "average_e
 def _with_arguments(cls: type) -> type:
     """Complete the docstring of a dataclass by its fields, each with the help of the command line."""
     fields = (field for field in dataclasses.fields(cls) if field.init and "help" in field.metadata)
-    arguments = "".join(f"        {field.name}: {field.metadata['help']}.\n" for field in fields)
-    cls.__doc__ = (cls.__doc__ or "").replace("        ARGUMENTS\n", arguments)
+    arguments = "".join(f"    {field.name}: {field.metadata['help']}.\n" for field in fields)
+    # Python 3.13 takes the indentation off docstrings, older ones keep it.
+    cls.__doc__ = inspect.cleandoc(cls.__doc__ or "").replace("    ARGUMENTS\n", arguments)
     return cls
 
 

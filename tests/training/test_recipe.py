@@ -36,7 +36,7 @@ def test_both_recipes_are_options_of_fit():
 def test_every_field_is_documented():
     for cls in (FitOptions, Recipe, TranscriptRecipe):
         names = [field.name for field in dataclasses.fields(cls) if field.init]
-        assert all(f"\n        {name}: " in cls.__doc__ for name in names) and "ARGUMENTS" not in cls.__doc__
+        assert all(f"\n    {name}: " in cls.__doc__ for name in names) and "ARGUMENTS" not in cls.__doc__
 
 
 def test_vocabulary_is_that_of_the_classes():
