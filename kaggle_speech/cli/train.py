@@ -158,7 +158,7 @@ def train(args: argparse.Namespace) -> None:
     recipe = options_from(args, Recipe)
     data_dir = find_clips(args.data)
     import_tensorflow_quietly()
-    from kaggle_speech.data import clips, speech_negatives
+    from kaggle_speech.data import clips, negatives
     from kaggle_speech.training import words
 
     clips_df, bad_df = read_clips(data_dir, recipe.vocabulary)
@@ -166,7 +166,7 @@ def train(args: argparse.Namespace) -> None:
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
     if args.speech_negatives:
-        options["speech_df"] = speech_negatives.speech_negatives(args.speech_negatives)
+        options["speech_df"] = negatives.speech_negatives(args.speech_negatives)
     print_metrics(words.train(recipe, clips_df, args.out, **options))
     print(f"model and metrics: {args.out}")
 

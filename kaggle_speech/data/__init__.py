@@ -12,7 +12,7 @@ _NAMES = {
     "augmentation": "Augmentation",
     "augment": "augment_waveforms, mixup, time_stretch",
     "noise": "read_noise",
-    "speech_negatives": "speech_negatives",
+    "negatives": "speech_negatives",
     "utterances": "index_utterances, select_utterances",
     "utterance_batches": "make_utterance_dataset",
     "rendered.clips": "render_sample",

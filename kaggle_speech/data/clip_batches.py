@@ -18,8 +18,8 @@ from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.data.augment import augment_waveforms, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
+from kaggle_speech.data.negatives import read_windows, window_starts
 from kaggle_speech.data.noise import background_noise
-from kaggle_speech.data.speech_negatives import read_windows, window_starts
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.progress import progress_bar
@@ -251,7 +251,7 @@ class _SpeechWindows:
     """Random seconds of running speech, the same number for every batch, labelled `unknown`.
 
     Args:
-        speech_df: from `speech_negatives.speech_negatives`.
+        speech_df: from `negatives.speech_negatives`.
         num_windows: windows in a batch.
         vocabulary: labels in the order of the model's outputs.
     """
@@ -312,7 +312,7 @@ def make_dataset(
         mixup_fraction: share of the batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
         pseudo_fraction: that share, 0 to 1; a pass ends with `clips_df`.
-        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
+        speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every batch, 0 to 1.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
         seed: of order and augmentation.
@@ -397,7 +397,7 @@ def make_datasets(
         mixup_fraction: share of the training batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
         pseudo_fraction: share of every training batch that comes from `pseudo_df`, 0 to 1.
-        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
+        speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every training batch, 0 to 1.
         cache: None reads the files in every pass; "memory" or a folder decodes them once.
         seed: for the choice of clips, their order and the augmentation.

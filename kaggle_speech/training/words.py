@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from kaggle_speech.data import clip_batches, clips
-from kaggle_speech.data.speech_negatives import speech_fingerprint
+from kaggle_speech.data.negatives import speech_fingerprint
 from kaggle_speech.evaluation.validation import predict_competition, validate
 from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
@@ -46,7 +46,7 @@ def train(
         run_dir: folder of the run (see `models.runs`).
         teachers: folders of finished runs of the same vocabulary; their mean probabilities are mixed into the targets.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
-        speech_df: running speech (`speech_negatives.speech_negatives`), of which random seconds are `unknown`.
+        speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
         bad_df: clips that cannot be read, to be listed in `bad_clips.csv` of the folder.

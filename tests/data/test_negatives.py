@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from kaggle_speech.audio import AudioError, read_audio, write_wav
-from kaggle_speech.data import clip_batches, speech_negatives
+from kaggle_speech.data import clip_batches, negatives
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN, VOCABULARIES
 
 
@@ -23,7 +23,7 @@ def recordings(tmp_path, rng):
 def test_sentences_with_a_command_are_left_out(tmp_path, recordings):
     texts = ["he said no twice", "nothing stopped", "upstairs"]
     pd.DataFrame({"path": [*recordings], "text": texts}).to_csv(tmp_path / "speech.csv", index=False)
-    speech_df = speech_negatives.speech_negatives(tmp_path / "speech.csv", progress=False)
+    speech_df = negatives.speech_negatives(tmp_path / "speech.csv", progress=False)
     assert dict(zip(speech_df["path"], speech_df["num_samples"], strict=True)) == {
         path: length for path, length in recordings.items() if not path.endswith("a.flac")
     }
@@ -31,9 +31,9 @@ def test_sentences_with_a_command_are_left_out(tmp_path, recordings):
 
 def test_of_a_folder_without_transcripts_all_is_used(tmp_path, recordings):
     (tmp_path / "bad.wav").write_text("no sound")
-    speech_df = speech_negatives.speech_negatives(tmp_path, progress=False)
+    speech_df = negatives.speech_negatives(tmp_path, progress=False)
     assert dict(zip(speech_df["path"], speech_df["num_samples"], strict=True)) == recordings
-    print_of = speech_negatives.speech_fingerprint
+    print_of = negatives.speech_fingerprint
     moved_df = speech_df.assign(path=speech_df["path"].str.replace(str(tmp_path), "/elsewhere"))
     assert print_of(moved_df) == print_of(speech_df) != print_of(speech_df.head(2))
 
@@ -42,20 +42,20 @@ def test_of_a_folder_without_transcripts_all_is_used(tmp_path, recordings):
 def test_no_recordings(name, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=rf"{name}: must hold recordings of speech.* Received: one "):
-        speech_negatives.speech_negatives(tmp_path / name, progress=False)
+        negatives.speech_negatives(tmp_path / name, progress=False)
 
 
 def test_every_second_is_as_likely_as_every_other(rng):
     num_samples = np.array([16_000, 8_000, 16_003, 16_001])  # 1, 1, 4 and 2 windows
-    rows, starts = speech_negatives.window_starts(num_samples, (np.arange(8) + 0.5) / 8)
+    rows, starts = negatives.window_starts(num_samples, (np.arange(8) + 0.5) / 8)
     assert list(zip(rows, starts, strict=True)) == [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (2, 3), (3, 0), (3, 1)]
-    rows, starts = speech_negatives.window_starts(num_samples, np.array([0.0, 1.0]))
+    rows, starts = negatives.window_starts(num_samples, np.array([0.0, 1.0]))
     assert rows.tolist() == [0, 3] and starts.tolist() == [0, 1]
 
 
 def test_windows_are_cut_from_the_waveform(recordings):
     paths, starts = [*recordings, *recordings], [0, 17, 0, 16_000, 30_000, 100]
-    for path, start, window in zip(paths, starts, speech_negatives.read_windows(paths, starts), strict=True):
+    for path, start, window in zip(paths, starts, negatives.read_windows(paths, starts), strict=True):
         expected = np.pad(read_audio(path)[start : start + 16_000], (0, 16_000))[:16_000]
         np.testing.assert_allclose(window / 32_768, expected, atol=1 / 32_768)
     with pytest.raises(AudioError, match=r"bad\.wav: "):
@@ -63,7 +63,7 @@ def test_windows_are_cut_from_the_waveform(recordings):
         write_wav(bad, np.zeros(10))
         with open(bad, "wb") as file:
             file.write(b"no sound")
-        speech_negatives.read_windows([bad], [0])
+        negatives.read_windows([bad], [0])
 
 
 def test_a_share_of_every_batch_is_running_speech(tmp_path, recordings, rng):
