@@ -19,8 +19,9 @@ from kaggle_speech.data.rendered.sentences import render_sentences
 
 
 def pytest_collection_modifyitems(items):
-    """The notebooks first: they take the longest, and one worker would be at them when the other has finished."""
-    items.sort(key=lambda item: "test_notebooks_of" not in item.nodeid)
+    """What takes longest first, the notebooks above all: else one worker would be at it when the other has finished."""
+    long = ("tests/test_notebooks_of_models", "tests/test_notebooks_of", "tests/training", "tests/export", "tests/cli")
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(long) if name in item.nodeid), len(long)))
 
 
 @pytest.fixture(scope="session", autouse=True)
