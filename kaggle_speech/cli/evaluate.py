@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
-from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_model, add_run, add_seed, add_speech
+from kaggle_speech.cli.parser import (
+    above_zero,
+    add_command,
+    add_data,
+    add_in_sentences,
+    add_model,
+    add_run,
+    add_seed,
+    add_speech,
+)
 from kaggle_speech.cli.train import print_error_rates, print_metrics
 from kaggle_speech.inference.answers import SCORES
 from kaggle_speech.quiet import import_tensorflow_quietly
@@ -66,8 +75,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="lowest smoothed probability of a detection, 0.10 to 0.95; default: that of `listen`",
+        help="lowest smoothed probability of a detection, 0.10 to 0.99; default: that of `listen`",
     )
+    add_in_sentences(parser)
     add_seed(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the table and the figure")
 
@@ -136,7 +146,8 @@ def stream_evaluate(args: argparse.Namespace) -> None:
     """
     from kaggle_speech.inference import load
 
-    stream = load.load_recogniser(args.model, engine=args.engine).stream(threshold=args.threshold)
+    recogniser = load.load_recogniser(args.model, engine=args.engine)
+    stream = recogniser.stream(threshold=args.threshold, in_sentences=args.in_sentences)
     data_dir = find_clips(args.data)
     if args.speech:
         _evaluate_running_speech(args, stream, data_dir)

@@ -138,6 +138,15 @@ def add_model(parser: argparse.ArgumentParser, default: str = "bc_resnet", *, en
         )
 
 
+def add_in_sentences(parser: argparse.ArgumentParser) -> None:
+    """Add `--in-sentences`."""
+    parser.add_argument(
+        "--in-sentences",
+        action="store_true",
+        help="report commands within sentences, too; default: those that are spoken alone, with quiet around them",
+    )
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add `--run`, which is required."""
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a finished training")

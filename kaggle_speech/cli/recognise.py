@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.cli.parser import above_zero, add_command, add_model, rejection_threshold
+from kaggle_speech.cli.parser import above_zero, add_command, add_in_sentences, add_model, rejection_threshold
 from kaggle_speech.cli.rows import add_rows, open_rows
 from kaggle_speech.files import listing
 from kaggle_speech.inference.windows import WINDOWS, audio_paths
@@ -162,8 +162,9 @@ def _add_stream_threshold(parser):
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="lowest smoothed probability of a detection, 0.10 to 0.95; default: 0.55",
+        help="lowest smoothed probability of a detection, 0.10 to 0.99; default: 0.55",
     )
+    add_in_sentences(parser)
 
 
 def _add_top(parser, what="labels"):
@@ -243,7 +244,9 @@ def listen(args: argparse.Namespace) -> None:
     from kaggle_speech.inference import load
 
     source = _source(args)
-    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(threshold=args.threshold)
+    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(
+        threshold=args.threshold, in_sentences=args.in_sentences
+    )
     with open_rows(_columns({"second": 2}, args.top), args) as rows:
 
         def show(detection):
@@ -320,7 +323,9 @@ def live(args: argparse.Namespace) -> None:
     requirements.require_screen(args.file, args.picture)
     from kaggle_speech.streaming.app import launch
 
-    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(threshold=args.threshold)
+    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(
+        threshold=args.threshold, in_sentences=args.in_sentences
+    )
     launch.run(stream, args.file, args.picture)
     if args.picture:
         print(args.picture)

@@ -172,7 +172,7 @@ def running_speech_curve(
         recogniser: the recogniser; it is reset first.
         utterances_df: sentences of speakers that the model was not trained on.
         clips_df: columns `path, word`; clips that the model was not trained on.
-        thresholds: thresholds to evaluate besides the recogniser's own, 0.10 to 0.95.
+        thresholds: thresholds to evaluate besides the recogniser's own, 0.10 to 0.99.
         seed: seed of the stream.
         progress: show a progress bar.
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.streaming.chunks import level_dbfs
 from kaggle_speech.streaming.made_streams import MAX_SLOT_S, MIN_SLOT_S, Utterance, stream_pieces
 from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detection, StreamingRecogniser, Trigger
 
@@ -19,7 +18,7 @@ ATTRIBUTION_WINDOW_S = 1.0
 MLPERF_MIN_HIT_RATE, MLPERF_MAX_ALARMS_PER_HOUR = 1 - 8 / 50, 8 * 60 / 20
 #: Windows that `trace_in_batches` collects, 64 kB each.
 WINDOWS_AT_A_TIME = 2048
-THRESHOLDS = tuple(np.round(np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, 18), 2).tolist())
+THRESHOLDS = (*np.round(np.arange(MIN_THRESHOLD, 0.951, 0.05), 2).tolist(), MAX_THRESHOLD)
 
 
 #: What is in a piece of a stream, such as an `Utterance`.
@@ -32,6 +31,7 @@ class StreamTrace(typing.NamedTuple):
     Attributes:
         times_s: end of each hop, `(hops,)`.
         probabilities: smoothed, `(hops, len(vocabulary))`.
+        is_alone: of each hop, what `SpokenAlone.update` says.
         utterances: words of the stream, in order of time.
         detections: detections at the recogniser's own threshold.
         seconds_spent: processing time in seconds.
@@ -40,6 +40,7 @@ class StreamTrace(typing.NamedTuple):
 
     times_s: np.ndarray
     probabilities: np.ndarray
+    is_alone: list[bool | None]
     utterances: list[Utterance]
     detections: list[Detection]
     seconds_spent: float
@@ -80,6 +81,7 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
     rest = np.zeros(0, "float32")
     times_s = []
     probabilities = []
+    is_alone = []
     utterances = []
     detections = []
     seconds_spent = 0.0
@@ -92,11 +94,13 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
             detections += recogniser.process(rest[first : first + hop])
             times_s.append(recogniser.time_s)
             probabilities.append(recogniser.probabilities)
+            is_alone.append(recogniser.is_alone)
         seconds_spent += time.perf_counter() - start_s
         rest = rest[len(rest) // hop * hop :]
     return StreamTrace(
         times_s=np.array(times_s),
         probabilities=np.array(probabilities),
+        is_alone=is_alone,
         utterances=utterances,
         detections=detections,
         seconds_spent=seconds_spent,
@@ -126,6 +130,7 @@ def trace_in_batches(
     parts: list[Part] = []
     smoothed: list[np.ndarray] = []
     windows: list[np.ndarray | None] = []
+    is_alone: list[bool | None] = []
     num_active = 0
     last = recogniser.probabilities
 
@@ -145,7 +150,8 @@ def trace_in_batches(
         num_hops = (len(rest) + len(piece)) // hop
         for number in range(num_hops):
             window = sound[number * hop : number * hop + CLIP_SAMPLES]
-            is_active = recogniser.activity.update(level_dbfs(window[-hop:])) or not recogniser.skip_silence
+            is_active, alone = recogniser.judge_sound(window[-hop:])
+            is_alone.append(alone)
             windows.append(window if is_active else None)
             num_active += is_active
         past = sound[num_hops * hop :][: CLIP_SAMPLES - hop]
@@ -155,7 +161,7 @@ def trace_in_batches(
     smooth()
     times_s = np.arange(1, len(smoothed) + 1) * hop / SAMPLE_RATE
     fraction_asked = num_active / max(len(smoothed), 1)
-    return StreamTrace(times_s, np.array(smoothed), [], [], float("nan"), fraction_asked), parts
+    return StreamTrace(times_s, np.array(smoothed), is_alone, [], [], float("nan"), fraction_asked), parts
 
 
 def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detection]:
@@ -164,12 +170,13 @@ def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detec
     Args:
         trace: from `trace_stream`.
         trigger: trigger of the recogniser that made the trace; it is reset, and its threshold restored.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.95.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.99.
     """
     own_threshold = trigger.threshold
     trigger.threshold = threshold
     trigger.reset()
-    steps = map(trigger.step, trace.times_s.tolist(), trace.probabilities)
+    hops = zip(trace.times_s.tolist(), trace.probabilities, trace.is_alone, strict=True)
+    steps = (trigger.step(time_s, probabilities, is_alone=is_alone) for time_s, probabilities, is_alone in hops)
     detections = [detection for detection in steps if detection]
     trigger.threshold = own_threshold
     trigger.reset()
@@ -274,7 +281,7 @@ def stream_evaluate(
         snr_db: signal-to-noise ratios in dB (see `made_streams.stream_pieces`).
         hours: length of each stream in hours, above 0.
         seed: seed of the streams.
-        thresholds: thresholds to evaluate besides the recogniser's own, 0.10 to 0.95.
+        thresholds: thresholds to evaluate besides the recogniser's own, 0.10 to 0.99.
         progress: show a progress bar.
 
     Returns:

@@ -19,9 +19,10 @@ from kaggle_speech.streaming.chunks import (
     check_chunk,
     level_dbfs,
 )
+from kaggle_speech.streaming.gate import SpokenAlone
 from kaggle_speech.streaming.stream import BatchModel
 
-MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.95
+MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.99
 #: Function such as `Recogniser.answers`, from `(clips, len(vocabulary))` to labels and confidences, `(clips,)` each.
 Answers = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -72,7 +73,7 @@ class Trigger:
     Args:
         vocabulary: labels in the order of the probabilities.
         events: labels to report; the others only compete.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.95; may be changed at any time.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.99; may be changed at any time.
         min_gap_ms: refractory time in milliseconds, the least time between two detections.
         min_hops: number of hops, 1 or more; the beginning of one word often sounds like another word.
         release: fraction of the threshold, 0 to 1.
@@ -112,7 +113,7 @@ class Trigger:
 
     @property
     def threshold(self) -> float:
-        """Lowest smoothed probability of a detection, 0.10 to 0.95."""
+        """Lowest smoothed probability of a detection, 0.10 to 0.99."""
         return self._threshold
 
     @threshold.setter
@@ -129,18 +130,34 @@ class Trigger:
         self._last_s = -np.inf
         self._leader: int | None = None
         self._num_hops = 0
+        self._waiting: Detection | None = None
 
-    def step(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None = None) -> Detection | None:
+    def step(
+        self,
+        time_s: float,
+        probabilities: np.ndarray,
+        latest: np.ndarray | None = None,
+        is_alone: bool | None = True,
+    ) -> Detection | None:
         """Process the next hop.
 
         Args:
             time_s: end of the hop, in seconds of the stream.
             probabilities: smoothed, `(len(vocabulary),)`.
             latest: probabilities of the last second alone, `(len(vocabulary),)`; None where they are not known.
+            is_alone: from `SpokenAlone.update`: a detection waits while it is None, and is dropped where it is False.
 
         Returns:
             `Detection` or None.
         """
+        self._waiting = self._risen(time_s, probabilities, latest) or self._waiting
+        if self._waiting is None or is_alone is None:
+            return None
+        waiting, self._waiting = self._waiting, None
+        return waiting._replace(time_s=time_s) if is_alone else None
+
+    def _risen(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None) -> Detection | None:
+        """The label that has risen above the threshold with this hop."""
         if self._reported is not None and probabilities[self._reported] < self.release * self._threshold:
             self._reported = None
         index = int(np.argmax(probabilities))
@@ -173,16 +190,18 @@ class StreamingRecogniser:
         vocabulary: labels in the order of its outputs.
         hop_ms: time from one evaluation of the last second to the next, 10 to 1000 ms.
         smoothing: weight of the past in the smoothed probabilities, 0 (none) to below 1.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.95; the attribute may be changed at any time.
+        threshold: lowest smoothed probability of a detection, 0.10 to 0.99; the attribute may be changed at any time.
         min_gap_ms: refractory time in milliseconds, the least time between two detections.
         events: labels to report; the others only compete.
         answers: None, or a function such as `Recogniser.answers`, which may refuse a detection (see `Trigger`).
+        in_sentences: report commands within sentences, too. By default a command counts where it is spoken alone, with
+            quiet before and after it (`gate.SpokenAlone`): among the words of a sentence some sound like commands.
         skip_silence: evaluate the model only where `activity` finds sound; False evaluates it at every hop.
         activity: voice activity detector; None for `VoiceActivity(hop_ms)`.
 
     Attributes:
         probabilities: smoothed, `(len(vocabulary),)`, of the last hop.
-        level_dbfs, is_active: of the last hop.
+        level_dbfs, is_active, is_alone: of the last hop.
         quiet: probabilities that stand for a hop at which the model is not evaluated.
         time_s: seconds of the stream so far.
         num_hops, num_asked: hops so far, and those at which the model was evaluated.
@@ -202,6 +221,7 @@ class StreamingRecogniser:
         min_gap_ms: float = 500,
         events: Sequence[str] = COMMANDS,
         answers: Answers | None = None,
+        in_sentences: bool = False,
         skip_silence: bool = True,
         activity: VoiceActivity | None = None,
     ):
@@ -216,13 +236,14 @@ class StreamingRecogniser:
         self.hop_samples = round(hop_ms * SAMPLE_RATE / 1000)
         self.trigger = Trigger(vocabulary, events, threshold=threshold, min_gap_ms=min_gap_ms, answers=answers)
         self.activity = VoiceActivity(hop_ms) if activity is None else activity
+        self.gate = None if in_sentences else SpokenAlone(hop_ms)
         self.quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
         self._predict(np.zeros(CLIP_SAMPLES, "float32"))
         self.reset()
 
     @property
     def threshold(self) -> float:
-        """Lowest smoothed probability of a detection, 0.10 to 0.95."""
+        """Lowest smoothed probability of a detection, 0.10 to 0.99."""
         return self.trigger.threshold
 
     @threshold.setter
@@ -244,8 +265,11 @@ class StreamingRecogniser:
         self.probabilities = self.quiet
         self.level_dbfs = MIN_LEVEL_DBFS
         self.is_active = False
+        self.is_alone: bool | None = True
         self.trigger.reset()
         self.activity.reset()
+        if self.gate is not None:
+            self.gate.reset()
 
     def process(self, chunk: np.ndarray) -> list[Detection]:
         """Process the next chunk.
@@ -284,16 +308,29 @@ class StreamingRecogniser:
         """State for display. Give it to a `StreamRunner` as `observe=StreamingRecogniser.live_state`."""
         return LiveState(self.time_s, self.level_dbfs, self.is_active, self.probabilities, self.latest())
 
+    def judge_sound(self, waveform: np.ndarray) -> tuple[bool, bool | None]:
+        """Whether the model is to be evaluated, and whether a command was spoken alone, as of the next hop.
+
+        Args:
+            waveform: sound of the hop, `(hop_samples,)`.
+
+        Returns:
+            two of `VoiceActivity.update` and `SpokenAlone.update`.
+        """
+        self.level_dbfs = level_dbfs(waveform)
+        is_active = self.activity.update(self.level_dbfs) or not self.skip_silence
+        is_alone = self.gate.update(self.level_dbfs) if self.gate else True
+        return is_active, is_alone
+
     def _hop(self) -> Detection | None:
         self.num_hops += 1
-        self.level_dbfs = level_dbfs(self._ring.latest(self.hop_samples))
-        self.is_active = self.activity.update(self.level_dbfs) or not self.skip_silence
+        self.is_active, self.is_alone = self.judge_sound(self._ring.latest(self.hop_samples))
         probabilities = self.quiet
         if self.is_active:
             self.num_asked += 1
             probabilities = self._predict(self._ring.latest(CLIP_SAMPLES))
         self.probabilities = self.smoothing * self.probabilities + (1 - self.smoothing) * probabilities
-        return self.trigger.step(self.time_s, self.probabilities, probabilities)
+        return self.trigger.step(self.time_s, self.probabilities, probabilities, self.is_alone)
 
     def _predict(self, waveform: np.ndarray) -> np.ndarray:
         try:

@@ -183,7 +183,7 @@ def test_listen_reads_a_pipe_until_it_is_interrupted(stream_path):
         (["--microphone"], "needs the package sounddevice"),
         ([], "needs the package sounddevice"),
         (["-", "--sample-rate", "7"], "`sample_rate` must be from 1000 to 768000 Hz"),
-        (["{clip}", "--threshold", "1.5"], "`threshold` must be from 0.1 to 0.95"),
+        (["{clip}", "--threshold", "1.5"], "`threshold` must be from 0.1 to 0.99"),
     ],
 )
 def test_listen_says_what_is_wrong(arguments, message, folder, tmp_path, capsys, monkeypatch):

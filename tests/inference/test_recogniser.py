@@ -232,7 +232,7 @@ def test_listening_to_arrays_sources_and_files(recogniser, commands_df):
     assert detection.label == commands_df["word"].iloc[0] and 1 < detection.time_s < 3
     assert list(recogniser.listen(Samples(waveform))) == [detection]
     assert list(recogniser.listen(waveform, 16_000, threshold=0.95, smoothing=0.9)) == []
-    with pytest.raises(ValueError, match=r"`threshold` must be from 0.1 to 0.95"):
+    with pytest.raises(ValueError, match=r"`threshold` must be from 0.1 to 0.99"):
         recogniser.listen(waveform, 16_000, threshold=2)
 
 

@@ -143,7 +143,7 @@ def test_bars_follow_the_state(window):
 
 def test_the_slider_sets_the_threshold_while_it_runs(window, recogniser):
     assert window.slider.value() == 70 and window.threshold_value.text() == "70 %"
-    assert (window.slider.minimum(), window.slider.maximum()) == (10, 95)
+    assert (window.slider.minimum(), window.slider.maximum()) == (10, 99)
     window.add_source("endless", silence)
     window.source_box.setCurrentIndex(0)
     window.start()

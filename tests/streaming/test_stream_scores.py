@@ -125,7 +125,14 @@ def test_a_replay_is_what_the_recogniser_itself_reports(clips_df, regions):
 
 def test_evaluation_of_a_recogniser_that_is_always_right(clips_df, regions):
     curve_df = stream_evaluate(
-        tone_recogniser(), clips_df, regions, snr_db=(30, 20), hours=0.03, seed=2, thresholds=(0.5,), progress=False
+        tone_recogniser(in_sentences=True),
+        clips_df,
+        regions,
+        snr_db=(30, 20),
+        hours=0.03,
+        seed=2,
+        thresholds=(0.5,),
+        progress=False,
     )
     assert list(curve_df["snr_db"]) == [30, 30, 20, 20] and list(curve_df["threshold"]) == [0.5, 0.55, 0.5, 0.55]
     assert list(curve_df["is_default"]) == [False, True, False, True]

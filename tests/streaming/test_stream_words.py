@@ -73,7 +73,7 @@ def test_detections_are_within_a_hop_of_all_windows_at_once(shift, rng):
             is_armed = False
         is_armed = is_armed or smoothed[number, :2].max() < threshold / 2
     shifted = np.concatenate([np.zeros(shift, "float32"), waveform])
-    found = tone_recogniser(smoothing=smoothing, threshold=threshold).process(shifted)
+    found = tone_recogniser(smoothing=smoothing, threshold=threshold, in_sentences=True).process(shifted)
     assert labels(found) == [label for _, label in expected] == ["yes", "no", "yes"]
     for detection, (time_s, _) in zip(found, expected, strict=True):
         assert abs(detection.time_s - shift / audio.SAMPLE_RATE - time_s) <= 0.1 + 1e-9
@@ -87,7 +87,7 @@ def test_integers_are_heard_as_floats(rng):
 
 def test_a_word_is_reported_once_however_long_it_is(rng):
     long_word = np.concatenate([np.zeros(16_000, "float32"), tone("yes", 4.0), np.zeros(32_000, "float32")])
-    (found,) = tone_recogniser().process(long_word)
+    (found,) = tone_recogniser(in_sentences=True).process(long_word)
     assert found.label == "yes" and 1.0 < found.time_s < 2.0 and found.confidence >= 0.55
 
 
@@ -123,8 +123,8 @@ def test_threshold_can_be_changed_while_it_runs():
     heard = tone_recogniser()
     heard.threshold = 0.3
     assert heard.threshold == heard.trigger.threshold == 0.3
-    for threshold in (0.0, 0.09, 0.96, np.nan):
-        with pytest.raises(ValueError, match=r"`threshold` must be from 0.1 to 0.95"):
+    for threshold in (0.0, 0.09, 0.995, np.nan):
+        with pytest.raises(ValueError, match=r"`threshold` must be from 0.1 to 0.99"):
             heard.threshold = threshold
     assert heard.threshold == 0.3
 
