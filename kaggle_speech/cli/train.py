@@ -39,6 +39,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="running speech, of which random seconds are `unknown`: LibriSpeech's layout, whose sentences with one of "
         "the commands are left out, or any folder of audio files",
     )
+    parser.add_argument(
+        "--initial", metavar="MODEL", help="run or published model of the same network whose weights to start from"
+    )
     _add_cache(parser)
     add_overwrite(parser)
     add_options(parser, Recipe)
@@ -165,6 +168,8 @@ def train(args: argparse.Namespace) -> None:
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
+    if args.initial:
+        options["initial"] = args.initial
     if args.speech_negatives:
         options["speech_df"] = negatives.speech_negatives(args.speech_negatives)
     print_metrics(words.train(recipe, clips_df, args.out, **options))

@@ -18,6 +18,7 @@ from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.data.augment import augment_waveforms, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
+from kaggle_speech.data.made_noise import make_noise
 from kaggle_speech.data.negatives import read_windows, window_starts
 from kaggle_speech.data.noise import background_noise
 from kaggle_speech.files import replace_file
@@ -378,6 +379,7 @@ def make_datasets(
     pseudo_fraction: float = 0.25,
     speech_df: pd.DataFrame | None = None,
     speech_fraction: float = 0.25,
+    made_noise_minutes: float = 0.0,
     cache: Path | str | None = None,
     seed: int = 0,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
@@ -399,6 +401,8 @@ def make_datasets(
         pseudo_fraction: share of every training batch that comes from `pseudo_df`, 0 to 1.
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every training batch, 0 to 1.
+        made_noise_minutes: minutes of made noise (`made_noise.make_noise`), with the voices of `speech_df`, that join
+            the background noise of `clips_df`.
         cache: None reads the files in every pass; "memory" or a folder decodes them once.
         seed: for the choice of clips, their order and the augmentation.
 
@@ -420,13 +424,17 @@ def make_datasets(
         clips_df, "train", unknown_fraction=unknown_fraction, silence_fraction=silence_fraction, seed=seed
     )
     tune_df = prepare_clips(clips_df, "tune", unknown_fraction=unknown_fraction, silence_fraction=silence_fraction)
+    noise = background_noise(noise_paths(clips_df))
+    if made_noise_minutes:
+        made = make_noise(60 * made_noise_minutes, seed, speech_df)
+        noise = made if noise is None else np.concatenate([noise, made])
     train_ds = make_dataset(
         train_df.iloc[:num_clips],
         vocabulary,
         batch_size,
         shuffle=True,
         augmentation=augmentation,
-        noise=background_noise(noise_paths(clips_df)),
+        noise=noise,
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         pseudo_df=pseudo_df,

@@ -77,13 +77,14 @@ def _layer_facts(layer: layers.Layer | keras.Operation) -> list | str:
     if not isinstance(layer, layers.Layer):  # an operation
         return [type(layer).__name__]
     config = layer.get_config()
-    if type(layer).__module__.startswith("keras"):
+    kind = layers.BatchNormalization if isinstance(layer, layers.BatchNormalization) else type(layer)
+    if kind.__module__.startswith("keras"):
         options = {name: config[name] for name in _KERAS_OPTIONS if config.get(name) is not None}
     else:
         options = {name: value for name, value in config.items() if name not in _IGNORED_OPTIONS}
     shapes = [list(weight.shape) for weight in layer.weights]
     inner = [_layer_facts(layer.forward_layer)] if isinstance(layer, layers.Bidirectional) else []
-    return [type(layer).__name__, shapes, _plain(options), *inner]
+    return [kind.__name__, shapes, _plain(options), *inner]
 
 
 def architecture_fingerprint(model: keras.Model) -> str:

@@ -32,6 +32,7 @@ def train(
     teachers: Sequence[Path | str] = (),
     pseudo_df: pd.DataFrame | None = None,
     speech_df: pd.DataFrame | None = None,
+    initial: Path | str | None = None,
     cache: Path | str | None = None,
     overwrite: bool = False,
     bad_df: pd.DataFrame | None = None,
@@ -47,6 +48,8 @@ def train(
         teachers: folders of finished runs of the same vocabulary; their mean probabilities are mixed into the targets.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
+        initial: folder of a finished run or of a published model whose weights the training starts from; all of them
+            must fit, or all but those of the last layer.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
         bad_df: clips that cannot be read, to be listed in `bad_clips.csv` of the folder.
@@ -74,6 +77,8 @@ def train(
     fit.set_seed(recipe.seed)
     model = registry.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
     settings = _settings(recipe, model, clips_df, teachers, pseudo_df, speech_df)
+    if initial is not None:
+        settings["initial"] = runs.model_fingerprint(initial)
     with runs.open_run(
         run_dir,
         task="words",
@@ -104,12 +109,15 @@ def train(
             pseudo_fraction=recipe.pseudo_fraction,
             speech_df=speech_df,
             speech_fraction=recipe.speech_fraction,
+            made_noise_minutes=recipe.made_noise_minutes,
             cache=cache,
             seed=recipe.seed,
             **fractions,
         )
         if teachers:
             train_ds = fit.soften_targets(train_ds, _load_teachers(teachers, recipe), recipe.teacher_share)
+        if initial is not None:
+            _start_from(model, initial)
         class_weights = None
         if recipe.balanced:
             train_df = clips.prepare_clips(clips_df[~is_left_out], "train", seed=recipe.seed, **fractions)
@@ -163,6 +171,20 @@ def _balanced_weights(train_df: pd.DataFrame, vocabulary: Sequence[str]) -> list
     weights = compute_class_weight("balanced", classes=present, y=train_df["label"])
     weight_by_label = dict(zip(present, weights, strict=True))
     return [weight_by_label.get(label, 0.0) for label in vocabulary]
+
+
+def _start_from(model: keras.Model, initial: Path | str) -> None:
+    """Copy the weights of a trained model; those of the last layer only where it has the same size."""
+    weights = runs.load_run(initial)[0].get_weights()
+    fits = [old.shape == new.shape for old, new in zip(weights, model.weights, strict=False)]
+    num_last = len(model.layers[-1].weights)
+    if len(weights) != len(model.weights) or not all(fits[:-num_last]):
+        raise ValueError(
+            f"{initial}: `initial` must be a model with the weights of {model.name}: {len(model.weights)} of the same "
+            f"shapes. Received: {len(weights)}, {sum(fits)} of them with the same shapes"
+        )
+    pairs = zip(weights, model.weights, fits, strict=True)
+    model.set_weights([old if fit_ else new.numpy() for old, new, fit_ in pairs])
 
 
 def _load_teachers(teachers: Sequence[Path | str], recipe: Recipe) -> list[keras.Model]:

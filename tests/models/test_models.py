@@ -11,7 +11,7 @@ import tensorflow as tf
 from kaggle_speech.models import cnn_bigru
 from kaggle_speech.models.architectures import architecture_names, architecture_sizes
 from kaggle_speech.models.bc_resnet import build_bc_resnet
-from kaggle_speech.models.blocks import SpecAugment, SubSpectralNormalization
+from kaggle_speech.models.blocks import BatchNormalization, SpecAugment, SubSpectralNormalization
 from kaggle_speech.models.cnn import build_cnn
 from kaggle_speech.models.cnn_bigru import build_cnn_bigru
 from kaggle_speech.models.cost import architecture_fingerprint, describe_models, num_macs
@@ -110,6 +110,38 @@ def test_bc_resnet_has_the_papers_stages():
     time = [layer for layer in layers_of(model, keras.layers.DepthwiseConv2D) if layer.kernel_size == (1, 3)]
     assert [layer.dilation_rate[1] for layer in time] == [1] * 2 + [2] * 2 + [4] * 4 + [8] * 4
     assert {layer.input.shape[1] for layer in time} == {1}
+
+
+def test_a_bc_resnet_with_a_time_stride_has_the_same_weights_and_reach():
+    model = build_bc_resnet(12, width=1, time_stride=2)
+    assert [weight.shape for weight in model.weights] == [weight.shape for weight in build_bc_resnet(12).weights]
+    adds = {layer.output.shape[2] for layer in layers_of(model, keras.layers.Add)}
+    time = [layer for layer in layers_of(model, keras.layers.DepthwiseConv2D) if layer.kernel_size == (1, 3)]
+    assert adds == {51} and [layer.dilation_rate[1] for layer in time] == [1] * 4 + [2] * 4 + [4] * 4
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_fused_batch_normalization_is_that_of_keras(precision):
+    """Outputs, gradients and moving statistics."""
+    random = np.random.default_rng(0)
+    x = random.normal(3, 2, (8, 5, 7, 6)).astype("float32")
+    weights = random.standard_normal(x.shape).astype("float32")
+    found = []
+    for layer_class in (BatchNormalization, keras.layers.BatchNormalization):
+        layer = layer_class(momentum=0.9, epsilon=1e-3, dtype=precision)
+        model = keras.Sequential([keras.Input(x.shape[1:]), layer])
+        layer.gamma.assign(np.linspace(0.5, 2, 6))
+        layer.beta.assign(np.linspace(-1, 1, 6))
+        with tf.GradientTape() as tape:
+            inputs = tf.constant(x)
+            tape.watch(inputs)
+            outputs = tf.cast(model(inputs, training=True), tf.float32)
+            loss = tf.reduce_sum(outputs * weights)
+        gradients = tape.gradient(loss, [inputs, *model.trainable_weights])
+        found.append([outputs, *gradients, layer.moving_mean, layer.moving_variance, model(x, training=False)])
+    tolerance = 1e-4 if precision == "float32" else 0.05
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_sub_spectral_normalization_normalises_each_band():

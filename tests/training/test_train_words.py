@@ -219,6 +219,31 @@ def test_running_speech_belongs_to_a_run(clips_df, tmp_path):
         train(recipe, clips_df, tmp_path / "run")
 
 
+def test_a_training_starts_from_the_weights_of_a_run(table_path, clips_df, sample_dir, tmp_path, monkeypatch):
+    initial = table_path.with_suffix("") / "tiny_0"
+    first_weights = runs.load_run(initial)[0].get_weights()
+    started = []
+
+    def fit_nothing(model, *args, **kwargs):
+        started.append(model.get_weights())
+        return pd.DataFrame({"seconds": [1.0]})
+
+    monkeypatch.setattr(fit, "fit", fit_nothing)
+    recipe = Recipe(**OPTIONS | {"seed": 5})
+    train(recipe, clips_df, tmp_path / "run", initial=initial)
+    for ours, theirs in zip(started[0], first_weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert settings["initial"] == runs.model_fingerprint(initial)
+    more_labels = dataclasses.replace(recipe, num_classes=31)
+    more_df, _ = clips.read_clips_table(sample_dir, more_labels.vocabulary, progress=False)
+    train(more_labels, more_df, tmp_path / "more", initial=initial)
+    for ours, theirs in zip(started[1][:-2], first_weights[:-2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match=r"tiny_0: `initial` must be a model with the weights of cnn: .* Received: "):
+        train(dataclasses.replace(recipe, model=TINIER), clips_df, tmp_path / "other", initial=initial)
+
+
 def test_fast_and_balanced(clips_df, tmp_path, monkeypatch):
     monkeypatch.setattr(words_module, "NUM_FAST_CLIPS", 64)
     train(Recipe(**OPTIONS, fast=True, balanced=True), clips_df, tmp_path / "run")
