@@ -28,6 +28,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_data(parser)
     parser.add_argument("--out", metavar="DIR", help="folder to write to; default: RUN/evaluation")
     parser.add_argument("--against", metavar="MODEL", help="another model, to compare with")
+    parser.add_argument(
+        "--noise",
+        metavar="DIR",
+        help="recordings of noise that training never had, a folder for each kind; default: the second halves of those "
+        "in the data",
+    )
     add_seed(parser)
 
     parser = add_command(
@@ -111,7 +117,8 @@ def evaluate(args: argparse.Namespace) -> None:
     path = load.model_location(args.model)
     out_dir = Path(args.out or report.evaluation_dir(path))
     report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
-    assessment = assess.assess(recogniser, read_clips(data_dir)[0], against=against, seed=args.seed)
+    options = {"against": against, "noise_dir": args.noise, "seed": args.seed}
+    assessment = assess.assess(recogniser, read_clips(data_dir)[0], **options)
     page_path = report.write_report(assessment, out_dir, path.stem)
     print_metrics(assessment.metrics)
     if args.against:

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, list_wavs, read_audio, write_wav
-from kaggle_speech.files import partial_path
+from kaggle_speech.files import partial_path, what_is_there
 from kaggle_speech.labels import BACKGROUND_NOISE_DIR
 
 #: Part of each recording that a split uses, as shares of its length.
-REGIONS = {"train": (0.0, 0.45), "tune": (0.45, 0.5), "val": (0.5, 1.0), "test": (0.5, 1.0)}
+#: `all` is for recordings of which training has no part.
+REGIONS = {"train": (0.0, 0.45), "tune": (0.45, 0.5), "val": (0.5, 1.0), "test": (0.5, 1.0), "all": (0.0, 1.0)}
+#: Files that `find_recordings` finds.
+RECORDING_SUFFIXES = (".wav", ".flac", ".ogg")
 #: Training silence: probabilities of mixing 0 (digital silence), 1, 2 and 3 noises, each at 0 to 200 %.
 NUM_NOISES_PROBABILITIES = (0.05, 0.65, 0.2, 0.1)
 MAX_TRAIN_VOLUME = 2.0
@@ -30,10 +33,32 @@ def find_noise(audio_dir: Path | str) -> list[Path]:
     return [Path(path) for path in list_wavs(noise_dir)] if noise_dir.is_dir() else []
 
 
+def find_recordings(noise_dir: Path | str) -> dict[Path, str]:
+    """Audio files in a folder and the folders in it, sorted, and the kind of noise of each.
+
+    Args:
+        noise_dir: folder; a folder in it holds the recordings of a kind.
+
+    Returns:
+        dict: path to kind, the name of the first folder below `noise_dir`, or of the file where it lies in none.
+
+    Raises:
+        ValueError: there is no audio file; names the folder.
+    """
+    noise_dir = Path(noise_dir).expanduser()
+    paths = sorted(path for path in noise_dir.rglob("*") if path.suffix.lower() in RECORDING_SUFFIXES)
+    if not paths:
+        raise ValueError(
+            f"{noise_dir}: must be a folder of recordings, {', '.join(RECORDING_SUFFIXES)}. "
+            f"Received: {what_is_there(noise_dir)}"
+        )
+    return {path: Path(path.relative_to(noise_dir).parts[0]).stem for path in paths}
+
+
 def read_noise(noise_paths: Sequence[Path | str], split: str) -> list[np.ndarray]:
     """Read the part of each recording that belongs to a split.
 
-    Shape: -> list of `(samples,)` float32, one a recording, at least one clip long (padded).
+    Shape: -> list of `(samples,)` float32, one a recording, without zeros at its ends, at least one clip long (padded).
 
     Args:
         noise_paths: files.
@@ -46,7 +71,7 @@ def read_noise(noise_paths: Sequence[Path | str], split: str) -> list[np.ndarray
     for path in noise_paths:
         waveform = read_audio(path)
         first, last = (int(share * len(waveform)) for share in REGIONS[split])
-        region = waveform[first:last]
+        region = np.trim_zeros(waveform[first:last])  # some data sets fill recordings up to one length
         regions.append(np.pad(region, (0, max(0, CLIP_SAMPLES - len(region)))))
     return regions
 

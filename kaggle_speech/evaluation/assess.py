@@ -1,11 +1,13 @@
 """Assessment of a model on the validation clips: metrics, intervals and robustness curves."""
 
 import typing
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kaggle_speech.data import clips
+from kaggle_speech.data.noise import find_recordings
 from kaggle_speech.evaluation import intervals
 from kaggle_speech.evaluation.metrics import (
     classification_metrics,
@@ -60,6 +62,7 @@ def assess(
     clips_df: pd.DataFrame,
     *,
     against: Recogniser | None = None,
+    noise_dir: Path | str | None = None,
     num_resamples: int = intervals.NUM_RESAMPLES,
     seed: int = 0,
     progress: bool = True,
@@ -71,6 +74,8 @@ def assess(
         clips_df: all readable clips, from `clips.read_clips_table`; the validation clips and the noise recordings of
             them are used.
         against: another model, to compare with; None for none.
+        noise_dir: folder of noise recordings that training never had (`noise.find_recordings`); None for the second
+            halves of those of `clips_df`.
         num_resamples: number of bootstrap resamples of the intervals.
         seed: seed of the intervals and of the noise.
         progress: show progress bars.
@@ -85,7 +90,10 @@ def assess(
     val_df = val_df.assign(answer=answers.most_probable(probabilities))
     val_df["is_right"] = val_df["answer"] == val_df["label"]
     spoken_df = val_df[val_df["label"] != SILENCE]  # silence has no speaker
-    noise_paths = clips.noise_paths(clips_df)
+    noise: dict[str, typing.Any] = {"noise_paths": clips.noise_paths(clips_df)}
+    if noise_dir is not None:
+        kinds = find_recordings(noise_dir)
+        noise = {"noise_paths": [*kinds], "noise_kinds": [*kinds.values()], "noise_split": "all"}
     assessment = Assessment(
         clips_df=val_df,
         probabilities=probabilities,
@@ -96,11 +104,13 @@ def assess(
         label_df=intervals.label_intervals(val_df, val_df["is_right"], **bootstrap_options),
         speaker_df=intervals.speaker_accuracy(spoken_df, spoken_df["is_right"]),
         worst_df=worst_clips(val_df, probabilities),
-        robustness_df=robustness(recogniser, val_df, noise_paths, progress=progress, **bootstrap_options),
+        robustness_df=robustness(recogniser, val_df, **noise, progress=progress, **bootstrap_options),
         differences_df=None,
     )
     metrics = _metrics(assessment, bootstrap_options)
     settings = _settings(recogniser, bootstrap_options) | {"data": clips.data_fingerprint(clips_df)}
+    if noise_dir is not None:
+        settings["noise"] = f"{len(noise['noise_paths'])} recordings of {Path(noise_dir).name}"
     if against is not None:
         other_probabilities = predict_competition(against.model, against.vocabulary, val_df, progress)
         comparison, differences_df = _compare(val_df, other_probabilities, bootstrap_options)

@@ -99,8 +99,9 @@ FIGURES: dict[str, ReportFigure] = {
         ),
         "The black line is the share of spoken clips answered right with background noise behind them, its band the "
         "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
-        "small differences between them mean nothing. At 0 dB noise and clip are equally loud. The noise is of the "
-        "second halves of the recordings; training uses the first ones, so that noises of other kinds may cost more.",
+        "small differences between them mean nothing. At 0 dB noise and clip are equally loud. The noise is that of "
+        "`--noise`; without it, of the second halves of the recordings whose first ones training uses, so that noises "
+        "of other kinds may cost more.",
         conditions="snr_db",
     ),
     "fates_snr": ReportFigure(
@@ -365,6 +366,7 @@ def evaluate(
     out_dir: Path | str | None = None,
     against: Path | str | None = None,
     *,
+    noise_dir: Path | str | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Assessment:
@@ -375,6 +377,7 @@ def evaluate(
         data_dir: folder of the recordings; None finds or unpacks them.
         out_dir: folder for a report with `report.html`; None writes none.
         against: another model to compare with: pretrained name, folder of a run, or `.onnx` file; None for none.
+        noise_dir: folder of noise recordings that training never had; None for those of `data_dir`.
         seed: seed of the intervals and of the noise.
         progress: show progress bars.
 
@@ -396,7 +399,7 @@ def evaluate(
     recogniser = load_recogniser(source)
     other = None if against is None else load_recogniser(against)
     clips_df, _ = read_clips_table(data_dir, progress=progress)
-    assessment = assess(recogniser, clips_df, against=other, seed=seed, progress=progress)
+    assessment = assess(recogniser, clips_df, against=other, noise_dir=noise_dir, seed=seed, progress=progress)
     if out_dir is not None:
         write_report(assessment, out_dir, recogniser.name, progress)
     return assessment

@@ -1,8 +1,8 @@
 """Robustness: accuracy under background noise at several ratios, and with the word early or late. NumPy only.
 
-The noise comes from the second halves of the recordings; training uses the first halves, so noises of other kinds may
-cost more. Each clip keeps its segment of one recording over all ratios, so a curve shows the ratio and not the choice
-of the segment.
+The noise comes from the second halves of the recordings beside the clips, whose first halves training uses; or from a
+folder of recordings that training never had, which cost more. Each clip keeps its segment of one recording over all
+ratios, so a curve shows the ratio and not the choice of the segment.
 """
 
 import functools
@@ -93,6 +93,8 @@ def robustness(
     clips_df: pd.DataFrame,
     noise_paths: Sequence[Path | str],
     *,
+    noise_kinds: Sequence[str] | None = None,
+    noise_split: str = "val",
     snrs_db: Sequence[float] = SNRS_DB,
     shifts_ms: Sequence[float] = SHIFTS_MS,
     num_resamples: int = NUM_RESAMPLES,
@@ -108,6 +110,8 @@ def robustness(
         recogniser: its model and vocabulary are used, not its rejection.
         clips_df: columns `path, label, speaker`.
         noise_paths: recordings; where there are none, no noise is added.
+        noise_kinds: kind of each recording, for rows of their own; None for the names of the files.
+        noise_split: part of the recordings to use, a key of `noise.REGIONS`.
         snrs_db: signal-to-noise ratios in dB of mean power.
         shifts_ms: shifts in milliseconds; below 0 is earlier.
         num_resamples: number of bootstrap resamples of the intervals.
@@ -115,7 +119,7 @@ def robustness(
         progress: show progress bars.
 
     Returns:
-        DataFrame, a row for each condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a recording, or `all`),
+        DataFrame, a row for each condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a kind, or `all`),
         `accuracy, low, high` (95 %, over speakers), `missed` (fraction of commands taken for silence or unknown),
         `confused` (fraction of commands taken for another command), `num_clips`.
     """
@@ -123,11 +127,12 @@ def robustness(
     bootstrap_options = {"num_resamples": num_resamples, "seed": seed}
     spoken_df = clips_df[clips_df["label"] != SILENCE].reset_index(drop=True)
     if noise_paths and len(spoken_df) and snrs_db:
-        recordings, segments = draw_segments(noise_paths, len(spoken_df), seed)
+        recordings, segments = draw_segments(noise_paths, len(spoken_df), seed, noise_split)
         noises = [functools.partial(_add_noise, segments=segments, snr_db=snr_db) for snr_db in snrs_db]
         answers = answers_under(recogniser, spoken_df, noises, progress)
         groups = {"all": np.full(len(spoken_df), True)}
-        groups |= {Path(path).stem: recordings == index for index, path in enumerate(noise_paths)}
+        kinds = np.array(noise_kinds or [Path(path).stem for path in noise_paths])[recordings]
+        groups |= {str(kind): kinds == kind for kind in np.unique(kinds)}
         for name, rows in groups.items():
             if rows.any():
                 rates_df = _rates(spoken_df[rows], answers[:, rows], **bootstrap_options)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from kaggle_speech import audio
 from kaggle_speech.audio import AudioError, write_wav
@@ -162,3 +163,24 @@ def test_noise_is_mixed_as_in_training(rng):
     waveform, hiss = 0.05 * rng.standard_normal((2, 3, 16_000)).astype("float32")
     expected = augment.mix_at_snr(waveform, hiss, np.full(3, 5, "float32"))
     np.testing.assert_allclose(noise.mix_at_snr(waveform, hiss, 5), expected, atol=1e-6)
+
+
+def test_noise_of_a_folder_is_used_whole_and_counted_by_kind(clips_df, tmp_path, rng):
+    """Of recordings whose first half is digital silence the other half is heard; kinds are folders."""
+    for name, kind in {"rain_1": "rain", "rain_2": "rain", "dog": "."}.items():
+        (tmp_path / "kinds" / kind).mkdir(parents=True, exist_ok=True)
+        hiss = 0.1 * rng.standard_normal(20_000)
+        soundfile.write(tmp_path / "kinds" / kind / f"{name}.flac", np.concatenate([np.zeros(30_000), hiss]), 16_000)
+    kinds = noise.find_recordings(tmp_path / "kinds")
+    assert [(path.name, kind) for path, kind in kinds.items()] == [
+        *(("dog.flac", "dog"), ("rain_1.flac", "rain"), ("rain_2.flac", "rain"))
+    ]
+    assert [len(region) for region in noise.read_noise([*kinds], "all")] == 3 * [20_000]
+    model = Judge(lambda waveform, power: snr_db(waveform, power) > 7.5, "silence")
+    options = {"noise_kinds": [*kinds.values()], "noise_split": "all", "snrs_db": (10, 5), "shifts_ms": ()}
+    recogniser = Recogniser(model, COMPETITION_LABELS)
+    found_df = robustness.robustness(recogniser, clips_df, [*kinds], **options, progress=False)
+    assert found_df.groupby("noise")["num_clips"].first().to_dict() == {"all": 77, "dog": 26, "rain": 51}
+    assert found_df.groupby("value")["accuracy"].agg(["min", "max"]).to_numpy().tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(ValueError, match=r"empty: must be a folder of recordings, .wav, .flac, .ogg. Received: "):
+        noise.find_recordings(tmp_path / "empty")
