@@ -29,7 +29,7 @@ ROOMS = {
     "streaming": {"features", "text"},
     "evaluation": {"inference", "data", "plots", "models", "features", "text", "streaming"},
     "training": {"data", "models", "inference", "evaluation", "text"},
-    "export": {"models", "inference", "evaluation", "data", "features", "text"},
+    "export": {"models", "inference", "evaluation", "training", "data", "features", "text"},
 }
 #: Who may import everything; nobody imports them.
 TOP = {"cli", "__main__"}

@@ -26,6 +26,9 @@ from kaggle_speech.progress import progress_bar
 #: Speakers that a figure has room for; the page and the CSV have all.
 MAX_SPEAKERS = 20
 
+#: File of every number, in the folder of a report.
+EVALUATION_NAME = "evaluation.json"
+
 
 def _spoken_accuracy(assessment: Assessment) -> float:
     """Accuracy over the clips that noise is added to: all but silence."""
@@ -200,7 +203,7 @@ def write_report(assessment: Assessment, out_dir: Path | str, name: str, progres
             png = html_page.png_bytes(figure)
             (out_dir / f"{file}.png").write_bytes(png)
             pictures[file] = html_page.picture(png, FIGURES[file].caption, file.replace("_", " "))
-    files.write_json(out_dir / "evaluation.json", assessment.metrics)
+    files.write_json(out_dir / EVALUATION_NAME, assessment.metrics)
     path = out_dir / "report.html"
     title = f"How well {name} recognises words"
     path.write_text(html_page.page(title, _introduction(assessment), _sections(assessment, pictures)), encoding="utf-8")

@@ -5,7 +5,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.evaluation import report
+from kaggle_speech.export import card
 from kaggle_speech.files import read_json, what_is_there, write_json
 from kaggle_speech.inference import answers
 from kaggle_speech.inference.runtimes import OnnxModel
@@ -26,29 +30,12 @@ from kaggle_speech.text import ngram
 
 #: Names of the files that a published folder may hold.
 PUBLISHED_NAMES = {
-    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, ngram.FILE_NAME, answers.FILE_NAME)
+    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, ngram.FILE_NAME, answers.FILE_NAME),
+    card.CURVE_NAME,
 }
 
-#: Template of the card, by task.
-CARDS = {
-    "words": """# {model}, {num_labels} labels
-
-`model.weights.h5`, with the network that `run.json` names (`ks.load(..., engine="keras")` builds it, any Keras from
-3.7 on): waveform in (16,000 samples, 16 kHz, mono, float in [-1, 1]), probabilities out, in the order
-{vocabulary}.
-
-- **Accuracy** {accuracy:.2%} over the twelve labels of the competition, macro F1 {macro_f1:.4f}, on {num_clips}
-  validation clips of speakers that were neither trained on nor used to choose the epoch.
-- **Recall** {recall}.
-- **Recipe** `{recipe}`
-- **Data** fingerprint `{data}`. The competition's clips come from Speech Commands (Pete Warden, arXiv 1804.03209),
-  CC BY 4.0; none is in here.
-- **Versions** {versions}; training took {training_minutes} minutes.
-- **Limits** Single English command words, cut to a second. Words that were not trained on are `unknown` less reliably
-  than those that were; very quiet or distorted speech is often taken for another label, and background noise of kinds
-  that were not trained on may be taken for a word.
-""",
-    "transcripts": """# {model}: speech to text
+#: Card of a transcriber.
+TRANSCRIBER_CARD = """# {model}: speech to text
 
 `model.onnx`: `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
 `num_samples` `(batch,)` (int32) in; out come log-probabilities of a blank, a space, an apostrophe and the letters a to
@@ -62,12 +49,14 @@ training transcripts.
 - **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
 - **Versions** {versions}; training took {training_minutes} minutes.
 - **Limits** read English in quiet rooms, and only what its training data teaches: look at the errors before you use it.
-""",
-}
+"""
 
 
 def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
-    """Copy the files needed to use a model, and write its card: task, accuracy, recipe, data, limits.
+    """Copy the files needed to use a model, and write its card: use, accuracy, training, data, limits.
+
+    The card of a word recogniser also says what is in `evaluation` and `running_speech` of the run's folder, where
+    `evaluate` and `stream-evaluate --speech` have been told to write.
 
     A run of version 0.1, which holds `model.keras`, is converted to weights that every Keras loads, with the same
     fingerprint.
@@ -97,13 +86,13 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     metrics = read_json(run_dir / METRICS_NAME)
     if run["task"] == "words":
         run |= _publish_words(run_dir, out_dir, run)
-        facts = _words_facts(metrics)
+        text = _words_card(run_dir, out_dir, metrics)
     else:
         _publish_transcripts(run_dir, out_dir)
-        facts = _transcripts_facts(metrics, out_dir)
+        text = TRANSCRIBER_CARD.format(**_run_facts(metrics), **_transcripts_facts(metrics, out_dir))
     write_json(out_dir / RUN_NAME, run)
     write_json(out_dir / METRICS_NAME, metrics | run)
-    (out_dir / CARD_NAME).write_text(CARDS[run["task"]].format(**_run_facts(metrics), **facts))
+    (out_dir / CARD_NAME).write_text(text)
 
 
 def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
@@ -148,7 +137,7 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
 
 
 def _run_facts(metrics: Mapping) -> dict:
-    """Fields of both cards: model, recipe, data, versions, minutes."""
+    """Fields of the card of a transcriber: model, recipe, data, versions, minutes."""
     settings = metrics["settings"]
     return {
         "model": settings["model"],
@@ -159,14 +148,16 @@ def _run_facts(metrics: Mapping) -> dict:
     }
 
 
-def _words_facts(metrics: Mapping) -> dict:
-    """Fields of the card of a word recogniser."""
-    return {
-        "num_labels": len(metrics["vocabulary"]),
-        "vocabulary": f"`{' '.join(metrics['vocabulary'])}`",
-        "recall": ", ".join(f"{label} {recall:.3f}" for label, recall in metrics["recall"].items()),
-        **{name: metrics[name] for name in ("accuracy", "macro_f1", "num_clips")},
-    }
+def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
+    """Card of a word recogniser, by what was measured of it; copies the picture of the curve in running speech."""
+    evaluation_path = run_dir / "evaluation" / report.EVALUATION_NAME
+    evaluation = read_json(evaluation_path) if evaluation_path.exists() else None
+    speech_dir = run_dir / "running_speech"
+    points_df = None
+    if (speech_dir / "operating_points.csv").exists():
+        points_df = pd.read_csv(speech_dir / "operating_points.csv")
+        shutil.copyfile(speech_dir / card.CURVE_NAME, out_dir / card.CURVE_NAME)
+    return card.words_card(out_dir.name, metrics, evaluation, points_df)
 
 
 def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:

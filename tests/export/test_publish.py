@@ -1,18 +1,26 @@
 """publish.py: a published model is a run with a card, for both tasks; nothing else is overwritten."""
 
+import dataclasses
+import json
+import shlex
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kaggle_speech import files
+from kaggle_speech.cli.main import build_parser
+from kaggle_speech.cli.train import options_from
+from kaggle_speech.export.card import train_command
 from kaggle_speech.export.publish import publish_run
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.text.alphabet import ALPHABET
+from kaggle_speech.training.recipe import Recipe
 
-SETTINGS = {"model": "tc_resnet", "seed": 1, "data": "0123456789abcdef", "label_smoothing": 0.1}
+SETTINGS = {"model": "tc_resnet", "seed": 1, "data": "0123456789abcdef", "label_smoothing": 0.2}
 METRICS = {"accuracy": 0.95123, "macro_f1": 0.9444, "num_clips": 964, "training_minutes": 7.5}
 PUBLISHED = {"model.weights.h5", "run.json", "metrics.json", "README.md"}
 
@@ -43,9 +51,61 @@ def test_a_published_run_is_a_run_with_a_card(model, run_dir, tmp_path, speech):
     assert runs.model_fingerprint(out_dir) == runs.model_fingerprint(run_dir)
     assert files.read_json(out_dir / "run.json")["task"] == "words"
     card = (out_dir / "README.md").read_text()
-    facts = ("95.12%", "0.9444", "964", "yes 0.988, no 0.910", '"label_smoothing": 0.1', "CC BY 4.0", "0123")
-    for fact in ("# tc_resnet, 12 labels", "took 7.5 minutes", *facts):
+    facts = ("**95.1%** of 964", "F1 0.944", "| yes | 98.8% |", "| no | 91.0% |", "CC BY 4.0", "0123456789abcdef")
+    command = "kaggle-speech train --data DIR --out RUN --model tc_resnet --seed 1 --label-smoothing 0.2"
+    for fact in ("# public: ten commands, silence, unknown", "took 8 minutes", command, *facts):
         assert fact in card
+    assert "noise, dB" not in card and "{" not in card
+
+
+def test_a_card_tells_what_was_measured(run_dir, tmp_path):
+    measured_dir = shutil.copytree(run_dir, tmp_path / "measured")
+    noisy = [
+        {"kind": "snr_db", "value": value, "noise": noise, "accuracy": accuracy}
+        for noise in ("all", "rain")
+        for value, accuracy in ((20, 0.94), (0, 0.751))
+    ]
+    labels = {"yes": {"accuracy": 0.9, "low": 0.8, "high": 0.95, "num_clips": 406}}
+    evaluation = {"accuracy": 0.97, "macro_f1": 0.96, "num_clips": 3794, "accuracy_interval": [0.961, 0.978]}
+    evaluation |= {"labels": labels, "robustness": noisy, "settings": {"noise": "40 recordings of rain"}}
+    (measured_dir / "evaluation").mkdir()
+    files.write_json(measured_dir / "evaluation" / "evaluation.json", evaluation)
+    (measured_dir / "running_speech").mkdir()
+    (measured_dir / "running_speech" / "running_speech.png").write_bytes(b"picture")
+    points = {"limit": 1.0, "threshold": 0.85, "found_rate": 0.9012, "wrong_rate": 0.002, "alarms_per_hour": 0.8}
+    points |= {"alarms_low": 0.2, "alarms_high": 2.2, "num_commands": 2703, "alarm_hours": 3.8}
+    pd.DataFrame([points]).to_csv(measured_dir / "running_speech" / "operating_points.csv", index=False)
+    publish_run(measured_dir, tmp_path / "public")
+    assert (tmp_path / "public" / "running_speech.png").read_bytes() == b"picture"
+    card = (tmp_path / "public" / "README.md").read_text()
+    for fact in (
+        "**97.0%** (95 % interval over speakers 96.1% to 97.8%) of 3,794",
+        "| yes | 90.0% | 80.0% to 95.0% | 406 |",
+        "| speech over noise | 20 dB | 0 dB |\n|---|---|---|\n| right | 94.0% | 75.1% |",
+        "40 recordings of rain",
+        "2703 commands between sentences; false alarms are counted in 3.8 hours",
+        "| 1 | 0.85 | 90.1% | 0.2% | 0.8 (0.2 to 2.2) |",
+    ):
+        assert fact in card
+    publish_run(measured_dir, tmp_path / "public")  # again
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model", "bc_resnet,width=3", "--seed", "1", "--balanced", "--gain-db", "3"],
+        ["--left-out-words", "six", "nine", "--num-epochs", "7", "--made-noise-minutes", "20"],
+    ],
+)
+def test_the_command_of_a_card_trains_the_same_recipe(options):
+    recipe = recipe_of(["--data", "DIR", "--out", "RUN", *options])
+    command = train_command(json.loads(json.dumps(dataclasses.asdict(recipe))))
+    assert recipe_of(shlex.split(command)[2:]) == recipe
+
+
+def recipe_of(arguments):
+    """The recipe of a command line."""
+    return options_from(build_parser().parse_args(["train", *arguments]), Recipe)
 
 
 def test_a_run_of_version_0_1_becomes_one_that_every_keras_loads(model, run_dir, tmp_path, speech):

@@ -1,0 +1,151 @@
+"""Card of a published word recogniser: what it is for, how right it is, where, how it was trained, its limits."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from kaggle_speech.labels import COMMANDS, SILENCE, UNKNOWN
+from kaggle_speech.training.recipe import Recipe
+
+#: Picture of the curve in running speech, as `stream-evaluate --speech` names it.
+CURVE_NAME = "running_speech.png"
+
+TEMPLATE = """# {name}: {what}
+
+Tells which of its labels is spoken in a second of sound (16,000 samples, 16 kHz, mono, float in [-1, 1]):
+`{vocabulary}`. {num_parameters} parameters.
+
+    import kaggle_speech as ks
+    ks.load({name!r}).predict("yes.wav")
+
+## Accuracy
+
+**{accuracy:.1%}** {interval}of {num_clips:,} clips with the twelve labels of the competition, macro F1 {macro_f1:.3f}.
+Their speakers were neither trained on nor used to choose the epoch.
+
+{labels}
+{noise}{running_speech}## Training
+
+    {command}
+
+Data: Speech Commands (P. Warden, arXiv 1804.03209, CC BY 4.0), fingerprint `{data}`{speech}; none of it is in here.
+Training took {training_minutes:.0f} minutes. {versions}.
+
+## Limits
+
+English command words, one at a time. Words that were not trained on are `unknown` less reliably than those that were.
+Very quiet or distorted speech is often taken for another label. Noise of kinds that were not trained on may be taken
+for a word.
+"""
+
+
+def _table(rows: Iterator[tuple] | list[tuple]) -> str:
+    """Markdown table; the first row is the head."""
+    head, *rest = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    columns = head.count("|") - 1
+    return "\n".join([head, "|" + columns * "---|", *rest, ""])
+
+
+def train_command(settings: Mapping) -> str:
+    """The command that trains with the settings of a run; options at their defaults are left out.
+
+    Args:
+        settings: entry `settings` of a `run.json`.
+
+    Examples:
+        >>> train_command({"model": "tc_resnet", "num_epochs": 20, "augmentation": {"gain_db": 3.0}})
+        'kaggle-speech train --data DIR --out RUN --model tc_resnet --num-epochs 20 --gain-db 3.0'
+    """
+    default = dataclasses.asdict(Recipe(settings["model"]))
+    chosen = {name: value for name, value in settings.items() if name in default} | {"model": settings["model"]}
+    words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
+    for options, defaults in ((chosen, default), (settings.get("augmentation", {}), default["augmentation"])):
+        for name, value in options.items():
+            value = tuple(value) if isinstance(value, list) else value
+            if name in ("model", "augmentation") or name not in defaults or value == defaults[name]:
+                continue
+            flag = f"--{name.replace('_', '-')}"
+            values = [] if value is True else value if isinstance(value, tuple) else [value]
+            words += [flag, *map(str, values)]
+    words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
+    words += ["--initial", "MODEL"] if "initial" in settings else []
+    words += ["--speech-negatives", "DIR"] if "speech" in settings else []
+    return shlex.join(words)
+
+
+def words_card(
+    name: str,
+    metrics: Mapping,
+    evaluation: Mapping | None = None,
+    points_df: pd.DataFrame | None = None,
+) -> str:
+    """Card of a word recogniser in Markdown.
+
+    Args:
+        name: title, and what `load` takes.
+        metrics: content of its `metrics.json`.
+        evaluation: content of `evaluation.json` of `evaluate`; None leaves intervals and noise out.
+        points_df: operating points in running speech, from `stream-evaluate --speech`, whose picture `CURVE_NAME` is to
+            lie beside the card; None leaves them out.
+    """
+    settings, vocabulary = metrics["settings"], metrics["vocabulary"]
+    others = [label for label in vocabulary if label not in (*COMMANDS, SILENCE, UNKNOWN)]
+    what = "ten commands, silence, unknown" if not others else f"{len(vocabulary)} labels"
+    measured = metrics if evaluation is None else evaluation
+    interval = ""
+    if evaluation is not None:
+        low, high = evaluation["accuracy_interval"]
+        interval = f"(95 % interval over speakers {low:.1%} to {high:.1%}) "
+    words = metrics["versions"]
+    return TEMPLATE.format(
+        name=name,
+        what=what,
+        vocabulary=" ".join(vocabulary),
+        num_parameters=f"{metrics['num_parameters']:,}",
+        interval=interval,
+        **{key: measured[key] for key in ("accuracy", "macro_f1", "num_clips")},
+        labels=_labels_table(metrics, evaluation),
+        noise="" if evaluation is None else _noise_section(evaluation),
+        running_speech="" if points_df is None else _running_speech_section(points_df),
+        command=train_command(settings),
+        data=settings["data"],
+        speech=", and running speech of LibriSpeech (CC BY 4.0)" if "speech" in settings else "",
+        training_minutes=metrics["training_minutes"],
+        versions=", ".join(f"{library} {version}" for library, version in words.items()),
+    )
+
+
+def _labels_table(metrics: Mapping, evaluation: Mapping | None) -> str:
+    if evaluation is None:
+        return _table([("label", "right"), *((label, f"{recall:.1%}") for label, recall in metrics["recall"].items())])
+    rows = [("label", "right", "95 % interval", "clips")]
+    for label, row in evaluation["labels"].items():
+        rows.append((label, f"{row['accuracy']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}", row["num_clips"]))
+    return _table(rows)
+
+
+def _noise_section(evaluation: Mapping) -> str:
+    noisy = [row for row in evaluation["robustness"] if row["kind"] == "snr_db" and row["noise"] == "all"]
+    if not noisy:
+        return ""
+    source = evaluation["settings"].get("noise", "the halves of the noise recordings that training did not use")
+    head = ("speech over noise", *(f"{row['value']:g} dB" for row in noisy))
+    table = _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in noisy))])
+    return f"## In noise\n\nSpoken clips with noise at a ratio of mean powers over the second: {source}.\n\n{table}\n"
+
+
+def _running_speech_section(points_df: pd.DataFrame) -> str:
+    num_commands, hours = points_df.iloc[0][["num_commands", "alarm_hours"]]
+    rows = [("alarms an hour at most", "threshold", "commands found", "wrong label", "alarms an hour")]
+    for row in points_df.itertuples():
+        alarms = f"{row.alarms_per_hour:.1f} ({row.alarms_low:.1f} to {row.alarms_high:.1f})"
+        rows.append(
+            (f"{row.limit:g}", f"{row.threshold:.2f}", f"{row.found_rate:.1%}", f"{row.wrong_rate:.1%}", alarms)
+        )
+    return (
+        f"## In running speech\n\n![commands found over false alarms an hour]({CURVE_NAME})\n\n"
+        f"{num_commands:.0f} commands between sentences; false alarms are counted in {hours:.1f} hours of sentences "
+        f"without one. A command counts where it is spoken alone.\n\n{_table(rows)}\n"
+    )
