@@ -193,9 +193,9 @@ class SubSpectralNormalization(layers.Layer):
             norm = self.batch_norm
             scale = norm.gamma * ops.rsqrt(norm.moving_variance + self.epsilon)
             offset = norm.beta - norm.moving_mean * scale
-            per_band = (num_subbands, 1, 1, num_channels)
-            scale, offset = (ops.cast(ops.reshape(x, per_band), features.dtype) for x in (scale, offset))
-            return ops.reshape(ops.reshape(features, self.by_band) * scale + offset, shape)
+            by_row = (ops.repeat(ops.reshape(x, (num_subbands, 1, num_channels)), num_bins, 0) for x in (scale, offset))
+            scale, offset = (ops.cast(x, features.dtype) for x in by_row)
+            return features * scale + offset
         # Sub-bands become channels beside each other, so that one fused operation normalises them all.
         x = ops.transpose(ops.reshape(features, self.by_band), (0, 2, 3, 1, 4))
         x = self.batch_norm(ops.reshape(x, (-1, num_bins, num_frames, num_subbands * num_channels)), training=training)
