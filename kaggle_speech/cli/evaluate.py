@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from kaggle_speech import folders
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import (
     above_zero,
@@ -33,6 +34,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="recordings of noise that training never had, a folder for each kind; default: the second halves of those "
         "in the data",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="for small sets: train the recipe of --run K times, each time without a K-th of the speakers, and judge "
+        "all clips by models that never heard their speakers",
+    )
+    parser.add_argument(
+        "--speech-negatives", metavar="DIR", help="running speech that --run was trained on, for --folds"
     )
     add_seed(parser)
 
@@ -108,6 +119,9 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     from kaggle_speech.inference import load
 
+    if args.folds is not None:
+        _cross_validate(args)
+        return
     recogniser = load.load_recogniser(args.model, engine=args.engine)
     against = load.load_recogniser(args.against) if args.against else None
     data_dir = find_clips(args.data)
@@ -124,6 +138,32 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.against:
         print(f"against {args.against}: {report.comparison_text(assessment.metrics['comparison'])}")
     print(f"open in a browser: {page_path}")
+
+
+def _cross_validate(args):
+    """Accuracy over all speakers for `evaluate --folds`."""
+    from kaggle_speech.inference import load
+    from kaggle_speech.models.folder import read_run
+
+    run_dir = load.model_location(args.model)
+    settings = read_run(run_dir)["settings"]
+    data_dir = find_clips(args.data)
+    import_tensorflow_quietly()
+    from kaggle_speech.data import negatives
+    from kaggle_speech.training import cross_validation
+    from kaggle_speech.training.recipe import recipe_of
+
+    cross_validation.check_trains_alone(settings, args.speech_negatives is not None)
+    recipe = recipe_of(settings)
+    speech_df = negatives.speech_negatives(args.speech_negatives) if args.speech_negatives else None
+    clips_df, _ = read_clips(data_dir, recipe.vocabulary)
+    out_dir = Path(args.out or folders.output_dir() / "runs" / f"folds_{run_dir.name}")
+    metrics = cross_validation.cross_validate(recipe, clips_df, args.folds, out_dir, speech_df=speech_df)
+    low, high = metrics["accuracy_interval"]
+    by_fold = ", ".join(f"{accuracy:.1%}" for accuracy in metrics["fold_accuracy"])
+    print_metrics(metrics)
+    print(f"95 % interval over speakers {low:.1%} to {high:.1%}; folds {by_fold}")
+    print(f"runs and answers: {out_dir}")
 
 
 def threshold(args: argparse.Namespace) -> None:

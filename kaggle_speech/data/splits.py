@@ -47,15 +47,16 @@ def split_by_speaker(clips_df: pd.DataFrame, audio_dir: Path) -> pd.Series:
                 f"{audio_dir.parent}: validation_list.txt and testing_list.txt must keep a speaker in one split. "
                 f"Received: {num_splits.idxmax()!r} in {num_splits.max()}"
             )
-    return split.mask((split == "train") & clips_df["speaker"].isin(_tune_speakers(clips_df["speaker"], split)), "tune")
+    return _with_tune(split, clips_df["speaker"])
 
 
-def _tune_speakers(speakers, split):
-    """Training speakers for `tune`: those in a range of the hash, or the nearest one where there are none."""
+def _with_tune(split, speakers):
+    """Splits with some training speakers as `tune`: those in a range of the hash, or the nearest one."""
     low, high = TUNE_PERCENTAGES
     percentages = {speaker: speaker_percentage(speaker) for speaker in speakers[split == "train"].unique()}
     chosen = {speaker for speaker, percentage in percentages.items() if low <= percentage < high}
-    return chosen or sorted(percentages, key=lambda speaker: abs(percentages[speaker] - low))[:1]
+    chosen = chosen or sorted(percentages, key=lambda speaker: abs(percentages[speaker] - low))[:1]
+    return split.mask((split == "train") & speakers.isin(chosen), "tune")
 
 
 def speaker_percentage(speaker: str) -> float:
@@ -89,22 +90,44 @@ def which_set(speaker: str, val_percentage: float = 10.0, test_percentage: float
     return "test" if percentage < val_percentage + test_percentage else "train"
 
 
-def speaker_halves(speakers: Sequence[str]) -> np.ndarray:
-    """Half of each clip, 0 or 1, so that all clips of a speaker are in one half; speakers alternate in hash order.
+def speaker_folds(speakers: Sequence[str], num_folds: int) -> np.ndarray:
+    """Fold of each clip, so that all clips of a speaker are in one; speakers take turns in hash order.
 
-    Shape: `(clips,)` -> `(clips,)` int.
+    Shape: `(clips,)` -> `(clips,)` int, 0 to below `num_folds`.
 
     Args:
         speakers: speaker of each clip.
+        num_folds: number of folds, 2 or more.
 
     Raises:
-        ValueError: there are not two speakers.
+        ValueError: `num_folds` is below 2, or there are fewer speakers.
     """
     ordered = sorted({*speakers}, key=lambda speaker: (speaker_percentage(speaker), speaker))
-    if len(ordered) < 2:
-        raise ValueError(f"`speakers` must be two or more. Received: {ordered}")
-    half = {speaker: rank % 2 for rank, speaker in enumerate(ordered)}
-    return np.array([half[speaker] for speaker in speakers])
+    if not 2 <= num_folds <= len(ordered):
+        raise ValueError(
+            f"`num_folds` must be from 2 to the number of speakers, {len(ordered)}. Received: num_folds={num_folds}"
+        )
+    fold = {speaker: rank % num_folds for rank, speaker in enumerate(ordered)}
+    return np.array([fold[speaker] for speaker in speakers])
+
+
+def hold_out_fold(clips_df: pd.DataFrame, fold: int, num_folds: int) -> pd.DataFrame:
+    """The clips with a fold of the speakers as `val`, and all others as `train` and `tune`; `test` is left out.
+
+    Args:
+        clips_df: columns `speaker, split`, from `clips.read_clips_table`.
+        fold: the fold to hold out, 0 to below `num_folds`.
+        num_folds: number of folds (see `speaker_folds`).
+
+    Raises:
+        ValueError: `num_folds` is below 2, or there are fewer speakers.
+    """
+    is_spoken = ~clips_df["split"].isin(["noise", "test"])
+    spoken_df = clips_df[is_spoken]
+    held_out = speaker_folds(spoken_df["speaker"], num_folds) == fold
+    split = _with_tune(pd.Series(np.where(held_out, "val", "train"), spoken_df.index), spoken_df["speaker"])
+    noise_df = clips_df[clips_df["split"] == "noise"]
+    return pd.concat([spoken_df.assign(split=split), noise_df]).sort_index()
 
 
 def split_speakers(utterances_df: pd.DataFrame, num_val_speakers: int = 6) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn import metrics
 
-from kaggle_speech.data.splits import speaker_halves
+from kaggle_speech.data.splits import speaker_folds
 from kaggle_speech.evaluation.calibration import (
     NO_THRESHOLD,
     best_commands,
@@ -83,7 +83,7 @@ def cross_fitted_answers(
             accuracy.
         left_out_words: words that are not used to choose a threshold, like words never recorded.
     """
-    half = speaker_halves(clips_df["speaker"])
+    half = speaker_folds(clips_df["speaker"], 2)
     may_choose = ~clips_df["word"].isin(left_out_words).to_numpy()
     labels = np.empty(len(half), dtype=object)
     confidences = np.empty(len(half))

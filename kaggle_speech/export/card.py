@@ -15,7 +15,7 @@ CURVE_NAME = "running_speech.png"
 TEMPLATE = """# {name}: {what}
 
 Tells which of its labels is spoken in a second of sound (16,000 samples, 16 kHz, mono, float in [-1, 1]):
-`{vocabulary}`. {num_parameters} parameters.
+`{vocabulary}`.{num_parameters}
 
     import kaggle_speech as ks
     ks.load({name!r}).predict("yes.wav")
@@ -98,12 +98,11 @@ def words_card(
     if evaluation is not None:
         low, high = evaluation["accuracy_interval"]
         interval = f"(95 % interval over speakers {low:.1%} to {high:.1%}) "
-    words = metrics["versions"]
     return TEMPLATE.format(
         name=name,
         what=what,
         vocabulary=" ".join(vocabulary),
-        num_parameters=f"{metrics['num_parameters']:,}",
+        num_parameters=f" {metrics['num_parameters']:,} parameters." if "num_parameters" in metrics else "",
         interval=interval,
         **{key: measured[key] for key in ("accuracy", "macro_f1", "num_clips")},
         labels=_labels_table(metrics, evaluation),
@@ -113,7 +112,7 @@ def words_card(
         data=settings["data"],
         speech=", and running speech of LibriSpeech (CC BY 4.0)" if "speech" in settings else "",
         training_minutes=metrics["training_minutes"],
-        versions=", ".join(f"{library} {version}" for library, version in words.items()),
+        versions=", ".join(f"{library} {version}" for library, version in metrics["versions"].items()),
     )
 
 

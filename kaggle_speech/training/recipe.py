@@ -5,6 +5,7 @@ Their fields are also options of the command line. No TensorFlow, no Keras.
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from kaggle_speech.data.augmentation import Augmentation, option, require
@@ -232,3 +233,14 @@ def without_each(recipe: Recipe) -> dict[str, Recipe]:
         changed[name] = dataclasses.replace(recipe, augmentation=augmentation)
     different = {f"no {name}": other for name, other in changed.items() if other != recipe}
     return {"everything": recipe} | different
+
+
+def recipe_of(settings: Mapping) -> Recipe:
+    """The recipe that settings state; fields that a run of an older version lacks have their defaults.
+
+    Args:
+        settings: entry `settings` of a `run.json`.
+    """
+    values = {field.name: settings[field.name] for field in dataclasses.fields(Recipe) if field.name in settings}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return Recipe(**{**values, "augmentation": Augmentation(**settings.get("augmentation", {}))})

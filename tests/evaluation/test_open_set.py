@@ -266,18 +266,18 @@ def test_calibration_against_scikit_learn(rng):
 
 
 def test_halves_keep_speakers_apart(clips_df):
-    half = splits.speaker_halves(clips_df["speaker"])
+    half = splits.speaker_folds(clips_df["speaker"], 2)
     assert pd.Series(half).groupby(clips_df["speaker"]).nunique().max() == 1
     num_speakers = clips_df["speaker"].groupby(half).nunique()
     assert abs(num_speakers[0] - num_speakers[1]) <= 1
     shuffled_df = clips_df.sample(frac=1, random_state=1)
-    np.testing.assert_array_equal(splits.speaker_halves(shuffled_df["speaker"]), half[shuffled_df.index])
-    with pytest.raises(ValueError, match="`speakers` must be two or more"):
-        splits.speaker_halves(["a", "a"])
+    np.testing.assert_array_equal(splits.speaker_folds(shuffled_df["speaker"], 2), half[shuffled_df.index])
+    with pytest.raises(ValueError, match=r"must be from 2 to the number of speakers, 1. Received: num_folds=2"):
+        splits.speaker_folds(["a", "a"], 2)
 
 
 def test_a_half_is_answered_with_what_the_other_half_chose(known_only, clips_df):
-    half = splits.speaker_halves(clips_df["speaker"])
+    half = splits.speaker_folds(clips_df["speaker"], 2)
     for options in ({"score": "margin"}, {"score": "entropy", "false_accept_rate": 0.1}):
         labels, confidences = open_set.cross_fitted_answers(known_only, clips_df, **options)
         for number in (0, 1):
