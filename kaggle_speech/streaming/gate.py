@@ -17,8 +17,10 @@ class SpokenAlone:
         max_ms: longest sound that counts as one word: clips of words have one second.
         before_ms: least quiet before it; pauses between the words of a sentence are mostly shorter.
         after_ms: least quiet after it, by which a report comes later; within a word a closed /p/ or /t/ takes 100 ms.
-        range_db: distance below the loudest hop at which a hop is quiet, as the echo of a word in a room is.
-        margin_db: distance above the quietest hop up to which a hop is noise.
+        range_db: distance below the loudest hop at which a hop is quiet, as the echo of a word in a room is, and noise
+            under a word at 20 dB.
+        margin_db: distance above the quietest hop up to which a hop is noise; noise that is not quite steady moves by
+            6 dB.
     """
 
     def __init__(
@@ -27,8 +29,8 @@ class SpokenAlone:
         max_ms: float = 1000,
         before_ms: float = 300,
         after_ms: float = 200,
-        range_db: float = 20.0,
-        margin_db: float = 6.0,
+        range_db: float = 15.0,
+        margin_db: float = 9.0,
     ):
         self.max_hops, self.before_hops, self.after_hops, self._num_levels = (
             max(1, round(duration / hop_ms)) for duration in (max_ms, before_ms, after_ms, MEMORY_MS)

@@ -23,6 +23,8 @@ from kaggle_speech.streaming.gate import SpokenAlone
 from kaggle_speech.streaming.stream import BatchModel
 
 MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.99
+#: A detection that waits longer to be known to be spoken alone is dropped.
+MAX_WAIT_S = 1.0
 #: Function such as `Recogniser.answers`, from `(clips, len(vocabulary))` to labels and confidences, `(clips,)` each.
 Answers = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -145,7 +147,8 @@ class Trigger:
             time_s: end of the hop, in seconds of the stream.
             probabilities: smoothed, `(len(vocabulary),)`.
             latest: probabilities of the last second alone, `(len(vocabulary),)`; None where they are not known.
-            is_alone: from `SpokenAlone.update`: a detection waits while it is None, and is dropped where it is False.
+            is_alone: from `SpokenAlone.update`: a detection waits while it is None, up to `MAX_WAIT_S`, and is dropped
+                where it is False.
 
         Returns:
             `Detection` or None.
@@ -154,7 +157,8 @@ class Trigger:
         if self._waiting is None or is_alone is None:
             return None
         waiting, self._waiting = self._waiting, None
-        return waiting._replace(time_s=time_s) if is_alone else None
+        is_late = time_s - waiting.time_s > MAX_WAIT_S + 1e-9
+        return waiting._replace(time_s=time_s) if is_alone and not is_late else None
 
     def _risen(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None) -> Detection | None:
         """The label that has risen above the threshold with this hop."""
