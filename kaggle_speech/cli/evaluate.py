@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from kaggle_speech import folders
+from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import (
     above_zero,
@@ -97,6 +98,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_in_sentences(parser)
     add_seed(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the table and the figure")
+
+    parser = add_command(subparsers, mine, "--run runs/mine --speech LibriSpeech/train-clean-5 --out runs/mined.csv")
+    add_model(parser)
+    parser.add_argument("--speech", required=True, metavar="DIR", help="running speech, as `train --speech-negatives`")
+    parser.add_argument(
+        "--min-confidence", type=float, default=0.3, metavar="NUMBER", help="least probability of a command, 0 to 1"
+    )
+    parser.add_argument("--out", required=True, metavar="CSV", help="table to write, for `train --mined`")
 
     parser = add_command(
         subparsers, evaluate_transcriber, "--run runs/transcriber", "--run runs/base --data DIR --num-val-speakers 0"
@@ -258,6 +267,26 @@ def _evaluate_running_speech(args, stream, data_dir):
             f"sentences, {point.latency_median_ms:.0f} ms"
         )
     print(f"a row a threshold, the operating points and a figure: {out_dir}")
+
+
+def mine(args: argparse.Namespace) -> None:
+    """Find the seconds of running speech that a model takes for a command, to train on them.
+
+    Sentences with one of the commands are left out, as far as there are transcripts.
+    """
+    import functools
+
+    from kaggle_speech import files
+    from kaggle_speech.data import negatives
+    from kaggle_speech.evaluation import mining
+    from kaggle_speech.inference import load
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine)
+    speech_df = negatives.speech_negatives(args.speech)
+    mined_df = mining.mine(recogniser, speech_df, min_confidence=args.min_confidence)
+    files.replace_file(Path(args.out), functools.partial(mined_df.to_csv, index=False))
+    hours = speech_df["num_samples"].sum() / SAMPLE_RATE / 3600
+    print(f"{len(mined_df)} seconds in {hours:.2f} hours: {args.out}")
 
 
 def evaluate_transcriber(args: argparse.Namespace) -> None:

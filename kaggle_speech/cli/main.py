@@ -57,6 +57,7 @@ GROUPS = {
             "evaluate": "accuracy on validation speakers, in noise and shifted: a report",
             "threshold": "choose the score under which a command becomes `unknown`",
             "stream-evaluate": "words found, false alarms and latency in running sound",
+            "mine": "seconds of running speech that a model takes for a command",
             "evaluate-transcriber": "wrong words and characters of transcripts",
         },
     ),

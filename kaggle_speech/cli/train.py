@@ -40,6 +40,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "the commands are left out, or any folder of audio files",
     )
     parser.add_argument(
+        "--mined", metavar="CSV", help="file of `mine`: seconds of that speech that a model was wrong about"
+    )
+    parser.add_argument(
         "--initial", metavar="MODEL", help="run or published model of the same network whose weights to start from"
     )
     _add_cache(parser)
@@ -158,6 +161,8 @@ def train(args: argparse.Namespace) -> None:
 
     A killed training continues where it stopped; a finished one is not repeated.
     """
+    if args.mined and not args.speech_negatives:
+        raise ValueError("--mined must come with --speech-negatives, the speech that was mined. Received: none")
     recipe = options_from(args, Recipe)
     data_dir = find_clips(args.data)
     import_tensorflow_quietly()
@@ -172,6 +177,8 @@ def train(args: argparse.Namespace) -> None:
         options["initial"] = args.initial
     if args.speech_negatives:
         options["speech_df"] = negatives.speech_negatives(args.speech_negatives)
+    if args.mined:
+        options["speech_df"] = negatives.with_mined(options["speech_df"], args.mined, recipe.mined_share)
     print_metrics(words.train(recipe, clips_df, args.out, **options))
     print(f"model and metrics: {args.out}")
 

@@ -252,7 +252,7 @@ class _SpeechWindows:
     """Random seconds of running speech, the same number for every batch, labelled `unknown`.
 
     Args:
-        speech_df: from `negatives.speech_negatives`.
+        speech_df: from `negatives.speech_negatives` or `negatives.with_mined`.
         num_windows: windows in a batch.
         vocabulary: labels in the order of the model's outputs.
     """
@@ -264,6 +264,10 @@ class _SpeechWindows:
             )
         self.paths = speech_df["path"].astype(str).to_numpy()
         self.num_samples = speech_df["num_samples"].to_numpy()
+        whole = {"first_sample": 0, "weight": 1.0}
+        self.first, self.weights = (
+            speech_df.get(name, pd.Series(value, speech_df.index)).to_numpy() for name, value in whole.items()
+        )
         self.num_windows = num_windows
         self.target = tf.one_hot([list(vocabulary).index(UNKNOWN)] * num_windows, len(vocabulary))
 
@@ -274,8 +278,8 @@ class _SpeechWindows:
         return tf.ensure_shape(windows, (self.num_windows, CLIP_SAMPLES))
 
     def _read(self, positions):
-        rows, starts = window_starts(self.num_samples, positions)
-        return read_windows(self.paths[rows], starts)
+        rows, starts = window_starts(self.num_samples, positions, self.weights)
+        return read_windows(self.paths[rows], self.first[rows] + starts)
 
 
 def make_dataset(

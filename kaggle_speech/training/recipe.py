@@ -129,6 +129,7 @@ class Recipe(FitOptions):
     teacher_share: float = option(0.9, "share of the teachers' probabilities in the targets, where there are teachers")
     pseudo_fraction: float = option(0.25, "share of pseudo-labelled clips in every batch, where there are any")
     speech_fraction: float = option(0.25, "share of running speech in every batch, where there is any")
+    mined_share: float = option(0.3, "share of mined seconds in the running speech, where there are any")
     made_noise_minutes: float = option(0.0, "minutes of made noise of many kinds that join the background noise")
     left_out_words: tuple = option((), "words, no commands, not to train on; their recall as `unknown` is measured")
     precision: str = option("float32", f"precision of the arithmetic while training: {', '.join(PRECISIONS)}")
@@ -145,7 +146,8 @@ class Recipe(FitOptions):
         require(self, ("batch_size",), lambda value: value > 0, "be above 0")
         require(self, ("made_noise_minutes",), lambda value: value >= 0, "not be negative")
         require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
-        require(self, ("pseudo_fraction", "speech_fraction"), lambda value: 0 <= value < 1, "be in [0, 1)")
+        shares = ("pseudo_fraction", "speech_fraction", "mined_share")
+        require(self, shares, lambda value: 0 <= value < 1, "be in [0, 1)")
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -150,7 +150,9 @@ def _settings(
         settings["pseudo"] = names_fingerprint(sorted(names + " " + pseudo_df["label"]))
     if speech_df is None:
         del settings["speech_fraction"]
-    else:
+    if speech_df is None or "weight" not in speech_df:
+        del settings["mined_share"]
+    if speech_df is not None:
         settings["speech"] = speech_fingerprint(speech_df)
     return settings | {
         "architecture": cost.architecture_fingerprint(model),

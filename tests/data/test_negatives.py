@@ -97,3 +97,35 @@ def test_no_room_and_no_unknown(recordings, tmp_path):
         clip_batches.make_dataset(clips_df, COMPETITION_LABELS, 8, **options)
     with pytest.raises(ValueError, match="must be left out where the vocabulary has no 'unknown'"):
         clip_batches.make_dataset(clips_df, VOCABULARIES[11], 8, speech_df=speech_df)
+
+
+def test_mined_seconds_are_a_share_of_the_windows(tmp_path, recordings, rng):
+    """Drawn near where they were found, as often as asked; the rest of the speech is drawn as before."""
+    paths = [*recordings]
+    speech_df = pd.DataFrame({"path": paths, "num_samples": [*recordings.values()]})
+    mined_df = pd.DataFrame({"path": [paths[0], paths[1]], "first_sample": [400, 20_000], "label": "no"})
+    mined_df.to_csv(tmp_path / "mined.csv", index=False)
+    both_df = negatives.with_mined(speech_df, tmp_path / "mined.csv", 0.4)
+    windows = clip_batches._SpeechWindows(both_df, 1, COMPETITION_LABELS)
+    rows, starts = negatives.window_starts(windows.num_samples, rng.uniform(size=20_000), windows.weights)
+    is_mined = rows >= 3
+    assert is_mined.mean() == pytest.approx(0.4, abs=0.02)
+    first = windows.first[rows] + starts
+    assert first[rows == 3].min() < 10 and 400 + negatives.JITTER_SAMPLES - 10 < first[rows == 3].max() <= 2000
+    assert abs(first[rows == 4] - 20_000).max() <= negatives.JITTER_SAMPLES
+    assert (rows[~is_mined] == 1).mean() == pytest.approx(32_001 / 48_003, abs=0.02)
+    print_of = negatives.speech_fingerprint
+    assert print_of(both_df) != print_of(speech_df)
+    assert print_of(both_df) != print_of(negatives.with_mined(speech_df, tmp_path / "mined.csv", 0.5))
+
+
+def test_bad_files_of_mined_seconds(tmp_path, recordings):
+    speech_df = pd.DataFrame({"path": [*recordings], "num_samples": [*recordings.values()]})
+    for rows, rule in (
+        ({"path": [], "first_sample": []}, r"bad.csv: must be a file of `mine` .* Received: 0 rows of "),
+        ({"path": ["a"]}, r"Received: 1 rows of \['path'\]"),
+        ({"path": ["/x.flac"], "first_sample": [3]}, r"must name recordings of the running speech. Received: /x.flac"),
+    ):
+        pd.DataFrame(rows).to_csv(tmp_path / "bad.csv", index=False)
+        with pytest.raises(ValueError, match=rule):
+            negatives.with_mined(speech_df, tmp_path / "bad.csv", 0.3)
