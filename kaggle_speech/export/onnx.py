@@ -114,7 +114,7 @@ def export_onnx(
     proto = keras_to_onnx(onnx_gru.mark_gru(model) if metadata["task"] == "transcripts" else model)
     if precision == "int8":
         proto = onnx_graph.quantize(proto, calibration, [frontend.name])
-    proto = onnx_graph.compute_dft_kernels(proto, frontend.spec)
+    proto = onnx_graph.scatter_sparse_weights(onnx_graph.compute_dft_kernels(proto, frontend.spec))
     if precision == "float16":
         proto = onnx_graph.halve_weights(proto)
     proto = onnx_graph.shorten_names(proto)

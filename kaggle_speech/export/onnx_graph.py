@@ -23,6 +23,8 @@ from kaggle_speech.features.filters import FeatureSpec, dft_kernels, hann_window
 
 #: Smallest number of weights of a tensor that is stored in 16 bits.
 MIN_HALVED = 64
+#: Smallest number of weights of a matrix that is stored by its values other than zero.
+MIN_SPARSE = 1024
 
 
 def fold(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -213,6 +215,39 @@ def compute_dft_kernels(proto: onnx.ModelProto, spec: FeatureSpec) -> onnx.Model
         ]
     if nodes:
         stored += [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    return _with(proto, stored, nodes)
+
+
+def scatter_sparse_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Store matrices of mostly zeros, as mel filters are, as positions and values; loading makes the matrices of them.
+
+    Args:
+        proto: ONNX model.
+    """
+    stored = []
+    nodes = []
+    for tensor in proto.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        positions = np.flatnonzero(weights)
+        if weights.dtype != np.float32 or not MIN_SPARSE <= weights.size < 2**16 or 8 * len(positions) > weights.size:
+            stored.append(tensor)
+            continue
+        parts = {
+            "positions": positions.astype(np.uint16),
+            "values": weights.flat[positions],
+            "size": np.array([weights.size]),
+            "shape": np.array(weights.shape),
+        }
+        names = {part: f"{tensor.name}_{part}" for part in (*parts, "zeros", "indices", "flat")}
+        stored += [numpy_helper.from_array(array, names[part]) for part, array in parts.items()]
+        nodes += [
+            helper.make_node("ConstantOfShape", [names["size"]], [names["zeros"]]),
+            helper.make_node("Cast", [names["positions"]], [names["indices"]], to=onnx.TensorProto.INT64),
+            helper.make_node(
+                "ScatterElements", [names["zeros"], names["indices"], names["values"]], [names["flat"]], axis=0
+            ),
+            helper.make_node("Reshape", [names["flat"], names["shape"]], [tensor.name]),
+        ]
     return _with(proto, stored, nodes)
 
 

@@ -166,6 +166,22 @@ def test_computed_kernels_are_the_stored_ones(lengths, speech, tmp_path):
     np.testing.assert_allclose(found, model(speech), atol=1e-2)
 
 
+def test_scattered_weights_are_the_stored_ones(trained, speech):
+    """Mel filters: mostly zeros, exactly as before; other weights stay."""
+    proto = keras_to_onnx(trained)
+    scattered = onnx_graph.scatter_sparse_weights(proto)
+    saved = proto.ByteSize() - scattered.ByteSize()
+    assert saved > 40_000 and scattered.ByteSize() < proto.ByteSize()
+    answers = []
+    for model in (proto, scattered):
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        answers.append(session.run(None, {session.get_inputs()[0].name: speech})[0])
+    np.testing.assert_array_equal(*answers)
+    dense = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    kept = {tensor.name for tensor in scattered.graph.initializer} & {*dense}
+    assert all(np.count_nonzero(dense[name]) < dense[name].size / 8 for name in {*dense} - kept) and {*dense} - kept
+
+
 def test_a_file_that_answers_otherwise_is_not_kept(trained, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     comparison = check.compare_on_clips(trained, clips)
