@@ -92,9 +92,9 @@ def _rows_to_strides(proto):
             transpose.output[0] = cut.output[0]
             graph.node.remove(cut)
             graph.node.remove(reshape)
-            for tensor in [tensor for tensor in graph.initializer if num_readers[tensor.name] == 1]:
-                if tensor.name in (*cut.input, *reshape.input):
-                    graph.initializer.remove(tensor)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
     return proto
 
 
