@@ -236,17 +236,22 @@ def predict(args: argparse.Namespace) -> None:
         raise ValueError(listing(errors))
 
 
+def _stream(args):
+    """The streaming recogniser of `listen` and `live`."""
+    from kaggle_speech.inference import load
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine, words=args.words)
+    return recogniser.stream(threshold=args.threshold, in_sentences=args.in_sentences)
+
+
 def listen(args: argparse.Namespace) -> None:
     """Print the commands in running sound as they are spoken: from the microphone, a file, or standard input (-).
 
     Prints SECOND, LABEL, CONFIDENCE a line; with --top, SECOND, RANK, LABEL, CONFIDENCE. Ctrl+C ends it.
     """
-    from kaggle_speech.inference import load
 
     source = _source(args)
-    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(
-        threshold=args.threshold, in_sentences=args.in_sentences
-    )
+    stream = _stream(args)
     with open_rows(_columns({"second": 2}, args.top), args) as rows:
 
         def show(detection):
@@ -316,16 +321,13 @@ def run_stream(
 
 def live(args: argparse.Namespace) -> None:
     """Recognise commands as they are spoken, in a window: from a microphone or a file."""
-    from kaggle_speech.inference import load
     from kaggle_speech.streaming.app import requirements
 
     requirements.require_qt()
     requirements.require_screen(args.file, args.picture)
     from kaggle_speech.streaming.app import launch
 
-    stream = load.load_recogniser(args.model, engine=args.engine, words=args.words).stream(
-        threshold=args.threshold, in_sentences=args.in_sentences
-    )
+    stream = _stream(args)
     launch.run(stream, args.file, args.picture)
     if args.picture:
         print(args.picture)

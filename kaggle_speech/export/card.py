@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from kaggle_speech.labels import COMMANDS, SILENCE, UNKNOWN
-from kaggle_speech.training.recipe import Recipe
+from kaggle_speech.training.recipe import Recipe, recipe_of
 
 #: Picture of the curve in running speech, as `stream-evaluate --speech` names it.
 CURVE_NAME = "running_speech.png"
@@ -58,17 +58,15 @@ def train_command(settings: Mapping) -> str:
         >>> train_command({"model": "tc_resnet", "num_epochs": 20, "augmentation": {"gain_db": 3.0}})
         'kaggle-speech train --data DIR --out RUN --model tc_resnet --num-epochs 20 --gain-db 3.0'
     """
-    default = dataclasses.asdict(Recipe(settings["model"]))
-    chosen = {name: value for name, value in settings.items() if name in default} | {"model": settings["model"]}
-    words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
-    for options, defaults in ((chosen, default), (settings.get("augmentation", {}), default["augmentation"])):
-        for name, value in options.items():
-            value = tuple(value) if isinstance(value, list) else value
-            if name in ("model", "augmentation") or name not in defaults or value == defaults[name]:
-                continue
-            flag = f"--{name.replace('_', '-')}"
-            values = [] if value is True else value if isinstance(value, tuple) else [value]
-            words += [flag, *map(str, values)]
+    chosen, default = (dataclasses.asdict(recipe) for recipe in (recipe_of(settings), Recipe(settings["model"])))
+    augmentation = (settings.get("augmentation", {}), chosen.pop("augmentation"), default.pop("augmentation"))
+    words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", chosen.pop("model")]
+    for names, values, defaults in ((settings, chosen, default), augmentation):
+        for name in names:
+            if name in values and values[name] != defaults[name]:
+                value = values[name]
+                arguments = [] if value is True else value if isinstance(value, tuple) else [value]
+                words += [f"--{name.replace('_', '-')}", *map(str, arguments)]
     words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
     words += ["--initial", "MODEL"] if "initial" in settings else []
     words += ["--speech-negatives", "DIR"] if "speech" in settings else []

@@ -53,9 +53,10 @@ def cross_validate(
     cache: Path | str | None = None,
     progress: bool = True,
 ) -> dict:
-    """Train a recipe once for each fold of the speakers, without them, and judge all clips.
+    """Train a recipe once for each fold of the speakers, without them, and judge its clips of the commands.
 
-    Finished folds are read; a killed one continues. Clips of the split `test` have no part in it.
+    Of other words as many are judged as of an average command (`clips.validation_clips`). Finished folds are read; a
+    killed one continues. Clips of the split `test` have no part in it.
 
     Args:
         recipe: `Recipe`.
