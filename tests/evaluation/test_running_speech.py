@@ -105,6 +105,7 @@ def test_a_curve_counts_what_the_tones_say(utterances_df, clips_df):
     assert -300 < default["latency_median_ms"] < 300  # a long tone is known before it ends
     ax = streams.plot_running_speech(curve_df, name="tones")
     assert ax.get_xscale() == "log" and ax.get_legend_handles_labels()[1] == ["tones"]
+    ax.figure.clear()  # other tests draw on the same axes
 
 
 def test_operating_points_find_most_within_a_limit():
