@@ -229,6 +229,7 @@ def stream_evaluate(args: argparse.Namespace) -> None:
     }
     streams.plot_stream_curve(curve_df, ax, **limits)
     figure.savefig(out_dir / "stream.png", bbox_inches="tight", dpi=100)
+    plt.close(figure)
     default_df = curve_df[curve_df["is_default"]].drop(columns="is_default")
     print(default_df.T.to_string(header=False, float_format="{:.3f}".format))
     print(f"a row a threshold and a figure: {out_dir}")
@@ -253,6 +254,7 @@ def _evaluate_running_speech(args, stream, data_dir):
     figure, ax = plt.subplots(figsize=(7, 4.5))
     streams.plot_running_speech(curve_df, ax)
     figure.savefig(out_dir / "running_speech.png", bbox_inches="tight", dpi=100)
+    plt.close(figure)
     first = curve_df.iloc[0]
     print(
         f"{first['num_commands']:.0f} commands between {len(utterances_df)} sentences, "
