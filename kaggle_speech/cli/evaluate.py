@@ -128,6 +128,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     from kaggle_speech.inference import load
 
+    _check_evaluate(args)
     if args.folds is not None:
         _cross_validate(args)
         return
@@ -147,6 +148,15 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.against:
         print(f"against {args.against}: {report.comparison_text(assessment.metrics['comparison'])}")
     print(f"open in a browser: {page_path}")
+
+
+def _check_evaluate(args):
+    """Refuse options that have no meaning together."""
+    if args.folds is None and args.speech_negatives:
+        raise ValueError(f"--speech-negatives must come with --folds. Received: {args.speech_negatives} without it")
+    given = [name for name in ("against", "noise", "seed") if getattr(args, name)]
+    if args.folds is not None and given:
+        raise ValueError(f"--folds must come without --{given[0]}. Received: --{given[0]} {getattr(args, given[0])}")
 
 
 def _cross_validate(args):
@@ -283,12 +293,15 @@ def mine(args: argparse.Namespace) -> None:
     from kaggle_speech.evaluation import mining
     from kaggle_speech.inference import load
 
+    out_path = Path(args.out)
+    if out_path.exists():
+        raise ValueError(f"{out_path}: must be a new file, so that no older one is lost. Received: one that is there")
     recogniser = load.load_recogniser(args.model, engine=args.engine)
     speech_df = negatives.speech_negatives(args.speech)
     mined_df = mining.mine(recogniser, speech_df, min_confidence=args.min_confidence)
-    files.replace_file(Path(args.out), functools.partial(mined_df.to_csv, index=False))
+    files.replace_file(out_path, functools.partial(mined_df.to_csv, index=False))
     hours = speech_df["num_samples"].sum() / SAMPLE_RATE / 3600
-    print(f"{len(mined_df)} seconds in {hours:.2f} hours: {args.out}")
+    print(f"{len(mined_df)} seconds in {hours:.2f} hours: {out_path}")
 
 
 def evaluate_transcriber(args: argparse.Namespace) -> None:

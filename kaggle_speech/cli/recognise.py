@@ -200,10 +200,11 @@ def audio_files(names: Iterable[str]) -> list[str]:
 
 
 def _ranked(answer, num_labels):
-    """Label and confidence of an answer, then of the next most probable labels."""
+    """Label and confidence of an answer or a detection, then of the next most probable labels, each with its rank."""
     others = sorted(answer.probabilities.items(), key=lambda item: -item[1])
     others = [(label, probability) for label, probability in others if label != answer.label]
-    return [(answer.label, answer.confidence), *others][:num_labels]
+    labelled = [(answer.label, answer.confidence), *others][:num_labels]
+    return [(rank, *row) for rank, row in enumerate(labelled, start=1)] if num_labels > 1 else labelled
 
 
 def _columns(first, num_labels):
@@ -230,8 +231,8 @@ def predict(args: argparse.Namespace) -> None:
             if isinstance(answer, Exception):
                 errors.append(str(answer))
                 continue
-            for rank, labelled in enumerate(_ranked(answer, args.top), start=1):
-                rows.write(path, *([rank] if args.top > 1 else []), *labelled)
+            for row in _ranked(answer, args.top):
+                rows.write(path, *row)
     if errors:
         raise ValueError(listing(errors))
 
@@ -255,15 +256,8 @@ def listen(args: argparse.Namespace) -> None:
     with open_rows(_columns({"second": 2}, args.top), args) as rows:
 
         def show(detection):
-            if args.top == 1:
-                rows.write(detection.time_s, detection.label, detection.confidence)
-                return
-            probabilities = dict(zip(stream.vocabulary, map(float, stream.probabilities), strict=True))
-            others = sorted(probabilities.items(), key=lambda item: -item[1])
-            others = [(label, probability) for label, probability in others if label != detection.label]
-            labelled = [(detection.label, detection.confidence), *others]
-            for rank, (label, confidence) in enumerate(labelled[: args.top], start=1):
-                rows.write(detection.time_s, rank, label, confidence)
+            for row in _ranked(detection, args.top):
+                rows.write(detection.time_s, *row)
 
         run_stream(stream, source, show)
 

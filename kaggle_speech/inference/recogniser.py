@@ -330,7 +330,7 @@ class Recogniser:
             options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Returns:
-            iterator of `Detection(time_s, label, confidence)`; of a microphone it does not end.
+            iterator of `Detection(time_s, label, confidence, probabilities)`; of a microphone it does not end.
 
         Raises:
             ValueError: an option is out of range, or an array without a sample rate.

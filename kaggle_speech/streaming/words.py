@@ -4,8 +4,9 @@ Every `hop_ms` the last second is processed: where a voice activity detector fin
 its probabilities are smoothed over time, and a label that rises above the threshold is reported, once.
 """
 
+import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -36,15 +37,17 @@ class Detection(typing.NamedTuple):
         time_s: when it was reported, in seconds of the stream; the word ended a little before.
         label: the command.
         confidence: its smoothed probability, 0 to 1.
+        probabilities: smoothed, of all labels at the same time.
 
     Examples:
-        >>> Detection(1.25, "yes", 0.93)
-        Detection(time_s=1.25, label='yes', confidence=0.93)
+        >>> Detection(1.25, "yes", 0.93, {"yes": 0.93, "no": 0.07}).label
+        'yes'
     """
 
     time_s: float
     label: str
     confidence: float
+    probabilities: Mapping[str, float] = types.MappingProxyType({})
 
 
 class LiveState(typing.NamedTuple):
@@ -181,7 +184,8 @@ class Trigger:
                 return None
         self._reported = index
         self._last_s = time_s
-        return Detection(time_s, self.vocabulary[index], float(probabilities[index]))
+        by_label = dict(zip(self.vocabulary, map(float, probabilities), strict=True))
+        return Detection(time_s, self.vocabulary[index], float(probabilities[index]), by_label)
 
 
 class StreamingRecogniser:

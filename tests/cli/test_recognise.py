@@ -158,6 +158,12 @@ def test_listen_ranks_labels(stream_path, capsys):
     rows = rows_of(capsys.readouterr().out, "csv")
     assert [row["rank"] for row in rows] == ["1", "2", "3"] * (len(rows) // 3)
     assert all(row["label"] in COMMANDS for row in rows if row["rank"] == "1")
+    detections = list(load_recogniser().listen(stream_path))
+    for number, found in enumerate(detections):  # the labels as of the word, not of its report, which comes later
+        assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert found.confidence == found.probabilities[found.label] == max(found.probabilities.values())
+        shown = [float(row["confidence"]) for row in rows[3 * number : 3 * number + 3]]
+        assert shown == pytest.approx(sorted(found.probabilities.values(), reverse=True)[:3], abs=1e-3)
 
 
 def test_listen_reads_a_pipe_until_it_is_interrupted(stream_path):

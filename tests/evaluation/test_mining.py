@@ -59,5 +59,8 @@ def test_the_command_writes_what_train_reads(sample_dir, tmp_path, capsys):
     assert main([*map(str, arguments)]) == 0
     mined_df = pd.read_csv(out_path)
     assert f"{len(mined_df)} seconds in" in capsys.readouterr().out and len(mined_df) >= 1
+    before = out_path.read_bytes()
+    assert main([*map(str, arguments)]) == 1 and out_path.read_bytes() == before
+    assert f"{out_path}: must be a new file" in capsys.readouterr().err
     assert main(["train", "--data", str(sample_dir), "--out", str(tmp_path / "run"), "--mined", str(out_path)]) == 1
     assert "--mined must come with --speech-negatives" in capsys.readouterr().err

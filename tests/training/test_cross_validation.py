@@ -78,6 +78,20 @@ def test_a_run_with_helpers_has_no_folds(settings, has_speech, message):
         cross_validation.check_trains_alone(settings, has_speech)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--folds", "2", "--noise", "rain"], "--folds must come without --noise. Received: --noise rain"),
+        (["--folds", "2", "--against", "tc_resnet"], "--folds must come without --against"),
+        (["--folds", "2", "--seed", "1"], "--folds must come without --seed"),
+        (["--speech-negatives", "speech"], "--speech-negatives must come with --folds"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options, message, capsys):
+    assert main(["evaluate", *options]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_recipe_survives_its_settings():
     settings = json.loads(json.dumps(dataclasses.asdict(RECIPE))) | {"data": "0123", "teachers": {}}
     assert recipe_of(settings) == RECIPE
