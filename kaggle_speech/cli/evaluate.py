@@ -36,6 +36,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="recordings of noise that training never had, a folder for each kind; default: the second halves of those "
         "in the data",
     )
+    parser.add_argument("--rooms", action="store_true", help="measure it in made rooms, too (needs pyroomacoustics)")
     parser.add_argument(
         "--folds",
         type=int,
@@ -141,7 +142,7 @@ def evaluate(args: argparse.Namespace) -> None:
     path = load.model_location(args.model)
     out_dir = Path(args.out or report.evaluation_dir(path))
     report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
-    options = {"against": against, "noise_dir": args.noise, "seed": args.seed}
+    options = {"against": against, "noise_dir": args.noise, "in_rooms": args.rooms, "seed": args.seed}
     assessment = assess.assess(recogniser, read_clips(data_dir)[0], **options)
     page_path = report.write_report(assessment, out_dir, path.stem)
     print_metrics(assessment.metrics)
@@ -154,9 +155,9 @@ def _check_evaluate(args):
     """Refuse options that have no meaning together."""
     if args.folds is None and args.speech_negatives:
         raise ValueError(f"--speech-negatives must come with --folds. Received: {args.speech_negatives} without it")
-    given = [name for name in ("against", "noise", "seed") if getattr(args, name)]
+    given = [name for name in ("against", "noise", "rooms", "seed") if getattr(args, name)]
     if args.folds is not None and given:
-        raise ValueError(f"--folds must come without --{given[0]}. Received: --{given[0]} {getattr(args, given[0])}")
+        raise ValueError(f"--folds must come without --{given[0]}. Received: both")
 
 
 def _cross_validate(args):

@@ -1,4 +1,4 @@
-"""Waveform augmentation in the graph: shift, speed, tempo, pitch, gain, background noise, mixup.
+"""Waveform augmentation in the graph: shift, speed, tempo, pitch, rooms, gain, background noise, mixup.
 
 Every op takes its random values as an argument or draws them from a stateless seed: the
 same seed gives the same batch, whatever the number of threads of the pipeline.
@@ -58,6 +58,29 @@ def change_tempo_and_pitch(
     return _resample(stretched, stretched_middle - middle * pitch, stretched_middle + middle * pitch, num_samples)
 
 
+def place_in_rooms(waveform: tf.Tensor, rooms: tf.Tensor, num_clips: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Let some clips, chosen at random, sound in rooms chosen at random.
+
+    Shape: `(batch, samples)` -> the same; what sounds on after the clip is cut off.
+
+    Args:
+        waveform: float.
+        rooms: `(num_rooms, taps)`, impulse responses (`rooms.make_rooms`).
+        num_clips: number of the clips in rooms; only these are convolved.
+        seed: `(2,)` integers; the same seed gives the same result.
+    """
+    batch, num_samples = tf.unstack(tf.shape(waveform))
+    clip_seed, room_seed = tf.unstack(tf.random.split(seed, 2))
+    chosen = tf.random.experimental.stateless_shuffle(tf.range(batch), clip_seed)[:num_clips]
+    room = tf.random.stateless_uniform((num_clips,), room_seed, maxval=tf.shape(rooms)[0], dtype=tf.int32)
+    length = num_samples + tf.shape(rooms)[1]
+    spectrum, response = (
+        tf.signal.rfft(sound, [length]) for sound in (tf.gather(waveform, chosen), tf.gather(rooms, room))
+    )
+    placed = tf.signal.irfft(spectrum * response, [length])[:, :num_samples]
+    return tf.tensor_scatter_nd_update(waveform, chosen[:, None], placed)
+
+
 def change_gain(waveform: tf.Tensor, gain_db: tf.Tensor) -> tf.Tensor:
     """Make clips louder or quieter.
 
@@ -109,6 +132,7 @@ def augment_waveforms(
     seed: tf.Tensor,
     augmentation: Augmentation = Augmentation(),
     noise: tf.Tensor | None = None,
+    rooms: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Apply an `Augmentation` to a batch, with random values of its own for every clip.
 
@@ -119,6 +143,7 @@ def augment_waveforms(
         seed: `(2,)` integers; the same seed gives the same result.
         augmentation: limits of the changes. Tempo and pitch change only in the first clips of a batch: shuffle before.
         noise: `(noise_samples,)` float, the recordings that background noise is cut from; None adds none.
+        rooms: `(num_rooms, taps)` float, impulse responses of rooms; None leaves all clips where they are.
     """
     num_clips = tf.shape(waveform)[0]
     seeds = tf.unstack(tf.random.split(seed, 10))
@@ -126,8 +151,11 @@ def augment_waveforms(
     def uniform(index, low, high):
         return tf.random.stateless_uniform((num_clips,), seeds[index], low, high)
 
+    def share(fraction):
+        return tf.cast(tf.math.ceil(fraction * tf.cast(num_clips, tf.float32)), tf.int32)
+
     if augmentation.vocoder_fraction * max(augmentation.tempo_fraction, augmentation.pitch_semitones) > 0:
-        num_changed = tf.cast(tf.math.ceil(augmentation.vocoder_fraction * tf.cast(num_clips, tf.float32)), tf.int32)
+        num_changed = share(augmentation.vocoder_fraction)
         tempo = uniform(6, 1 - augmentation.tempo_fraction, 1 + augmentation.tempo_fraction)[:num_changed]
         pitch = 2 ** (uniform(7, -augmentation.pitch_semitones, augmentation.pitch_semitones)[:num_changed] / 12)
         max_stretch = 2 ** (augmentation.pitch_semitones / 12) / (1 - augmentation.tempo_fraction)
@@ -136,6 +164,8 @@ def augment_waveforms(
     shift = uniform(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000
     speed = uniform(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction)
     waveform = shift_and_speed(waveform, shift, speed)
+    if rooms is not None and augmentation.room_fraction > 0:
+        waveform = place_in_rooms(waveform, rooms, share(augmentation.room_fraction), tf.random.fold_in(seed, 3))
     waveform = change_gain(waveform, uniform(2, -augmentation.gain_db, augmentation.gain_db))
     if noise is not None and augmentation.noise_fraction > 0:
         segment = draw_noise(noise, num_clips, tf.shape(waveform)[1], seeds[3])

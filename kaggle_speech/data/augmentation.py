@@ -43,6 +43,7 @@ class Augmentation:
         tempo_fraction: faster or slower by up to this share, below 1, at the same pitch.
         pitch_semitones: higher or lower by up to so many semitones at the same tempo.
         vocoder_fraction: share of the clips whose tempo and pitch change, 0 to 1.
+        room_fraction: share of the clips that sound in a made room, 0 to 1.
         gain_db: louder or quieter by up to so many decibels.
         noise_fraction: share of the clips that get background noise, 0 to 1.
         min_snr_db, max_snr_db: range of the power of the clip over that of the noise, in decibels.
@@ -65,6 +66,7 @@ class Augmentation:
     tempo_fraction: float = option(0.0, "faster or slower by up to this share at the same pitch")
     pitch_semitones: float = option(0.0, "higher or lower by up to so many semitones at the same tempo")
     vocoder_fraction: float = option(0.25, "share of the clips whose tempo and pitch change: it takes the longest")
+    room_fraction: float = option(0.0, "share of the clips that sound in a made room (needs pyroomacoustics)")
     gain_db: float = option(6.0, "louder or quieter by up to so many decibels")
     noise_fraction: float = option(0.5, "share of the clips that get background noise")
     min_snr_db: float = option(5.0, "least power of the clip over that of the noise")
@@ -75,7 +77,7 @@ class Augmentation:
         names = tuple(field.name for field in dataclasses.fields(self) if not field.name.endswith("snr_db"))
         require(self, names, lambda value: value >= 0, "not be negative")
         require(self, ("speed_fraction", "tempo_fraction"), lambda value: value < 1, "be < 1")
-        require(self, ("noise_fraction", "vocoder_fraction"), lambda value: value <= 1, "be <= 1")
+        require(self, ("noise_fraction", "vocoder_fraction", "room_fraction"), lambda value: value <= 1, "be <= 1")
         if self.min_snr_db > self.max_snr_db:
             raise ValueError(
                 "`min_snr_db` must be <= `max_snr_db`. "

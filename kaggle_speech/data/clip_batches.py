@@ -21,6 +21,7 @@ from kaggle_speech.data.clips import noise_paths, prepare_clips
 from kaggle_speech.data.made_noise import make_noise
 from kaggle_speech.data.negatives import read_windows, window_starts
 from kaggle_speech.data.noise import background_noise
+from kaggle_speech.data.rooms import make_rooms
 from kaggle_speech.files import replace_file
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.progress import progress_bar
@@ -195,16 +196,19 @@ class _RowLoader:
         one_hot: targets of the rows; None where they have no labels.
         augmentation: `Augmentation`, or None.
         noise: `(samples,)` float32 for the background noise, or None.
+        rooms: `(num_rooms, taps)` float32, impulse responses for the augmentation, or None.
         mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
         mixup_fraction: share of the batches that are blended.
         cache: None, "memory" or a folder.
         speech: `_SpeechWindows` that end every batch, or None.
     """
 
-    def __init__(self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache, speech=None):
+    def __init__(
+        self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache, rooms=None, speech=None
+    ):
         self.one_hot = one_hot
         self.augmentation = augmentation
-        self.noise = None if noise is None else tf.constant(noise)
+        self.noise, self.rooms = (None if sound is None else tf.constant(sound) for sound in (noise, rooms))
         self.mixup_alpha = mixup_alpha
         self.mixup_fraction = mixup_fraction
         self.speech = speech
@@ -223,7 +227,7 @@ class _RowLoader:
             clips = tf.concat([clips, self.speech.read(seed)], 0)
         waveform = int16_to_waveform(clips)
         if self.augmentation is not None:
-            waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise)
+            waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise, self.rooms)
         if self.one_hot is None:
             return waveform
         target = tf.gather(self.one_hot, rows)
@@ -290,6 +294,7 @@ def make_dataset(
     shuffle: bool = False,
     augmentation: Augmentation | None = None,
     noise: np.ndarray | None = None,
+    rooms: np.ndarray | None = None,
     mixup_alpha: float = 0.4,
     mixup_fraction: float = 0.0,
     pseudo_df: pd.DataFrame | None = None,
@@ -313,6 +318,7 @@ def make_dataset(
         shuffle: a new order for every pass.
         augmentation: `Augmentation`, or None.
         noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
+        rooms: `(num_rooms, taps)` float32, impulse responses for the augmentation (`rooms.make_rooms`).
         mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
         mixup_fraction: share of the batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
@@ -350,6 +356,7 @@ def make_dataset(
         _one_hot(all_df["label"], vocabulary) if "label" in all_df else None,
         augmentation=augmentation,
         noise=noise,
+        rooms=rooms,
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         cache=cache,
@@ -432,6 +439,7 @@ def make_datasets(
     if made_noise_minutes:
         made = make_noise(60 * made_noise_minutes, seed, speech_df)
         noise = made if noise is None else np.concatenate([noise, made])
+    rooms = make_rooms(seed=seed) if augmentation is not None and augmentation.room_fraction else None
     train_ds = make_dataset(
         train_df.iloc[:num_clips],
         vocabulary,
@@ -439,6 +447,7 @@ def make_datasets(
         shuffle=True,
         augmentation=augmentation,
         noise=noise,
+        rooms=rooms,
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         pseudo_df=pseudo_df,

@@ -16,7 +16,7 @@ from kaggle_speech.evaluation.metrics import (
     one_vs_rest_roc,
     worst_clips,
 )
-from kaggle_speech.evaluation.robustness import SHIFTS_MS, SNRS_DB, robustness
+from kaggle_speech.evaluation.robustness import REVERBERATIONS_S, SHIFTS_MS, SNRS_DB, robustness
 from kaggle_speech.evaluation.validation import predict_competition
 from kaggle_speech.inference import answers
 from kaggle_speech.inference.recogniser import Recogniser
@@ -63,11 +63,12 @@ def assess(
     *,
     against: Recogniser | None = None,
     noise_dir: Path | str | None = None,
+    in_rooms: bool = False,
     num_resamples: int = intervals.NUM_RESAMPLES,
     seed: int = 0,
     progress: bool = True,
 ) -> Assessment:
-    """Assess a model on the validation clips: accuracy, confusions, speakers, noise and shifts.
+    """Assess a model on the validation clips: accuracy, confusions, speakers, noise, rooms and shifts.
 
     Args:
         recogniser: its model and vocabulary are used, not its rejection.
@@ -76,6 +77,7 @@ def assess(
         against: another model, to compare with; None for none.
         noise_dir: folder of noise recordings that training never had (`noise.find_recordings`); None for the second
             halves of those of `clips_df`.
+        in_rooms: assess it in made rooms, too; that needs pyroomacoustics.
         num_resamples: number of bootstrap resamples of the intervals.
         seed: seed of the intervals and of the noise.
         progress: show progress bars.
@@ -90,10 +92,12 @@ def assess(
     val_df = val_df.assign(answer=answers.most_probable(probabilities))
     val_df["is_right"] = val_df["answer"] == val_df["label"]
     spoken_df = val_df[val_df["label"] != SILENCE]  # silence has no speaker
-    noise: dict[str, typing.Any] = {"noise_paths": clips.noise_paths(clips_df)}
+    conditions: dict[str, typing.Any] = {"noise_paths": clips.noise_paths(clips_df)}
     if noise_dir is not None:
         kinds = find_recordings(noise_dir)
-        noise = {"noise_paths": [*kinds], "noise_kinds": [*kinds.values()], "noise_split": "all"}
+        conditions = {"noise_paths": [*kinds], "noise_kinds": [*kinds.values()], "noise_split": "all"}
+    if in_rooms:
+        conditions["reverberations_s"] = REVERBERATIONS_S
     assessment = Assessment(
         clips_df=val_df,
         probabilities=probabilities,
@@ -104,13 +108,13 @@ def assess(
         label_df=intervals.label_intervals(val_df, val_df["is_right"], **bootstrap_options),
         speaker_df=intervals.speaker_accuracy(spoken_df, spoken_df["is_right"]),
         worst_df=worst_clips(val_df, probabilities),
-        robustness_df=robustness(recogniser, val_df, **noise, progress=progress, **bootstrap_options),
+        robustness_df=robustness(recogniser, val_df, **conditions, progress=progress, **bootstrap_options),
         differences_df=None,
     )
     metrics = _metrics(assessment, bootstrap_options)
     settings = _settings(recogniser, bootstrap_options) | {"data": clips.data_fingerprint(clips_df)}
     if noise_dir is not None:
-        settings["noise"] = f"{len(noise['noise_paths'])} recordings of {Path(noise_dir).name}"
+        settings["noise"] = f"{len(conditions['noise_paths'])} recordings of {Path(noise_dir).name}"
     if against is not None:
         other_probabilities = predict_competition(against.model, against.vocabulary, val_df, progress)
         comparison, differences_df = _compare(val_df, other_probabilities, bootstrap_options)

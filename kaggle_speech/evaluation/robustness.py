@@ -1,8 +1,8 @@
-"""Robustness: accuracy under background noise at several ratios, and with the word early or late. NumPy only.
+"""Robustness: accuracy under background noise at several ratios, in rooms, and with the word early or late.
 
 The noise comes from the second halves of the recordings beside the clips, whose first halves training uses; or from a
 folder of recordings that training never had, which cost more. Each clip keeps its segment of one recording over all
-ratios, so a curve shows the ratio and not the choice of the segment.
+ratios, so a curve shows the ratio and not the choice of the segment. The rooms are made, and no training has them.
 """
 
 import functools
@@ -14,6 +14,7 @@ import pandas as pd
 
 from kaggle_speech.audio import CLIP_SAMPLES
 from kaggle_speech.data.noise import mix_at_snr, read_noise
+from kaggle_speech.data.rooms import make_rooms, place_in_rooms
 from kaggle_speech.evaluation.intervals import NUM_RESAMPLES, mean_intervals
 from kaggle_speech.inference.answers import competition_probabilities, most_probable
 from kaggle_speech.inference.predict import predict_conditions, transform_changes
@@ -21,6 +22,11 @@ from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
 SNRS_DB = (20, 15, 10, 5, 0, -5)
+#: Reverberation times in seconds: a furnished bedroom, a living room, a bare kitchen.
+REVERBERATIONS_S = (0.2, 0.4, 0.8)
+NUM_ROOMS = 32
+#: Added to the seed of the rooms: no training has the same ones.
+ROOM_SEED = 1_000_000
 SHIFTS_MS = (-300, -200, -100, 0, 100, 200, 300)
 
 
@@ -62,6 +68,11 @@ def _add_noise(
     return mix_at_snr(waveform, segments(rows), snr_db)
 
 
+def _place_in_rooms(waveform: np.ndarray, rows: slice, *, responses: np.ndarray) -> np.ndarray:
+    numbers = np.arange(rows.start, rows.start + len(waveform)) % len(responses)
+    return place_in_rooms(waveform, responses[numbers])
+
+
 def answers_under(
     recogniser: Recogniser,
     clips_df: pd.DataFrame,
@@ -96,15 +107,16 @@ def robustness(
     noise_kinds: Sequence[str] | None = None,
     noise_split: str = "val",
     snrs_db: Sequence[float] = SNRS_DB,
+    reverberations_s: Sequence[float] = (),
     shifts_ms: Sequence[float] = SHIFTS_MS,
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Accuracy under noise and shifts.
+    """Accuracy under noise, in rooms and under shifts.
 
-    Noise is added to spoken clips only: silence with noise is silence, at any ratio. Shifts move all clips; samples
-    that leave the second are lost, and zeros fill the gap.
+    Noise is added to spoken clips only: silence with noise is silence, at any ratio. So are rooms, of which each clip
+    has one of its own. Shifts move all clips; samples that leave the second are lost, and zeros fill the gap.
 
     Args:
         recogniser: its model and vocabulary are used, not its rejection.
@@ -113,15 +125,17 @@ def robustness(
         noise_kinds: kind of each recording, for rows of their own; None for the names of the files.
         noise_split: part of the recordings to use, a key of `noise.REGIONS`.
         snrs_db: signal-to-noise ratios in dB of mean power.
+        reverberations_s: times in seconds in which the sound of a room falls by 60 dB, 0.1 or more; they need
+            pyroomacoustics.
         shifts_ms: shifts in milliseconds; below 0 is earlier.
         num_resamples: number of bootstrap resamples of the intervals.
         seed: seed of the intervals and of the noise.
         progress: show progress bars.
 
     Returns:
-        DataFrame, a row for each condition: `kind` (`snr_db` or `shift_ms`), `value`, `noise` (a kind, or `all`),
-        `accuracy, low, high` (95 %, over speakers), `missed` (fraction of commands taken for silence or unknown),
-        `confused` (fraction of commands taken for another command), `num_clips`.
+        DataFrame, a row for each condition: `kind` (`snr_db`, `reverberation_s` or `shift_ms`), `value`, `noise` (a
+        kind, or `all`), `accuracy, low, high` (95 %, over speakers), `missed` (fraction of commands taken for silence
+        or unknown), `confused` (fraction of commands taken for another command), `num_clips`.
     """
     frames = []
     bootstrap_options = {"num_resamples": num_resamples, "seed": seed}
@@ -137,6 +151,14 @@ def robustness(
             if rows.any():
                 rates_df = _rates(spoken_df[rows], answers[:, rows], **bootstrap_options)
                 frames.append(rates_df.assign(kind="snr_db", value=snrs_db, noise=name))
+    if reverberations_s and len(spoken_df):
+        rooms = [
+            functools.partial(_place_in_rooms, responses=make_rooms(NUM_ROOMS, ROOM_SEED + seed, (time_s, time_s)))
+            for time_s in reverberations_s
+        ]
+        answers = answers_under(recogniser, spoken_df, rooms, progress)
+        rates_df = _rates(spoken_df, answers, **bootstrap_options)
+        frames.append(rates_df.assign(kind="reverberation_s", value=reverberations_s, noise=""))
     if shifts_ms:
         shifts = transform_changes([f"shift_ms={shift_ms}" for shift_ms in shifts_ms])
         answers = answers_under(recogniser, clips_df, shifts, progress)

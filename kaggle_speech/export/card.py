@@ -84,7 +84,7 @@ def words_card(
     Args:
         name: title, and what `load` takes.
         metrics: content of its `metrics.json`.
-        evaluation: content of `evaluation.json` of `evaluate`; None leaves intervals and noise out.
+        evaluation: content of `evaluation.json` of `evaluate`; None leaves intervals, noise and rooms out.
         points_df: operating points in running speech, from `stream-evaluate --speech`, whose picture `CURVE_NAME` is to
             lie beside the card; None leaves them out.
     """
@@ -104,7 +104,7 @@ def words_card(
         interval=interval,
         **{key: measured[key] for key in ("accuracy", "macro_f1", "num_clips")},
         labels=_labels_table(metrics, evaluation),
-        noise="" if evaluation is None else _noise_section(evaluation),
+        noise="" if evaluation is None else _noise_section(evaluation) + _rooms_section(evaluation),
         running_speech="" if points_df is None else _running_speech_section(points_df),
         command=train_command(settings),
         data=settings["data"],
@@ -131,6 +131,15 @@ def _noise_section(evaluation: Mapping) -> str:
     head = ("speech over noise", *(f"{row['value']:g} dB" for row in noisy))
     table = _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in noisy))])
     return f"## In noise\n\nSpoken clips with noise at a ratio of mean powers over the second: {source}.\n\n{table}\n"
+
+
+def _rooms_section(evaluation: Mapping) -> str:
+    rooms = [row for row in evaluation["robustness"] if row["kind"] == "reverberation_s"]
+    if not rooms:
+        return ""
+    head = ("reverberation time", *(f"{row['value']:g} s" for row in rooms))
+    table = _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in rooms))])
+    return f"## In rooms\n\nSpoken clips in made rooms (image sources and rays), none of them trained in.\n\n{table}\n"
 
 
 def _running_speech_section(points_df: pd.DataFrame) -> str:

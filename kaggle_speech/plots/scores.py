@@ -123,6 +123,7 @@ def plot_intervals(accuracy_df: pd.DataFrame, ax: Axes | None = None) -> Axes:
 #: Kind of condition -> label of its axis, and whether the axis is inverted.
 _CONDITIONS = {
     "snr_db": ("speech over noise, dB (noisier to the right)", True),
+    "reverberation_s": ("reverberation time, s", False),
     "shift_ms": ("shift, ms (later to the right)", False),
 }
 
@@ -130,13 +131,13 @@ _CONDITIONS = {
 def plot_robustness(
     robustness_df: pd.DataFrame, kind: str, ax: Axes | None = None, reference: float | None = None
 ) -> Axes:
-    """Plot accuracy over noise or shift with its 95 % band; for noise, each recording as a thin line, too.
+    """Plot accuracy over noise, reverberation or shift with its 95 % band; each noise recording as a thin line, too.
 
     Args:
         robustness_df: from `robustness.robustness`.
-        kind: `snr_db` or `shift_ms`.
+        kind: `snr_db`, `reverberation_s` or `shift_ms`.
         ax: axes to draw on; None for the current ones.
-        reference: accuracy without noise or shift, in [0, 1]; a dotted line.
+        reference: accuracy as recorded, in [0, 1]; a dotted line.
     """
     ax = ax or plt.gca()
     xlabel, is_inverted = _CONDITIONS[kind]

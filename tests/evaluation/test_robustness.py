@@ -7,7 +7,7 @@ import soundfile
 
 from kaggle_speech import audio
 from kaggle_speech.audio import AudioError, write_wav
-from kaggle_speech.data import noise
+from kaggle_speech.data import noise, rooms
 from kaggle_speech.evaluation import robustness
 from kaggle_speech.inference import batches, predict
 from kaggle_speech.inference.recogniser import Recogniser
@@ -163,6 +163,27 @@ def test_noise_is_mixed_as_in_training(rng):
     waveform, hiss = 0.05 * rng.standard_normal((2, 3, 16_000)).astype("float32")
     expected = augment.mix_at_snr(waveform, hiss, np.full(3, 5, "float32"))
     np.testing.assert_allclose(noise.mix_at_snr(waveform, hiss, 5), expected, atol=1e-6)
+
+
+def test_each_spoken_clip_is_heard_in_a_room_of_its_own(clips_df):
+    heard = []
+
+    class Recorder:
+        def predict_on_batch(self, waveform):
+            heard.extend(waveform.copy())
+            return np.eye(12, dtype="float32")[np.zeros(len(waveform), int)]
+
+    options = {"reverberations_s": (0.3,), "snrs_db": (), "shifts_ms": (), "progress": False}
+    found_df = robustness.robustness(Recogniser(Recorder(), COMPETITION_LABELS), clips_df, [], **options)
+    assert found_df[["kind", "value", "num_clips"]].to_numpy().tolist() == [["reverberation_s", 0.3, 77]]
+    paths = clips_df.loc[clips_df["label"] != "silence", "path"]
+    responses = rooms.make_rooms(robustness.NUM_ROOMS, robustness.ROOM_SEED, (0.3, 0.3))
+    expected = [
+        np.convolve(audio.read_clip(path), responses[number % len(responses)])[:16_000]
+        for number, path in enumerate(paths)
+    ]
+    heard, expected = (sorted(sounds, key=lambda sound: np.sum(sound**2)) for sounds in (heard, expected))
+    np.testing.assert_allclose(heard, expected, atol=1e-5)  # batches come in any order
 
 
 def test_noise_of_a_folder_is_used_whole_and_counted_by_kind(clips_df, tmp_path, rng):

@@ -65,6 +65,7 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
         for noise in ("all", "rain")
         for value, accuracy in ((20, 0.94), (0, 0.751))
     ]
+    noisy.append({"kind": "reverberation_s", "value": 0.4, "noise": "", "accuracy": 0.884})
     labels = {"yes": {"accuracy": 0.9, "low": 0.8, "high": 0.95, "num_clips": 406}}
     evaluation = {"accuracy": 0.97, "macro_f1": 0.96, "num_clips": 3794, "accuracy_interval": [0.961, 0.978]}
     evaluation |= {"labels": labels, "robustness": noisy, "settings": {"noise": "40 recordings of rain"}}
@@ -83,6 +84,7 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
         "| yes | 90.0% | 80.0% to 95.0% | 406 |",
         "| speech over noise | 20 dB | 0 dB |\n|---|---|---|\n| right | 94.0% | 75.1% |",
         "40 recordings of rain",
+        "| reverberation time | 0.4 s |\n|---|---|\n| right | 88.4% |",
         "2703 commands between sentences; false alarms are counted in 3.8 hours",
         "| 1 | 0.85 | 90.1% | 0.2% | 0.8 (0.2 to 2.2) |",
     ):

@@ -81,8 +81,9 @@ def test_a_run_with_helpers_has_no_folds(settings, has_speech, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--folds", "2", "--noise", "rain"], "--folds must come without --noise. Received: --noise rain"),
+        (["--folds", "2", "--noise", "rain"], "--folds must come without --noise. Received: both"),
         (["--folds", "2", "--against", "tc_resnet"], "--folds must come without --against"),
+        (["--folds", "2", "--rooms"], "--folds must come without --rooms"),
         (["--folds", "2", "--seed", "1"], "--folds must come without --seed"),
         (["--speech-negatives", "speech"], "--speech-negatives must come with --folds"),
     ],
