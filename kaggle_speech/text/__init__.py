@@ -1,4 +1,4 @@
-"""Text: characters, CTC decoders, n-grams and alignment; NumPy only, no model."""
+"""Text: characters, CTC decoders, n-grams, lexicon and alignment; NumPy only, no model."""
 
 from kaggle_speech.lazy import lazy_names, with_names
 
@@ -6,6 +6,9 @@ _NAMES = {
     "alphabet": "ALPHABET, normalize_text, text_to_indices, indices_to_text",
     "decoders": "GreedyDecoder, BeamDecoder, decode",
     "ngram": "NGram, count_ngrams, read_ngram",
+    "word_ngram": "WordNGram, read_arpa",
+    "kneser_ney": "count_words",
+    "lexicon": "Lexicon",
     "alignment": "align",
 }
 
