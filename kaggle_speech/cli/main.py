@@ -46,6 +46,7 @@ GROUPS = {
         {
             "train": "train a model of the commands",
             "train-transcriber": "train a model that makes transcripts",
+            "train-language-model": "count which words follow which in texts, for transcripts",
             "compare": "train several models with several seeds into one table",
             "ablate": "train a model without one part of its recipe at a time",
             "models": "list the models that come with the package, or the architectures",

@@ -10,6 +10,7 @@ from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.labels import VOCABULARIES
+from kaggle_speech.progress import progress_bar
 from kaggle_speech.quiet import import_tensorflow_quietly
 from kaggle_speech.training.recipe import Recipe, TranscriptRecipe, without_each
 
@@ -59,6 +60,34 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
     add_overwrite(parser)
     add_options(parser, TranscriptRecipe)
+
+    parser = add_command(
+        subparsers,
+        train_language_model,
+        "books/*.txt --out runs/transcriber/words.arpa.gz",
+        "books LibriSpeech/train-clean-5 --out words.arpa.gz --max-words 50000 --prune 2 --check other_book.txt",
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="texts (.txt, .txt.gz), folders of them, or folders in LibriSpeech's layout, whose transcripts count",
+    )
+    parser.add_argument("--out", required=True, metavar="ARPA", help="file to write, .arpa or .arpa.gz; must be new")
+    parser.add_argument("--order", type=above_zero(int), default=3, metavar="N", help="length of the n-grams, in words")
+    parser.add_argument(
+        "--max-words", type=above_zero(int), default=20_000, metavar="N", help="number of words, the most frequent ones"
+    )
+    parser.add_argument(
+        "--prune",
+        type=float,
+        default=1.0,
+        metavar="NUMBER",
+        help="leave out n-grams that gain less than this, occurrences times log-probability",
+    )
+    parser.add_argument(
+        "--check", nargs="+", default=[], metavar="FILE", help="other texts, of which to print the perplexity"
+    )
 
     parser = add_command(
         subparsers, compare, "--data DIR --models tc_resnet bc_resnet,width=3 --num-seeds 3 --out runs/results.csv"
@@ -202,6 +231,51 @@ def train_transcriber(args: argparse.Namespace) -> None:
         print(f"{speakers}, {metrics[split]['greedy']['num_utterances']} utterances")
         print_error_rates(metrics[split])
     print(f"model, metrics and transcripts: {args.out}")
+
+
+def train_language_model(args: argparse.Namespace) -> None:
+    """Count which words follow which in texts, for the beam search of `transcribe`.
+
+    Numbers and signs that are read aloud are not spelled out: sentences with them are left out.
+    """
+    from kaggle_speech.text import kneser_ney, lexicon
+
+    out_path = Path(args.out)
+    if out_path.exists():
+        raise ValueError(f"{out_path}: must be a new file, so that no older one is lost. Received: one that is there")
+    sentences = _sentences(args.files)
+    model = kneser_ney.count_words(sentences, args.order, max_words=args.max_words, prune=args.prune)
+    model.write(out_path)
+    num_words = sum(len(sentence.split()) for sentence in sentences)
+    print(f"{num_words:,} words of {len(sentences):,} sentences")
+    print(f"{model}, {out_path.stat().st_size / 1e6:.1f} MB")
+    if args.check:
+        others = _sentences(args.check)
+        known = lexicon.Lexicon(model)
+        is_known = [word in known for sentence in others for word in sentence.split()]
+        print(
+            f"perplexity {model.perplexity(others):.0f} of {len(is_known):,} other words, of which "
+            f"{1 - sum(is_known) / len(is_known):.1%} are unknown"
+        )
+    print(out_path)
+
+
+def _sentences(names):
+    """Sentences of texts, of folders of texts, and of LibriSpeech's transcripts."""
+    from kaggle_speech.data import places, utterances
+    from kaggle_speech.text.corpus import read_sentences
+
+    sentences: list[str] = []
+    for path in map(Path, names):
+        if path.is_dir() and places.has_speech(path):
+            sentences += utterances.index_utterances(path)[0]["text"].tolist()
+            continue
+        paths = sorted(path.rglob("*.txt")) + sorted(path.rglob("*.txt.gz")) if path.is_dir() else [path]
+        if not paths:
+            raise ValueError(f"{path}: must hold .txt or .txt.gz files, or LibriSpeech's. Received: none")
+        for text_path in progress_bar(paths, desc=path.name, unit="file", progress=len(paths) > 1):
+            sentences += read_sentences(text_path)
+    return sentences
 
 
 def compare(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The commands that make transcripts, from recordings to text, and what they say of bad input."""
 
 import functools
+import gzip
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from kaggle_speech.streaming.transcripts import (
     transcribe_source,
 )
 from kaggle_speech.text.decoders import BeamDecoder, GreedyDecoder
+from kaggle_speech.text.word_ngram import read_arpa
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
@@ -357,3 +359,25 @@ def test_top_prints_the_next_texts_after_the_best_one(run, recordings, capsys):
 def test_no_speech_says_what_to_do(tmp_path, capsys):
     assert main(["train-transcriber", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     assert "must name a folder with <split>/<speaker>/<chapter>" in capsys.readouterr().err
+
+
+def test_a_language_model_is_counted_from_books_and_transcripts(speech, tmp_path, capsys):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "one.txt").write_text("It was late. The house was dark; nobody spoke.")
+    (tmp_path / "books" / "two.txt.gz").write_bytes(gzip.compress(b"In 1861 it began. It was late again."))
+    (tmp_path / "other.txt").write_text("It was dark again. Zebras!")
+    out_path = tmp_path / "words.arpa.gz"
+    arguments = ["train-language-model", tmp_path / "books", "--out", out_path, "--check", tmp_path / "other.txt"]
+    assert main([*map(str, arguments)]) == 0
+    shown = capsys.readouterr().out
+    assert "13 words of 4 sentences" in shown and "5 other words, of which 20.0% are unknown" in shown
+    model = read_arpa(out_path)
+    assert model.order == 3 and model.log_probability(["it", "was"], "late") > model.log_probability(["it"], "late")
+
+    assert main([*map(str, arguments)]) == 1
+    assert f"{out_path}: must be a new file" in capsys.readouterr().err
+    assert main(["train-language-model", str(speech), "--out", str(tmp_path / "speech.arpa")]) == 0
+    assert "sentences" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    assert main(["train-language-model", str(tmp_path / "empty"), "--out", str(tmp_path / "none.arpa")]) == 1
+    assert "empty: must hold .txt or .txt.gz files" in capsys.readouterr().err
