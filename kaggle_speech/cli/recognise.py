@@ -11,10 +11,11 @@ from pathlib import Path
 
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.cli.parser import above_zero, add_command, add_in_sentences, add_model, rejection_threshold
-from kaggle_speech.cli.rows import add_rows, open_rows
+from kaggle_speech.cli.rows import add_rows, open_output, open_rows
 from kaggle_speech.files import listing
 from kaggle_speech.inference.windows import WINDOWS, audio_paths
 from kaggle_speech.progress import note, progress_bar
+from kaggle_speech.text import subtitles
 
 if typing.TYPE_CHECKING:
     from kaggle_speech.inference.recogniser import Transcript
@@ -95,6 +96,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "speech.flac",
         "speech.flac --times --format csv",
         "speech.flac --top 3",
+        "speech.flac --format srt --output speech.srt",
         "--live",
         "--live speech.flac",
     )
@@ -119,7 +121,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--times", action="store_true", help="a line for each word, with its start and end in seconds")
     _add_top(parser, "texts")
-    add_rows(parser)
+    add_rows(parser, ("txt", "texts alone"), ("srt", "subtitles of one file"), ("vtt", "the same for the web"))
 
     parser = add_command(
         subparsers,
@@ -343,9 +345,16 @@ def transcribe(args: argparse.Namespace) -> None:
         return
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight}
     transcriber.stream(**options)  # raises where the options do not fit the model
+    if args.format in subtitles.FORMATS:
+        transcript = typing.cast("Transcript", transcriber.transcribe(files[0], progress=True, **options))
+        with open_output(args) as file:
+            file.writelines(subtitles.subtitle_lines(transcript.words, args.format))
+        return
     options["num_alternatives"] = args.top - 1
     columns: dict[str, int | None] = {"file": None, "text": None}
-    if args.top > 1:
+    if args.format == "txt":
+        columns = {"text": None}
+    elif args.top > 1:
         columns = {"file": None, "rank": 0, "text": None}
     elif args.times:
         columns = {"file": None, "start_s": 2, "end_s": 2, "word": None}
@@ -366,7 +375,7 @@ def transcribe(args: argparse.Namespace) -> None:
                 for word, start_s, end_s in transcript.words:
                     rows.write(path, start_s, end_s, word)
             else:
-                rows.write(path, transcript.text)
+                rows.write(*[path] * (args.format != "txt"), transcript.text)
     if errors:
         raise ValueError(listing(errors))
 
@@ -384,6 +393,10 @@ def _check_transcribe(args):
         )
     if args.live and (args.times or args.top > 1 or args.output or args.format != "tsv"):
         raise ValueError("`--times`, `--top`, `--format` and `--output` must be given without `--live`. Received: both")
+    if args.format in ("txt", *subtitles.FORMATS) and (args.times or args.top > 1):
+        raise ValueError(f"`--format {args.format}` must be given without `--times` and `--top`. Received: both")
+    if args.format in subtitles.FORMATS and len(args.files) != 1:
+        raise ValueError(f"`--format {args.format}` must be given with one file. Received: {len(args.files)}")
     if args.top > 1 and (args.times or args.beam_width < args.top):
         raise ValueError(
             "`--top` must be at most `--beam-width`, and given without `--times`. "

@@ -9,16 +9,17 @@ import sys
 import typing
 from collections.abc import Iterator
 
-FORMATS = ("tsv", "csv", "json")
 
+def add_rows(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
+    """Add `--format` and `--output`.
 
-def add_rows(parser: argparse.ArgumentParser) -> None:
-    """Add `--format` and `--output`."""
+    Args:
+        parser: parser of the command.
+        more: further formats, which the command writes itself, each with its help.
+    """
+    texts = {"tsv": "no header", "csv": "with a header", "json": "a list of objects", **dict(more)}
     parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="tsv",
-        help="tsv (no header), csv (with a header) or json (a list of objects)",
+        "--format", choices=[*texts], default="tsv", help=", ".join(f"{name} ({text})" for name, text in texts.items())
     )
     parser.add_argument("--output", metavar="FILE", help="file to write to; default: standard output")
 
@@ -28,7 +29,7 @@ class Rows:
 
     Args:
         columns: name -> number of decimals, None for text.
-        file_format: one of `FORMATS`.
+        file_format: `csv`, `json`, or another one for columns between tabs.
         file: text file to write to.
     """
 
@@ -68,6 +69,20 @@ class Rows:
 
 
 @contextlib.contextmanager
+def open_output(args: argparse.Namespace) -> Iterator[typing.TextIO]:
+    """Open the file of the arguments of `add_rows`, or standard output.
+
+    Args:
+        args: parsed arguments of the command.
+    """
+    if args.output is None:
+        yield sys.stdout
+        return
+    with open(args.output, "w", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+@contextlib.contextmanager
 def open_rows(columns: dict[str, int | None], args: argparse.Namespace) -> Iterator[Rows]:
     """Open rows in the format and the file of the arguments of `add_rows`; complete also after an error.
 
@@ -75,10 +90,7 @@ def open_rows(columns: dict[str, int | None], args: argparse.Namespace) -> Itera
         columns: name -> number of decimals, None for text.
         args: parsed arguments of the command.
     """
-    with contextlib.ExitStack() as stack:
-        file = sys.stdout
-        if args.output is not None:
-            file = stack.enter_context(open(args.output, "w", encoding="utf-8", newline="\n"))
+    with open_output(args) as file:
         rows = Rows(columns, args.format, file)
         try:
             yield rows

@@ -265,7 +265,7 @@ def _sentences(names):
     from kaggle_speech.data import places, utterances
     from kaggle_speech.text.corpus import read_sentences
 
-    sentences: list[str] = []
+    sentences = []
     for path in map(Path, names):
         if path.is_dir() and places.has_speech(path):
             sentences += utterances.index_utterances(path)[0]["text"].tolist()

@@ -1,4 +1,4 @@
-"""Text: characters, CTC decoders, n-grams, lexicon and alignment; NumPy only, no model."""
+"""Text: characters, CTC decoders, n-grams, lexicon, alignment and subtitles; NumPy only, no model."""
 
 from kaggle_speech.lazy import lazy_names, with_names
 
@@ -9,6 +9,7 @@ _NAMES = {
     "word_ngram": "WordNGram, read_arpa",
     "kneser_ney": "count_words",
     "lexicon": "Lexicon",
+    "subtitles": "make_cues, subtitle_lines",
     "alignment": "align",
 }
 

@@ -309,6 +309,9 @@ def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
         (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
         (["--live", "--times"], "must be given without `--live`"),
         (["--live", "--top", "2"], "must be given without `--live`"),
+        (["--format", "srt", "a.wav", "b.wav"], "`--format srt` must be given with one file. Received: 2"),
+        (["--format", "vtt", "--times", "a.wav"], "`--format vtt` must be given without `--times`"),
+        (["--format", "txt", "--top", "2", "a.wav"], "`--format txt` must be given without"),
         (["--top", "2", "--times", "a.wav"], "given without `--times`. Received: top=2"),
         (["--top", "17", "a.wav"], "must be at most `--beam-width`"),
         (["--live", "--format", "json"], "must be given without `--live`"),
@@ -359,6 +362,18 @@ def test_top_prints_the_next_texts_after_the_best_one(run, recordings, capsys):
 def test_no_speech_says_what_to_do(tmp_path, capsys):
     assert main(["train-transcriber", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     assert "must name a folder with <split>/<speaker>/<chapter>" in capsys.readouterr().err
+
+
+def test_transcripts_come_as_texts_and_as_subtitles(tmp_path, capsys, speech):
+    path = str(next(speech.rglob("*.flac")))
+    out_path = tmp_path / "speech.srt"
+    onnx = ["transcribe", "--model", "resnet_ctc", path]
+    assert main([*onnx, "--format", "txt"]) == 0
+    text = capsys.readouterr().out.strip()
+    assert main([*onnx, "--format", "srt", "--output", str(out_path)]) == 0
+    shown = out_path.read_text().split("\n\n")
+    assert " ".join(cue.split("\n")[2] for cue in shown if cue) == text and "\t" not in text
+    assert shown[0].startswith("1\n00:00:0")
 
 
 def test_a_language_model_is_counted_from_books_and_transcripts(speech, tmp_path, capsys):
