@@ -11,6 +11,7 @@ from kaggle_speech.cli.parser import (
     add_command,
     add_data,
     add_in_sentences,
+    add_language_model,
     add_model,
     add_run,
     add_seed,
@@ -112,6 +113,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         subparsers, evaluate_transcriber, "--run runs/transcriber", "--run runs/base --data DIR --num-val-speakers 0"
     )
     add_model(parser, "resnet_ctc")
+    add_language_model(parser)
     add_speech(parser)
     parser.add_argument(
         "--num-val-speakers",
@@ -309,7 +311,7 @@ def evaluate_transcriber(args: argparse.Namespace) -> None:
     """Count the words and characters that a model gets wrong on utterances whose transcripts are known."""
     from kaggle_speech.inference import load
 
-    transcriber = load.load_transcriber(args.model, engine=args.engine)
+    transcriber = load.load_transcriber(args.model, engine=args.engine).with_language_model(args.language_model)
     utterances_df, _ = read_utterances(args.data)
     from kaggle_speech.data import splits
     from kaggle_speech.evaluation import transcripts

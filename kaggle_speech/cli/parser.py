@@ -171,6 +171,15 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_language_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--language-model`."""
+    parser.add_argument(
+        "--language-model",
+        metavar="ARPA",
+        help="word n-gram model, .arpa or .arpa.gz (see `train-language-model`); default: that beside the model",
+    )
+
+
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add `--seed`."""
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same result")

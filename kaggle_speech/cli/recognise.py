@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.cli.parser import above_zero, add_command, add_in_sentences, add_model, rejection_threshold
+from kaggle_speech.cli.parser import (
+    above_zero,
+    add_command,
+    add_in_sentences,
+    add_language_model,
+    add_model,
+    rejection_threshold,
+)
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
 from kaggle_speech.files import listing
 from kaggle_speech.inference.windows import WINDOWS, audio_paths
@@ -113,11 +120,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="hypotheses that are kept; 1: the best path, faster and without a language model",
     )
+    add_language_model(parser)
     parser.add_argument(
         "--lm-weight",
         type=float,
         metavar="NUMBER",
-        help="weight of the language model; 0: without; default: 0.5",
+        help="weight of the language model; 0: without; default: that which suits it",
     )
     parser.add_argument("--times", action="store_true", help="a line for each word, with its start and end in seconds")
     _add_top(parser, "texts")
@@ -339,7 +347,7 @@ def transcribe(args: argparse.Namespace) -> None:
 
     _check_transcribe(args)
     files = audio_files(args.files)
-    transcriber = load.load_transcriber(args.model, engine=args.engine)
+    transcriber = load.load_transcriber(args.model, engine=args.engine).with_language_model(args.language_model)
     if args.live:
         _transcribe_live(args, transcriber)
         return

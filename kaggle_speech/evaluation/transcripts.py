@@ -10,8 +10,8 @@ import pandas as pd
 from kaggle_speech.data.utterance_batches import plan_batches, read_batch
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.stream import BatchModel
-from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
-from kaggle_speech.text.ngram import NGram
+from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
+from kaggle_speech.text.lexicon import Lexicon
 
 
 def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
@@ -116,18 +116,22 @@ def transcript_metrics(references: Iterable[str], hypotheses: Iterable[str]) -> 
     }
 
 
-def decoders(language_model: NGram | None = None) -> dict[str, Callable[[], Decoder]]:
-    """Decoders by name: `greedy`, `beam`, and `beam_ngram` where there is a language model.
+def decoders(language_model: LanguageModel | None = None) -> dict[str, Callable[[], Decoder]]:
+    """Decoders by name: `greedy`, `beam`, `beam_ngram` with a model of characters, `beam_words` with one of words.
 
     Args:
-        language_model: language model of `beam_ngram`; None leaves that decoder out.
+        language_model: a model of characters, or a `Lexicon`, whose `spelling` is that of `beam_ngram`; None leaves
+            both decoders out.
 
     Returns:
         dict of functions without arguments, each of which makes a decoder.
     """
     makers: dict[str, Callable[[], Decoder]] = {"greedy": GreedyDecoder, "beam": BeamDecoder}
-    if language_model is not None:
-        makers["beam_ngram"] = functools.partial(BeamDecoder, language_model=language_model)
+    spelling = language_model.spelling if isinstance(language_model, Lexicon) else language_model
+    if spelling is not None:
+        makers["beam_ngram"] = functools.partial(BeamDecoder, language_model=spelling)
+    if isinstance(language_model, Lexicon):
+        makers["beam_words"] = functools.partial(BeamDecoder, language_model=language_model)
     return makers
 
 

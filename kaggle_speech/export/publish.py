@@ -26,12 +26,12 @@ from kaggle_speech.models.folder import (
     read_run,
     task_of,
 )
-from kaggle_speech.text import ngram
+from kaggle_speech.text import language_models
 
 #: Names of the files that a published folder may hold.
 PUBLISHED_NAMES = {
-    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, ngram.FILE_NAME, answers.FILE_NAME),
-    card.CURVE_NAME,
+    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, answers.FILE_NAME),
+    *(*language_models.FILE_NAMES, card.CURVE_NAME),
 }
 
 #: Card of a transcriber.
@@ -65,7 +65,7 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
             of a word recogniser `model.weights.h5`, and `rejection.json` where the run has it; of a transcriber
-            `model.onnx` and `ngram.json`.
+            `model.onnx`, `ngram.json`, and `words.arpa.gz` where the run has one.
 
     Raises:
         FileExistsError: `out_dir` holds other files; nothing is changed.
@@ -133,7 +133,7 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run_dir / FLOAT16_ONNX_NAME, out_dir / ONNX_NAME)
-    shutil.copyfile(run_dir / ngram.FILE_NAME, out_dir / ngram.FILE_NAME)
+    language_models.copy_language_models(run_dir, out_dir)
 
 
 def _run_facts(metrics: Mapping) -> dict:

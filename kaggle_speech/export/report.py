@@ -1,6 +1,5 @@
 """Export of a run of either task to several files, with a report on size, difference, quality and speed."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from kaggle_speech.inference.runtimes import FORMATS, LiteRTModel, OnnxModel, Sa
 from kaggle_speech.models import runs
 from kaggle_speech.models.folder import METRICS_NAME, model_fingerprint, task_of
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.text import ngram
+from kaggle_speech.text.language_models import copy_language_models
 
 #: Beginning of the names of the files; `load` reads `model.onnx`.
 STEM = "model"
@@ -112,8 +111,8 @@ def export_run(
         rows.append(row | quality.figures(_runtimes(file_format, path), probabilities))
     if task == "words":
         copy_rejection(run_dir, metadata["model"], out_dir, metadata["model"])
-    elif out_dir.resolve() != run_dir.resolve() and (run_dir / ngram.FILE_NAME).exists():
-        shutil.copyfile(run_dir / ngram.FILE_NAME, out_dir / ngram.FILE_NAME)
+    elif out_dir.resolve() != run_dir.resolve():
+        copy_language_models(run_dir, out_dir)
     first_columns = ["file", "runtime", "precision", "bytes"]
     report_df = pd.DataFrame(rows)
     report_df = report_df[[*first_columns, *(column for column in report_df if column not in first_columns)]]

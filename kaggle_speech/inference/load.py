@@ -12,8 +12,8 @@ from kaggle_speech.inference.recogniser import Recogniser, Transcriber
 from kaggle_speech.inference.runtimes import OnnxModel, set_tensorflow_threads
 from kaggle_speech.models import folder, pretrained
 from kaggle_speech.quiet import import_tensorflow_quietly
-from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
+from kaggle_speech.text.language_models import read_language_model
 
 #: Inference engines, the preferred one first.
 ENGINES = ("onnxruntime", "keras")
@@ -211,8 +211,7 @@ def _transcriber(path, model, facts, settings, name):
         raise ValueError(f"{path}: must output the characters of the alphabet. Received: {facts['vocabulary']}")
     is_keras = settings["engine"] == "keras"
     output_step = model.get_layer("output_mask").frame_step if is_keras else facts["output_step"]
-    ngram_path = _folder(path) / ngram.FILE_NAME
-    language_model = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
+    language_model = read_language_model(_folder(path))
     num_val_speakers = facts.get("settings", facts).get("num_val_speakers")
     return Transcriber(model, output_step, settings, facts, num_val_speakers, language_model, name)
 

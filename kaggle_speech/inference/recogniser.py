@@ -21,7 +21,9 @@ from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming import sources, transcripts
 from kaggle_speech.streaming.stream import BatchModel, Source
 from kaggle_speech.streaming.words import Detection, StreamingRecogniser
-from kaggle_speech.text.ngram import NGram
+from kaggle_speech.text.decoders import LanguageModel
+from kaggle_speech.text.lexicon import Lexicon
+from kaggle_speech.text.word_ngram import read_arpa
 
 #: Recordings: a path, many paths, a folder, or an array.
 Recordings = Path | str | Iterable[Path | str] | np.ndarray
@@ -354,7 +356,7 @@ class Transcriber:
         settings: JSON-able; tells the model and the engine from others.
         facts: what the model's folder or file states of its training.
         num_val_speakers: number of speakers that the training held out, those with the highest ids; None if unknown.
-        language_model: the `NGram` in the folder of the model; None where there is none.
+        language_model: that in the folder of the model, of words or of characters; None where there is none.
         name: name of the model, for messages.
 
     Examples:
@@ -369,7 +371,7 @@ class Transcriber:
     settings: dict = dataclasses.field(default_factory=dict)
     facts: dict = dataclasses.field(default_factory=dict)
     num_val_speakers: int | None = None
-    language_model: NGram | None = None
+    language_model: LanguageModel | None = None
     name: str = "model"
 
     task: typing.ClassVar[str] = "transcripts"
@@ -377,6 +379,23 @@ class Transcriber:
     def __repr__(self) -> str:
         engine = self.settings.get("engine", type(self.model).__name__)
         return f"Transcriber({self.name}, {engine})"
+
+    def with_language_model(self, path: Path | str | None) -> "Transcriber":
+        """The same transcriber with a language model of words, read from an ARPA file.
+
+        Args:
+            path: the file, .arpa or .arpa.gz, such as `train-language-model` writes, or None for no change.
+
+        Raises:
+            ValueError: the file is damaged, or holds no word of the letters a to z.
+            OSError: the file is missing or cannot be read.
+        """
+        if path is None:
+            return self
+        spelling = self.language_model
+        if isinstance(spelling, Lexicon):
+            spelling = spelling.spelling
+        return dataclasses.replace(self, language_model=Lexicon(read_arpa(path), spelling))
 
     def transcribe(
         self,

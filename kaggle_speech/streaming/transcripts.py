@@ -15,8 +15,7 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
 from kaggle_speech.streaming.stream import BatchModel, Source
-from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder
-from kaggle_speech.text.ngram import NGram
+from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
 
 
 class Windows(typing.NamedTuple):
@@ -66,7 +65,7 @@ class TranscriptModel(typing.Protocol):
         """Samples from one output to the next."""
 
     @property
-    def language_model(self) -> NGram | None:
+    def language_model(self) -> LanguageModel | None:
         """Language model for the beam decoder; None where there is none."""
 
 
@@ -208,7 +207,7 @@ def make_stream(
         )
     if lm_weight is not None and (beam_width == 1 or not transcriber.language_model):
         raise ValueError(
-            "`lm_weight` must be left out where no language model is used: it needs one beside the model (ngram.json) "
+            "`lm_weight` must be left out where no language model is used: it needs one beside the model "
             f"and a `beam_width` above 1. Received: lm_weight={lm_weight}, beam_width={beam_width}, "
             f"{'a' if transcriber.language_model else 'no'} language model"
         )

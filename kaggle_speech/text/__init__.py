@@ -9,6 +9,7 @@ _NAMES = {
     "word_ngram": "WordNGram, read_arpa",
     "kneser_ney": "count_words",
     "lexicon": "Lexicon",
+    "language_models": "read_language_model",
     "subtitles": "make_cues, subtitle_lines",
     "alignment": "align",
 }

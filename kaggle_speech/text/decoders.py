@@ -23,9 +23,16 @@ _INDEX = {character: index for index, character in enumerate(ALPHABET)}
 
 
 class LanguageModel(Protocol):
-    """A model of characters, such as `ngram.NGram`; `order` is the length of its n-grams."""
+    """A model of characters: `ngram.NGram`, or `lexicon.Lexicon` for one that knows words.
+
+    Attributes:
+        order: number of characters that `log_probability` looks at, the next one included.
+        weight, bonus: `lm_weight` and `insertion_bonus` that suit it.
+    """
 
     order: int
+    weight: float
+    bonus: float
 
     def log_probability(self, context: str, character: str) -> float:
         """Natural log of the probability that `character` follows `context`."""
@@ -169,9 +176,9 @@ class BeamDecoder(Decoder):
     Args:
         beam_width: number of hypotheses that are kept, >= 1.
         language_model: `LanguageModel`, such as `ngram.NGram`, or None.
-        lm_weight: weight of its log-probabilities, >= 0; those of the network have 1.
+        lm_weight: weight of its log-probabilities, >= 0; those of the network have 1. None for that which suits it.
         insertion_bonus: added to its log-probability of each character, so that longer texts are not less probable by
-            their length; 2.0 is about the cost of an average character.
+            their length; the cost of an average character is about right. None for that which suits it.
         min_character_logp: log-probability below which a character is not tried in a frame.
         max_gap: difference of log-probabilities to the best hypothesis above which one is dropped, > 0.
         max_wait_frames: number of frames after which a character is settled even if hypotheses differ, >= 1; 40 are
@@ -188,8 +195,8 @@ class BeamDecoder(Decoder):
         beam_width: int = 16,
         language_model: LanguageModel | None = None,
         *,
-        lm_weight: float = 0.5,
-        insertion_bonus: float = 2.0,
+        lm_weight: float | None = None,
+        insertion_bonus: float | None = None,
         min_character_logp: float = -7.0,
         max_gap: float = 15.0,
         max_wait_frames: int = 40,
@@ -197,15 +204,17 @@ class BeamDecoder(Decoder):
         for name, value, low in (("beam_width", beam_width, 1), ("max_wait_frames", max_wait_frames, 1)):
             if value < low:
                 raise ValueError(f"`{name}` must be >= {low}. Received: {name}={value}")
-        if max_gap <= 0 or lm_weight < 0:
+        if max_gap <= 0 or (lm_weight is not None and lm_weight < 0):
             raise ValueError(
                 f"`max_gap` must be above 0, `lm_weight` not below. Received: max_gap={max_gap}, lm_weight={lm_weight}"
             )
         super().__init__()
         self.beam_width = beam_width
         self.language_model = language_model
-        self.lm_weight = lm_weight
-        self.insertion_bonus = insertion_bonus
+        self.lm_weight, self.insertion_bonus = lm_weight, insertion_bonus
+        if language_model is not None:
+            self.lm_weight = language_model.weight if lm_weight is None else lm_weight
+            self.insertion_bonus = language_model.bonus if insertion_bonus is None else insertion_bonus
         self.min_character_logp = min_character_logp
         self.max_gap = max_gap
         self.max_wait_frames = max_wait_frames

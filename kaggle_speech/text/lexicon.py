@@ -7,7 +7,8 @@ from bisect import bisect_left
 import numpy as np
 
 from kaggle_speech.text.alphabet import ALPHABET
-from kaggle_speech.text.ngram import BOUNDARY, CACHE_SIZE, NGram
+from kaggle_speech.text.decoders import LanguageModel
+from kaggle_speech.text.ngram import BOUNDARY, CACHE_SIZE
 from kaggle_speech.text.word_ngram import BEGIN, UNKNOWN, WordNGram
 
 #: Characters that words are made of.
@@ -42,7 +43,10 @@ class Lexicon:
     Source: Ortmanns, Ney and Eiden, Language-model look-ahead for large vocabulary speech recognition, 1996.
     """
 
-    def __init__(self, model: WordNGram, spelling: NGram | None = None):
+    #: Weight in a beam search, and bonus of each character: about the cost of an average one.
+    weight, bonus = 0.7, 1.2
+
+    def __init__(self, model: WordNGram, spelling: LanguageModel | None = None):
         self.model = model
         self.spelling = spelling
         self.order = CONTEXT_CHARACTERS + 1

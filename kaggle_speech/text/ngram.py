@@ -34,6 +34,9 @@ class NGram:
         interpolated, a discount for each length, down to the same probability for every character.
     """
 
+    #: Weight in a beam search, and bonus of each character: about the cost of an average one.
+    weight, bonus = 0.5, 2.0
+
     def __init__(self, order: int, counts: Mapping[str, int]):
         if order < 1:
             raise ValueError(f"`order` must be >= 1. Received: order={order}")

@@ -10,6 +10,8 @@ import numpy as np
 
 from kaggle_speech.files import replace_file
 
+#: The file in the folder of a transcriber.
+FILE_NAME = "words.arpa.gz"
 #: Words that stand for the beginning and the end of a sentence, and for all words that the model does not know.
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 #: Log-probability, base 10, that ARPA files give to what cannot be.

@@ -393,6 +393,13 @@ def test_a_language_model_is_counted_from_books_and_transcripts(speech, tmp_path
     assert f"{out_path}: must be a new file" in capsys.readouterr().err
     assert main(["train-language-model", str(speech), "--out", str(tmp_path / "speech.arpa")]) == 0
     assert "sentences" in capsys.readouterr().out
+    recording = str(next(speech.rglob("*.flac")))
+    assert main(["transcribe", recording, "--language-model", str(out_path)]) == 0
+    assert len(capsys.readouterr().out.split()) > 1
+    assert main(["transcribe", recording, "--language-model", recording]) == 1
+    assert "must be an ARPA file" in capsys.readouterr().err
+    assert main(["evaluate-transcriber", "--data", str(speech), "--language-model", str(tmp_path / "speech.arpa")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("beam_words: CER ")
     (tmp_path / "empty").mkdir()
     assert main(["train-language-model", str(tmp_path / "empty"), "--out", str(tmp_path / "none.arpa")]) == 1
     assert "empty: must hold .txt or .txt.gz files" in capsys.readouterr().err

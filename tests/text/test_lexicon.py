@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from kaggle_speech.text import decoders, language_models
 from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.text.decoders import decode
 from kaggle_speech.text.kneser_ney import count_words
 from kaggle_speech.text.lexicon import CONTEXT_CHARACTERS, Lexicon
-from kaggle_speech.text.ngram import count_ngrams
+from kaggle_speech.text.ngram import NGram, count_ngrams
 from kaggle_speech.text.word_ngram import BEGIN, UNKNOWN
 
 SENTENCES = ["the cat sat on the mat", "the cat ran", "a dog ran", "the dog sat on a cat", "the caterpillar sat"]
@@ -99,3 +100,18 @@ def test_words_of_other_letters_are_left_out():
     assert Lexicon(model).num_left_out == 2 and "sat" in Lexicon(model) and "3d" not in Lexicon(model)
     with pytest.raises(ValueError, match=r"`model` must hold words of the letters a to z.*<unk>"):
         Lexicon(count_words(["3 4"], 1))
+
+
+def test_a_folder_may_hold_models_of_characters_and_of_words(tmp_path):
+    new_dir = tmp_path / "new"
+    new_dir.mkdir()
+    assert language_models.read_language_model(tmp_path) is None
+    SPELLING.write(tmp_path / "ngram.json")
+    assert isinstance(language_models.read_language_model(tmp_path), NGram)
+    count_words(SENTENCES, 2).write(tmp_path / "words.arpa.gz")
+    language_models.copy_language_models(tmp_path, new_dir)
+    found = language_models.read_language_model(new_dir)
+    assert "caterpillar" in found and found.spelling.counts == SPELLING.counts
+    assert decoders.BeamDecoder(language_model=found).lm_weight == Lexicon.weight
+    assert decoders.BeamDecoder(language_model=SPELLING).insertion_bonus == NGram.bonus
+    assert decoders.BeamDecoder(language_model=found, lm_weight=0.1).lm_weight == 0.1
