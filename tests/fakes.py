@@ -53,8 +53,8 @@ class Tones:
 
 
 def tone_recogniser(**options):
-    """A streaming recogniser of `Tones`."""
-    return StreamingRecogniser(Tones(), VOCABULARY, events=EVENTS, **options)
+    """A streaming recogniser of `Tones`, which are never as sure as a network."""
+    return StreamingRecogniser(Tones(), VOCABULARY, events=EVENTS, **{"threshold": 0.55, **options})
 
 
 def tone(word, duration_s=0.5, level=0.2):

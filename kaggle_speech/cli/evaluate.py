@@ -95,7 +95,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="lowest smoothed probability of a detection, 0.10 to 0.99; default: that of `listen`",
+        help="lowest smoothed score of a detection, 0.10 to 0.99; default: that of `listen`",
     )
     add_in_sentences(parser)
     add_seed(parser)

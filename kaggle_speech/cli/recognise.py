@@ -172,7 +172,7 @@ def _add_stream_threshold(parser):
         "--threshold",
         type=float,
         metavar="NUMBER",
-        help="lowest smoothed probability of a detection, 0.10 to 0.99; default: 0.55",
+        help="lowest smoothed score of a detection, 0.10 to 0.99; default: 0.80",
     )
     add_in_sentences(parser)
 
@@ -209,11 +209,10 @@ def audio_files(names: Iterable[str]) -> list[str]:
     return files
 
 
-def _ranked(answer, num_labels):
-    """Label and confidence of an answer or a detection, then of the next most probable labels, each with its rank."""
-    others = sorted(answer.probabilities.items(), key=lambda item: -item[1])
-    others = [(label, probability) for label, probability in others if label != answer.label]
-    labelled = [(answer.label, answer.confidence), *others][:num_labels]
+def _ranked(answer, by_label, num_labels):
+    """Label and confidence of an answer or a detection, then those of the next labels, each with its rank."""
+    others = sorted(by_label.items(), key=lambda item: -item[1])
+    labelled = [(answer.label, answer.confidence), *(item for item in others if item[0] != answer.label)][:num_labels]
     return [(rank, *row) for rank, row in enumerate(labelled, start=1)] if num_labels > 1 else labelled
 
 
@@ -241,7 +240,7 @@ def predict(args: argparse.Namespace) -> None:
             if isinstance(answer, Exception):
                 errors.append(str(answer))
                 continue
-            for row in _ranked(answer, args.top):
+            for row in _ranked(answer, answer.probabilities, args.top):
                 rows.write(path, *row)
     if errors:
         raise ValueError(listing(errors))
@@ -266,7 +265,7 @@ def listen(args: argparse.Namespace) -> None:
     with open_rows(_columns({"second": 2}, args.top), args) as rows:
 
         def show(detection):
-            for row in _ranked(detection, args.top):
+            for row in _ranked(detection, detection.scores, args.top):
                 rows.write(detection.time_s, *row)
 
         run_stream(stream, source, show)

@@ -303,7 +303,7 @@ class Recogniser:
         """A `StreamingRecogniser` with this model and its answers, for sound that comes in chunks.
 
         Args:
-            threshold: lowest smoothed probability of a detection, 0.10 to 0.99; None for the default, 0.55.
+            threshold: lowest smoothed score of a detection, 0.10 to 0.99; None for the default, 0.80.
             options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Raises:
@@ -328,11 +328,11 @@ class Recogniser:
             source: `Microphone()` or another of `kaggle_speech.streaming`'s sources; path of an audio file; or an
                 array `(samples,)`, float in [-1, 1] or int16.
             sample_rate: sample rate of an array, in Hz.
-            threshold: lowest smoothed probability of a detection, 0.10 to 0.99; None for the default, 0.55.
+            threshold: lowest smoothed score of a detection, 0.10 to 0.99; None for the default, 0.80.
             options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Returns:
-            iterator of `Detection(time_s, label, confidence, probabilities)`; of a microphone it does not end.
+            iterator of `Detection(time_s, label, confidence, scores)`; of a microphone it does not end.
 
         Raises:
             ValueError: an option is out of range, or an array without a sample rate.

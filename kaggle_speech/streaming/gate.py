@@ -17,6 +17,7 @@ class SpokenAlone:
         max_ms: longest sound that counts as one word: clips of words have one second.
         before_ms: least quiet before it; pauses between the words of a sentence are mostly shorter.
         after_ms: least quiet after it, by which a report comes later; within a word a closed /p/ or /t/ takes 100 ms.
+            The windows that end in this quiet hold the word and little else, so that they tell most.
         range_db: distance below the loudest hop at which a hop is quiet, as the echo of a word in a room is, and noise
             under a word at 20 dB.
         margin_db: distance above the quietest hop up to which a hop is noise; noise that is not quite steady moves by
@@ -28,7 +29,7 @@ class SpokenAlone:
         hop_ms: float,
         max_ms: float = 1000,
         before_ms: float = 300,
-        after_ms: float = 200,
+        after_ms: float = 300,
         range_db: float = 15.0,
         margin_db: float = 9.0,
     ):

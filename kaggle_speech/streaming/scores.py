@@ -26,11 +26,12 @@ Part = typing.TypeVar("Part")
 
 
 class StreamTrace(typing.NamedTuple):
-    """Smoothed probabilities of a whole stream, hop by hop, for the choice of a threshold.
+    """Smoothed scores of a whole stream, hop by hop, for the choice of a threshold.
 
     Attributes:
         times_s: end of each hop, `(hops,)`.
-        probabilities: smoothed, `(hops, len(vocabulary))`.
+        scores: smoothed, `(hops, len(vocabulary))`.
+        probabilities: of the last second, `(hops, len(vocabulary))`.
         is_alone: of each hop, what `SpokenAlone.update` says.
         utterances: words of the stream, in order of time.
         detections: detections at the recogniser's own threshold.
@@ -39,6 +40,7 @@ class StreamTrace(typing.NamedTuple):
     """
 
     times_s: np.ndarray
+    scores: np.ndarray
     probabilities: np.ndarray
     is_alone: list[bool | None]
     utterances: list[Utterance]
@@ -80,6 +82,7 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
     hop = recogniser.hop_samples
     rest = np.zeros(0, "float32")
     times_s = []
+    scores = []
     probabilities = []
     is_alone = []
     utterances = []
@@ -93,12 +96,14 @@ def trace_stream(recogniser: StreamingRecogniser, pieces: Iterable[tuple[np.ndar
         for first in range(0, len(rest) - hop + 1, hop):
             detections += recogniser.process(rest[first : first + hop])
             times_s.append(recogniser.time_s)
+            scores.append(recogniser.scores)
             probabilities.append(recogniser.probabilities)
             is_alone.append(recogniser.is_alone)
         seconds_spent += time.perf_counter() - start_s
         rest = rest[len(rest) // hop * hop :]
     return StreamTrace(
         times_s=np.array(times_s),
+        scores=np.array(scores),
         probabilities=np.array(probabilities),
         is_alone=is_alone,
         utterances=utterances,
@@ -128,20 +133,21 @@ def trace_in_batches(
     past = np.zeros(CLIP_SAMPLES - hop, "float32")  # sound before the next hop
     rest = np.zeros(0, "float32")
     parts: list[Part] = []
-    smoothed: list[np.ndarray] = []
+    scores: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
     windows: list[np.ndarray | None] = []
     is_alone: list[bool | None] = []
     num_active = 0
-    last = recogniser.probabilities
+    last = recogniser.scores
 
     def smooth() -> None:
         nonlocal last
         active = [window for window in windows if window is not None]
         found = iter(predict(np.stack(active)) if active else ())
         for window in windows:
-            latest = recogniser.quiet if window is None else next(found)
-            last = recogniser.smoothing * last + (1 - recogniser.smoothing) * latest
-            smoothed.append(last)
+            probabilities.append(recogniser.quiet if window is None else next(found))
+            last = recogniser.smooth(last, probabilities[-1])
+            scores.append(last)
         windows.clear()
 
     for piece, part in pieces:
@@ -159,9 +165,12 @@ def trace_in_batches(
         if len(windows) >= WINDOWS_AT_A_TIME:
             smooth()
     smooth()
-    times_s = np.arange(1, len(smoothed) + 1) * hop / SAMPLE_RATE
-    fraction_asked = num_active / max(len(smoothed), 1)
-    return StreamTrace(times_s, np.array(smoothed), is_alone, [], [], float("nan"), fraction_asked), parts
+    times_s = np.arange(1, len(scores) + 1) * hop / SAMPLE_RATE
+    fraction_asked = num_active / max(len(scores), 1)
+    trace = StreamTrace(
+        times_s, np.array(scores), np.array(probabilities), is_alone, [], [], float("nan"), fraction_asked
+    )
+    return trace, parts
 
 
 def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detection]:
@@ -170,14 +179,13 @@ def replay(trace: StreamTrace, trigger: Trigger, threshold: float) -> list[Detec
     Args:
         trace: from `trace_stream`.
         trigger: trigger of the recogniser that made the trace; it is reset, and its threshold restored.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.99.
+        threshold: lowest smoothed score of a detection, 0.10 to 0.99.
     """
     own_threshold = trigger.threshold
     trigger.threshold = threshold
     trigger.reset()
-    hops = zip(trace.times_s.tolist(), trace.probabilities, trace.is_alone, strict=True)
-    steps = (trigger.step(time_s, probabilities, is_alone=is_alone) for time_s, probabilities, is_alone in hops)
-    detections = [detection for detection in steps if detection]
+    hops = zip(trace.times_s.tolist(), trace.scores, trace.probabilities, trace.is_alone, strict=True)
+    detections = [detection for hop in hops if (detection := trigger.step(*hop))]
     trigger.threshold = own_threshold
     trigger.reset()
     return detections

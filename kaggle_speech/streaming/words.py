@@ -1,7 +1,8 @@
-"""Commands in a stream: smoothed probabilities, threshold, refractory time, detections. NumPy and a model.
+"""Commands in a stream: smoothed scores, threshold, refractory time, detections. NumPy and a model.
 
 Every `hop_ms` the last second is processed: where a voice activity detector finds sound in it the model is evaluated,
-its probabilities are smoothed over time, and a label that rises above the threshold is reported, once.
+its labels are scored against those that are not reported, the scores are smoothed over time, and a label that rises
+above the threshold is reported, once.
 """
 
 import types
@@ -24,8 +25,6 @@ from kaggle_speech.streaming.gate import SpokenAlone
 from kaggle_speech.streaming.stream import BatchModel
 
 MIN_THRESHOLD, MAX_THRESHOLD = 0.10, 0.99
-#: A detection that waits longer to be known to be spoken alone is dropped.
-MAX_WAIT_S = 1.0
 #: Function such as `Recogniser.answers`, from `(clips, len(vocabulary))` to labels and confidences, `(clips,)` each.
 Answers = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -36,8 +35,8 @@ class Detection(typing.NamedTuple):
     Attributes:
         time_s: when it was reported, in seconds of the stream; the word ended a little before.
         label: the command.
-        confidence: its smoothed probability, 0 to 1.
-        probabilities: smoothed, of all labels at the same time.
+        confidence: its smoothed score, 0 to 1.
+        scores: those of all labels at the same time.
 
     Examples:
         >>> Detection(1.25, "yes", 0.93, {"yes": 0.93, "no": 0.07}).label
@@ -47,7 +46,7 @@ class Detection(typing.NamedTuple):
     time_s: float
     label: str
     confidence: float
-    probabilities: Mapping[str, float] = types.MappingProxyType({})
+    scores: Mapping[str, float] = types.MappingProxyType({})
 
 
 class LiveState(typing.NamedTuple):
@@ -57,35 +56,58 @@ class LiveState(typing.NamedTuple):
         time_s: seconds of the stream so far.
         level_dbfs: level of the last hop in dBFS.
         is_active: whether anything sounds.
-        probabilities: smoothed, `(len(vocabulary),)`.
+        scores: smoothed, `(len(vocabulary),)`, 0 to 1.
         waveform: the last three seconds, `(samples,)`.
     """
 
     time_s: float
     level_dbfs: float
     is_active: bool
-    probabilities: np.ndarray
+    scores: np.ndarray
     waveform: np.ndarray
 
 
+def score_labels(probabilities: np.ndarray, is_event: np.ndarray) -> np.ndarray:
+    """Score of each label to report against all that are not, `unknown` and `silence`; of these against the best label.
+
+    The score of a label of probability p against the rest q is `sqrt(p) / (sqrt(p) + sqrt(q))`. In running speech a
+    network is as sure of some words as of commands, and its probabilities, near their upper end, hardly tell them
+    apart; what it leaves to `unknown` does. The roots (a temperature of 2) spread these values over the scale.
+
+    Shape: `(len(vocabulary),)` -> the same, 0 to 1; they do not sum to 1.
+
+    Args:
+        probabilities: of the labels.
+        is_event: `(len(vocabulary),)` bool, labels to report. Where it is true of all, each counts against the others.
+
+    Examples:
+        >>> score_labels(np.array([0.90, 0.01, 0.09]), np.array([True, True, False])).round(2).tolist()
+        [0.76, 0.25, 0.24]
+    """
+    probabilities = np.asarray(probabilities, "float64")
+    rest = 1 - probabilities if is_event.all() else probabilities[~is_event].sum()
+    against = np.where(is_event, rest, probabilities[is_event].max(initial=0.0))
+    roots = np.sqrt(probabilities)
+    return roots / np.maximum(roots + np.sqrt(np.maximum(against, 0)), 1e-12)
+
+
 class Trigger:
-    """Converter of smoothed probabilities to detections, one for each word.
+    """Converter of smoothed scores to detections, one for each word.
 
     A label is reported when it was the most probable one, at the threshold or above, at `min_hops` hops in a row. The
     same label can be reported again when it has fallen below `release` times the threshold, any label after the
     refractory time `min_gap_ms`.
 
     Args:
-        vocabulary: labels in the order of the probabilities.
+        vocabulary: labels in the order of the scores.
         events: labels to report; the others only compete.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.99; may be changed at any time.
+        threshold: lowest smoothed score of a detection, 0.10 to 0.99; may be changed at any time.
         min_gap_ms: refractory time in milliseconds, the least time between two detections.
         min_hops: number of hops, 1 or more; the beginning of one word often sounds like another word.
         release: fraction of the threshold, 0 to 1.
         answers: None, or a function such as `Recogniser.answers` that takes probabilities `(1, len(vocabulary))` and
-            gives labels and confidences, `(1,)` each; a label that is not in `events`, such as `unknown`, is not
-            reported. Where the last second alone has the same most probable label, the function gets its
-            probabilities, as for a clip; else the smoothed ones.
+            gives labels and confidences, `(1,)` each; where its label for the last second is not in `events`, such as
+            `unknown`, nothing is reported.
 
     Raises:
         ValueError: the threshold is out of range, or a label to report is not in the vocabulary.
@@ -118,7 +140,7 @@ class Trigger:
 
     @property
     def threshold(self) -> float:
-        """Lowest smoothed probability of a detection, 0.10 to 0.99."""
+        """Lowest smoothed score of a detection, 0.10 to 0.99."""
         return self._threshold
 
     @threshold.setter
@@ -135,57 +157,40 @@ class Trigger:
         self._last_s = -np.inf
         self._leader: int | None = None
         self._num_hops = 0
-        self._waiting: Detection | None = None
 
     def step(
-        self,
-        time_s: float,
-        probabilities: np.ndarray,
-        latest: np.ndarray | None = None,
-        is_alone: bool | None = True,
+        self, time_s: float, scores: np.ndarray, probabilities: np.ndarray | None = None, is_alone: bool | None = True
     ) -> Detection | None:
         """Process the next hop.
 
         Args:
             time_s: end of the hop, in seconds of the stream.
-            probabilities: smoothed, `(len(vocabulary),)`.
-            latest: probabilities of the last second alone, `(len(vocabulary),)`; None where they are not known.
-            is_alone: from `SpokenAlone.update`: a detection waits while it is None, up to `MAX_WAIT_S`, and is dropped
-                where it is False.
+            scores: smoothed, `(len(vocabulary),)`.
+            probabilities: those of the last second, `(len(vocabulary),)`, for `answers`; None asks it nothing.
+            is_alone: from `SpokenAlone.update`; nothing is reported while it is None or False.
 
         Returns:
             `Detection` or None.
         """
-        self._waiting = self._risen(time_s, probabilities, latest) or self._waiting
-        if self._waiting is None or is_alone is None:
-            return None
-        waiting, self._waiting = self._waiting, None
-        is_late = time_s - waiting.time_s > MAX_WAIT_S + 1e-9
-        return waiting._replace(time_s=time_s) if is_alone and not is_late else None
-
-    def _risen(self, time_s: float, probabilities: np.ndarray, latest: np.ndarray | None) -> Detection | None:
-        """The label that has risen above the threshold with this hop."""
-        if self._reported is not None and probabilities[self._reported] < self.release * self._threshold:
+        if self._reported is not None and scores[self._reported] < self.release * self._threshold:
             self._reported = None
-        index = int(np.argmax(probabilities))
-        if probabilities[index] < self._threshold:
+        index = int(np.argmax(scores))
+        if scores[index] < self._threshold:
             self._leader = None
             return None
         self._num_hops = self._num_hops + 1 if index == self._leader else 1
         self._leader = index
         is_early = self._num_hops < self.min_hops or time_s - self._last_s < self.min_gap_s - 1e-9
-        if is_early or index == self._reported or self.vocabulary[index] not in self.events:
+        if is_early or not is_alone or index == self._reported or self.vocabulary[index] not in self.events:
             return None
-        if self.answers is not None:
-            if latest is None or np.argmax(latest) != index:
-                latest = probabilities
-            (label,), _ = self.answers(latest[None])
+        if self.answers is not None and probabilities is not None:
+            (label,), _ = self.answers(probabilities[None])
             if label not in self.events:
                 return None
         self._reported = index
         self._last_s = time_s
-        by_label = dict(zip(self.vocabulary, map(float, probabilities), strict=True))
-        return Detection(time_s, self.vocabulary[index], float(probabilities[index]), by_label)
+        by_label = dict(zip(self.vocabulary, map(float, scores), strict=True))
+        return Detection(time_s, self.vocabulary[index], by_label[self.vocabulary[index]], by_label)
 
 
 class StreamingRecogniser:
@@ -197,8 +202,8 @@ class StreamingRecogniser:
         model: its `predict_on_batch` takes waveforms of one second `(batch, 16000)` and gives probabilities.
         vocabulary: labels in the order of its outputs.
         hop_ms: time from one evaluation of the last second to the next, 10 to 1000 ms.
-        smoothing: weight of the past in the smoothed probabilities, 0 (none) to below 1.
-        threshold: lowest smoothed probability of a detection, 0.10 to 0.99; the attribute may be changed at any time.
+        smoothing: weight of the past in the smoothed scores, 0 (none) to below 1.
+        threshold: lowest smoothed score of a detection, 0.10 to 0.99; the attribute may be changed at any time.
         min_gap_ms: refractory time in milliseconds, the least time between two detections.
         events: labels to report; the others only compete.
         answers: None, or a function such as `Recogniser.answers`, which may refuse a detection (see `Trigger`).
@@ -208,7 +213,8 @@ class StreamingRecogniser:
         activity: voice activity detector; None for `VoiceActivity(hop_ms)`.
 
     Attributes:
-        probabilities: smoothed, `(len(vocabulary),)`, of the last hop.
+        scores: smoothed, `(len(vocabulary),)`, of the last hop (see `score_labels`).
+        probabilities: not smoothed, `(len(vocabulary),)`, of the last second.
         level_dbfs, is_active, is_alone: of the last hop.
         quiet: probabilities that stand for a hop at which the model is not evaluated.
         time_s: seconds of the stream so far.
@@ -224,8 +230,8 @@ class StreamingRecogniser:
         vocabulary: Sequence[str],
         *,
         hop_ms: float = 100,
-        smoothing: float = 0.7,
-        threshold: float = 0.55,
+        smoothing: float = 0.6,
+        threshold: float = 0.8,
         min_gap_ms: float = 500,
         events: Sequence[str] = COMMANDS,
         answers: Answers | None = None,
@@ -246,12 +252,13 @@ class StreamingRecogniser:
         self.activity = VoiceActivity(hop_ms) if activity is None else activity
         self.gate = None if in_sentences else SpokenAlone(hop_ms)
         self.quiet = np.array([float(label == SILENCE) for label in self.vocabulary], "float32")
+        self._is_event = np.array([label in self.trigger.events for label in self.vocabulary])
         self._predict(np.zeros(CLIP_SAMPLES, "float32"))
         self.reset()
 
     @property
     def threshold(self) -> float:
-        """Lowest smoothed probability of a detection, 0.10 to 0.99."""
+        """Lowest smoothed score of a detection, 0.10 to 0.99."""
         return self.trigger.threshold
 
     @threshold.setter
@@ -271,6 +278,7 @@ class StreamingRecogniser:
         self.num_hops = 0
         self.num_asked = 0
         self.probabilities = self.quiet
+        self.scores = score_labels(self.quiet, self._is_event)
         self.level_dbfs = MIN_LEVEL_DBFS
         self.is_active = False
         self.is_alone: bool | None = True
@@ -314,7 +322,7 @@ class StreamingRecogniser:
 
     def live_state(self) -> LiveState:
         """State for display. Give it to a `StreamRunner` as `observe=StreamingRecogniser.live_state`."""
-        return LiveState(self.time_s, self.level_dbfs, self.is_active, self.probabilities, self.latest())
+        return LiveState(self.time_s, self.level_dbfs, self.is_active, self.scores, self.latest())
 
     def judge_sound(self, waveform: np.ndarray) -> tuple[bool, bool | None]:
         """Whether the model is to be evaluated, and whether a command was spoken alone, as of the next hop.
@@ -330,15 +338,24 @@ class StreamingRecogniser:
         is_alone = self.gate.update(self.level_dbfs) if self.gate else True
         return is_active, is_alone
 
+    def smooth(self, scores: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Smoothed scores after another hop. Shape: `(len(vocabulary),)`, `(len(vocabulary),)` -> `(len(vocabulary),)`.
+
+        Args:
+            scores: smoothed, before the hop.
+            probabilities: of the last second.
+        """
+        return self.smoothing * scores + (1 - self.smoothing) * score_labels(probabilities, self._is_event)
+
     def _hop(self) -> Detection | None:
         self.num_hops += 1
         self.is_active, self.is_alone = self.judge_sound(self._ring.latest(self.hop_samples))
-        probabilities = self.quiet
+        self.probabilities = self.quiet
         if self.is_active:
             self.num_asked += 1
-            probabilities = self._predict(self._ring.latest(CLIP_SAMPLES))
-        self.probabilities = self.smoothing * self.probabilities + (1 - self.smoothing) * probabilities
-        return self.trigger.step(self.time_s, self.probabilities, probabilities, self.is_alone)
+            self.probabilities = self._predict(self._ring.latest(CLIP_SAMPLES))
+        self.scores = self.smooth(self.scores, self.probabilities)
+        return self.trigger.step(self.time_s, self.scores, self.probabilities, self.is_alone)
 
     def _predict(self, waveform: np.ndarray) -> np.ndarray:
         try:

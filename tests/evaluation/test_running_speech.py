@@ -88,6 +88,7 @@ def test_a_trace_in_batches_is_that_of_one_hop_at_a_time(utterances_df, clips_df
     trace, parts = trace_in_batches(tone_recogniser(**options), pieces, model.predict_on_batch)
     assert parts == [part for _, part in pieces] and 0 < model.num_calls < 3
     np.testing.assert_array_equal(trace.times_s, whole.times_s)
+    np.testing.assert_allclose(trace.scores, whole.scores, atol=1e-6)
     np.testing.assert_allclose(trace.probabilities, whole.probabilities, atol=1e-6)
     assert trace.fraction_asked == whole.fraction_asked
     recogniser = tone_recogniser(**options)
@@ -102,7 +103,7 @@ def test_a_curve_counts_what_the_tones_say(utterances_df, clips_df):
     assert (default["found_rate"], default["wrong_rate"], default["num_commands"]) == (1, 0, 6)
     assert (default["num_alarms"], default["num_spoken"], default["num_spoken_reported"]) == (2, 2, 2)
     assert default["alarms_low"] < default["alarms_per_hour"] < default["alarms_high"]
-    assert -300 < default["latency_median_ms"] < 300  # a long tone is known before it ends
+    assert 200 < default["latency_median_ms"] < 450  # 300 ms of quiet after the word
     ax = streams.plot_running_speech(curve_df, name="tones")
     assert ax.get_xscale() == "log" and ax.get_legend_handles_labels()[1] == ["tones"]
     ax.figure.clear()  # other tests draw on the same axes
@@ -145,4 +146,4 @@ def test_the_command_writes_a_table_a_figure_and_the_operating_points(sample_dir
     assert (points_df["alarms_per_hour"] <= points_df["limit"]).all()
     assert (out_dir / "running_speech.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
-    assert "6 commands between 6 sentences" in printed and "default: threshold 0.55" in printed
+    assert "6 commands between 6 sentences" in printed and "default: threshold 0.80" in printed

@@ -18,8 +18,8 @@ def verdicts(levels, **options):
 @pytest.mark.parametrize("num_hops", [1, 5, 10])
 def test_a_word_passes_as_soon_as_it_was_quiet_after_it(num_hops):
     found = verdicts(10 * [QUIET] + num_hops * [WORD] + 5 * [QUIET])
-    assert found[10 : 10 + num_hops + 1] == (num_hops + 1) * [None]  # it lasts, and one hop might be a closed /t/
-    assert found[10 + num_hops + 1 :] == 4 * [True]
+    assert found[10 : 10 + num_hops + 2] == (num_hops + 2) * [None]  # it lasts, and a hop might be a closed /t/
+    assert found[10 + num_hops + 2 :] == 3 * [True]
 
 
 def test_a_longer_sound_does_not_pass():
@@ -61,13 +61,14 @@ def test_a_new_stream_may_begin_with_a_word():
     assert [gate.update(level) for level in 4 * [WORD] + 3 * [QUIET]][-1] is True
 
 
-def test_a_detection_does_not_wait_for_long():
-    for num_hops, is_reported in ((10, True), (12, False)):
-        trigger = Trigger(("yes", "no"), ("yes",), threshold=0.5, min_hops=1)
-        steps = [(np.array([0.9, 0.1]), None), *(num_hops - 1) * [(np.array([0.2, 0.1]), None)]]
-        steps.append((np.array([0.2, 0.1]), True))
-        found = [trigger.step(number / 10, row, is_alone=is_alone) for number, (row, is_alone) in enumerate(steps)]
-        assert [detection is not None for detection in found] == [*num_hops * [False], is_reported]
+def test_nothing_is_reported_before_it_is_known_to_be_alone():
+    trigger = Trigger(("yes", "no"), ("yes",), threshold=0.5)
+    verdicts_of_hops = [None, None, False, None, True, True]
+    found = [
+        trigger.step(number / 10, np.array([0.9, 0.1]), is_alone=is_alone)
+        for number, is_alone in enumerate(verdicts_of_hops)
+    ]
+    assert [detection is not None for detection in found] == [False, False, False, False, True, False]
 
 
 def test_a_recogniser_reports_words_alone_and_on_request_those_in_sentences(rng):
@@ -80,4 +81,4 @@ def test_a_recogniser_reports_words_alone_and_on_request_those_in_sentences(rng)
     everywhere = tone_recogniser(in_sentences=True).process(stream)
     assert [detection.label for detection in everywhere] == ["yes", "no", "yes"]
     for early, late in zip(everywhere, gated, strict=False):
-        assert 0 <= late.time_s - early.time_s <= 0.5 and late.confidence == early.confidence
+        assert 0 <= late.time_s - early.time_s <= 0.7

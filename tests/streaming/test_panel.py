@@ -45,7 +45,7 @@ def test_bars_and_word_follow_the_state():
     shown.show(None, [], 0.5)  # before the first chunk
     state = LiveState(3.0, -20.0, True, np.linspace(0, 1, 12), np.zeros(48_000))
     shown.show(state, [Detection(2.5, "yes", 0.75)], 0.5)
-    np.testing.assert_allclose([bar.value for bar in shown.bars], state.probabilities)
+    np.testing.assert_allclose([bar.value for bar in shown.bars], state.scores)
     colors = [bar.style.bar_color for bar in shown.bars]
     assert colors == [palette.BLUE] * 6 + [palette.ORANGE] * 4 + [palette.BLUE] * 2  # silence, unknown: not reported
     assert "75 % sure" in shown.word.value and palette.ORANGE in shown.word.value

@@ -30,7 +30,7 @@ def test_a_source_that_waits_loses_nothing(rng):
         assert found == expected and live.error is None and live.num_dropped == 0
     assert live.state.time_s == pytest.approx(len(waveform) / 16_000 + 0.5)  # and the silence after it
     np.testing.assert_array_equal(live.state.waveform[:-8000], waveform[-40_000:])
-    assert live.state.probabilities.shape == (4,) and live.state.level_dbfs == -100 and not live.state.is_active
+    assert live.state.scores.shape == (4,) and live.state.level_dbfs == -100 and not live.state.is_active
 
 
 def test_a_slow_recogniser_drops_and_counts(live_threads):

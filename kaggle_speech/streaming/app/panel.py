@@ -83,7 +83,7 @@ class LivePanel:
         """
         if state is None:
             return
-        for bar, probability in zip(self.bars, state.probabilities, strict=True):
+        for bar, probability in zip(self.bars, state.scores, strict=True):
             bar.value = float(probability)
             is_above = probability >= threshold and bar.description in COMMANDS
             bar.style.bar_color = palette.ORANGE if is_above else palette.BLUE

@@ -278,7 +278,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         state = runner.state
         if state is not None and state is not self._state:
             self._state = state
-            self.grid.show_probabilities(state.probabilities)
+            self.grid.show_probabilities(state.scores)
             self.strip.show_sound(state.waveform, state.time_s, self._recent)
         self._show_figures()
 
