@@ -64,7 +64,8 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     Args:
         run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
-            of a word recogniser `model.weights.h5`, and `rejection.json` where the run has it; of a transcriber
+            of a word recogniser `model.weights.h5`, and `model.onnx` and `rejection.json` where the run has them (an
+            older `model.onnx` in `out_dir`, of another model, goes); of a transcriber
             `model.onnx`, `ngram.json`, and `words.arpa.gz` where the run has one.
 
     Raises:
@@ -76,7 +77,7 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         >>> from kaggle_speech.inference.load import model_location
         >>> publish_run(model_location("tc_resnet"), "published")
         >>> sorted(path.name for path in Path("published").iterdir())
-        ['README.md', 'metrics.json', 'model.weights.h5', 'run.json']
+        ['README.md', 'metrics.json', 'model.onnx', 'model.weights.h5', 'run.json']
     """
     run_dir = Path(run_dir)
     out_dir = Path(out_dir)
@@ -109,7 +110,7 @@ def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
 
 
 def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
-    """Write the weights and the rejection of a word recogniser, and return the changed entries of `run.json`."""
+    """Write the weights, the exported file and the rejection of a word recogniser, and return the changed entries of `run.json`."""
     changed = {}
     if model_path(run_dir) == run_dir / WEIGHTS_NAME:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -119,6 +120,9 @@ def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
         rebuilt = runs.rebuild_with_weights(run_dir, model, run)
         out_dir.mkdir(parents=True, exist_ok=True)
         changed = runs.write_weights(out_dir, rebuilt, run) | {"model": runs.model_fingerprint(run_dir)}
+    (out_dir / ONNX_NAME).unlink(missing_ok=True)
+    if (run_dir / ONNX_NAME).exists():
+        shutil.copyfile(run_dir / ONNX_NAME, out_dir / ONNX_NAME)
     fingerprint = runs.model_fingerprint(run_dir)
     answers.copy_rejection(run_dir, fingerprint, out_dir, fingerprint)
     return changed

@@ -42,8 +42,11 @@ def run_dir(model, tmp_path_factory):
 
 def test_a_published_run_is_a_run_with_a_card(model, run_dir, tmp_path, speech):
     out_dir = tmp_path / "public"
-    for _ in range(2):  # an earlier publication is replaced
-        publish_run(run_dir, out_dir)
+    (run_dir / "model.onnx").write_bytes(b"exported")
+    publish_run(run_dir, out_dir)
+    assert (out_dir / "model.onnx").read_bytes() == b"exported"
+    (run_dir / "model.onnx").unlink()
+    publish_run(run_dir, out_dir)  # an earlier publication is replaced
     assert {path.name for path in out_dir.iterdir()} == PUBLISHED
     loaded, vocabulary = runs.load_run(out_dir)
     assert vocabulary == COMPETITION_LABELS
