@@ -110,7 +110,7 @@ def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
 
 
 def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
-    """Write the weights, the exported file and the rejection of a word recogniser, and return the changed entries of `run.json`."""
+    """Write the files of a word recogniser's model and its rejection, and return the changed entries of `run.json`."""
     changed = {}
     if model_path(run_dir) == run_dir / WEIGHTS_NAME:
         out_dir.mkdir(parents=True, exist_ok=True)
