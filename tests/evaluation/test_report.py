@@ -15,7 +15,7 @@ from sklearn import metrics as sklearn_metrics
 from kaggle_speech.audio import read_clip
 from kaggle_speech.data import clips
 from kaggle_speech.data.splits import which_set
-from kaggle_speech.evaluation import assess, html_page, report
+from kaggle_speech.evaluation import assess, html_page, report, robustness
 from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 
@@ -82,8 +82,10 @@ def clips_df(make_data):
 
 
 @pytest.fixture
-def written(clips_df, tmp_path):
-    found = assess.assess(engine(), clips_df, against=engine(0.05), num_resamples=200, progress=False)
+def written(clips_df, tmp_path, monkeypatch):
+    monkeypatch.setattr(robustness, "NUM_ROOMS", 2)
+    options = {"against": engine(0.05), "in_rooms": True, "num_resamples": 200, "progress": False}
+    found = assess.assess(engine(), clips_df, **options)
     path = report.write_report(found, tmp_path / "evaluation", "<a> & b", progress=False)
     return found, path
 
@@ -132,7 +134,7 @@ def test_the_folder_holds_what_scikit_learn_would_say(written):
     low, high = metrics["accuracy_interval"]
     assert low < metrics["accuracy"] < high and metrics["labels"]["yes"]["num_speakers"] == 4
     assert len(tables["speakers"]) == metrics["speakers"]["num_speakers"] == 4  # recordings of noise do not speak
-    assert len(tables["robustness"]) == len(metrics["robustness"]) == 6 * 3 + 7
+    assert len(tables["robustness"]) == len(metrics["robustness"]) == 6 * 3 + 3 + 7
     as_recorded = tables["robustness"].query("kind == 'shift_ms' and value == 0")["accuracy"].item()
     assert as_recorded == pytest.approx(metrics["accuracy"])
     differences_df, comparison = pd.read_csv(path.with_name("differences.csv")), metrics["comparison"]
