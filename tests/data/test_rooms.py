@@ -15,7 +15,7 @@ def decay_s(response):
 
 @pytest.mark.parametrize("reverberation_s", [0.2, 0.4, 0.6])
 def test_rooms_sound_as_long_as_asked(reverberation_s):
-    responses = rooms.make_rooms(12, 3, (reverberation_s, reverberation_s))
+    responses = rooms.make_rooms(6, 3, (reverberation_s, reverberation_s))
     assert np.median([decay_s(response) for response in responses]) == pytest.approx(reverberation_s, rel=0.2)
     np.testing.assert_allclose(np.sum(responses**2, axis=1), 1, rtol=1e-5)
     assert np.abs(responses[:, :20]).max(axis=1).min() > 0.02  # the direct sound comes first
