@@ -16,6 +16,7 @@ from kaggle_speech.cli.parser import (
     add_run,
     add_seed,
     add_speech,
+    new_file,
 )
 from kaggle_speech.cli.train import print_error_rates, print_metrics
 from kaggle_speech.inference.answers import SCORES
@@ -296,9 +297,7 @@ def mine(args: argparse.Namespace) -> None:
     from kaggle_speech.evaluation import mining
     from kaggle_speech.inference import load
 
-    out_path = Path(args.out)
-    if out_path.exists():
-        raise ValueError(f"{out_path}: must be a new file, so that no older one is lost. Received: one that is there")
+    out_path = new_file(args.out)
     recogniser = load.load_recogniser(args.model, engine=args.engine)
     speech_df = negatives.speech_negatives(args.speech)
     mined_df = mining.mine(recogniser, speech_df, min_confidence=args.min_confidence)

@@ -171,6 +171,18 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def new_file(name: str) -> Path:
+    """Path of a file that a command is to write and that is not there yet.
+
+    Raises:
+        ValueError: something is there; names it.
+    """
+    path = Path(name)
+    if path.exists():
+        raise ValueError(f"{path}: must be a new file, so that no older one is lost. Received: one that is there")
+    return path
+
+
 def add_language_model(parser: argparse.ArgumentParser) -> None:
     """Add `--language-model`."""
     parser.add_argument(

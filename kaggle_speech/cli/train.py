@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
-from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech
+from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech, new_file
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.progress import progress_bar
@@ -240,9 +240,7 @@ def train_language_model(args: argparse.Namespace) -> None:
     """
     from kaggle_speech.text import kneser_ney, lexicon
 
-    out_path = Path(args.out)
-    if out_path.exists():
-        raise ValueError(f"{out_path}: must be a new file, so that no older one is lost. Received: one that is there")
+    out_path = new_file(args.out)
     sentences = _sentences(args.files)
     model = kneser_ney.count_words(sentences, args.order, max_words=args.max_words, prune=args.prune)
     model.write(out_path)

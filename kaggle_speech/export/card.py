@@ -123,13 +123,18 @@ def _labels_table(metrics: Mapping, evaluation: Mapping | None) -> str:
     return _table(rows)
 
 
+def _accuracy_table(name: str, rows: list, unit: str) -> str:
+    """Accuracy under the conditions of rows of the robustness."""
+    head = (name, *(f"{row['value']:g} {unit}" for row in rows))
+    return _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in rows))])
+
+
 def _noise_section(evaluation: Mapping) -> str:
     noisy = [row for row in evaluation["robustness"] if row["kind"] == "snr_db" and row["noise"] == "all"]
     if not noisy:
         return ""
     source = evaluation["settings"].get("noise", "the halves of the noise recordings that training did not use")
-    head = ("speech over noise", *(f"{row['value']:g} dB" for row in noisy))
-    table = _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in noisy))])
+    table = _accuracy_table("speech over noise", noisy, "dB")
     return f"## In noise\n\nSpoken clips with noise at a ratio of mean powers over the second: {source}.\n\n{table}\n"
 
 
@@ -137,8 +142,7 @@ def _rooms_section(evaluation: Mapping) -> str:
     rooms = [row for row in evaluation["robustness"] if row["kind"] == "reverberation_s"]
     if not rooms:
         return ""
-    head = ("reverberation time", *(f"{row['value']:g} s" for row in rooms))
-    table = _table([head, ("right", *(f"{row['accuracy']:.1%}" for row in rooms))])
+    table = _accuracy_table("reverberation time", rooms, "s")
     return f"## In rooms\n\nSpoken clips in made rooms (image sources and rays), none of them trained in.\n\n{table}\n"
 
 

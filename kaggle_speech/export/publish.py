@@ -120,12 +120,20 @@ def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
         rebuilt = runs.rebuild_with_weights(run_dir, model, run)
         out_dir.mkdir(parents=True, exist_ok=True)
         changed = runs.write_weights(out_dir, rebuilt, run) | {"model": runs.model_fingerprint(run_dir)}
-    (out_dir / ONNX_NAME).unlink(missing_ok=True)
+    fingerprint = runs.model_fingerprint(run_dir)
     if (run_dir / ONNX_NAME).exists():
         shutil.copyfile(run_dir / ONNX_NAME, out_dir / ONNX_NAME)
-    fingerprint = runs.model_fingerprint(run_dir)
+    elif (out_dir / ONNX_NAME).exists() and not _is_exported_from(out_dir / ONNX_NAME, fingerprint):
+        (out_dir / ONNX_NAME).unlink()
     answers.copy_rejection(run_dir, fingerprint, out_dir, fingerprint)
     return changed
+
+
+def _is_exported_from(path: Path, fingerprint: str) -> bool:
+    try:
+        return OnnxModel(path).metadata.get("model") == fingerprint
+    except ValueError:  # damaged
+        return False
 
 
 def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:

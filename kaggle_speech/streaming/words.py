@@ -94,7 +94,7 @@ def score_labels(probabilities: np.ndarray, is_event: np.ndarray) -> np.ndarray:
 class Trigger:
     """Converter of smoothed scores to detections, one for each word.
 
-    A label is reported when it was the most probable one, at the threshold or above, at `min_hops` hops in a row. The
+    A label is reported when its score was the best one, at the threshold or above, at `min_hops` hops in a row. The
     same label can be reported again when it has fallen below `release` times the threshold, any label after the
     refractory time `min_gap_ms`.
 

@@ -1,5 +1,6 @@
 """Counting of word n-grams in texts, smoothed after Kneser and Ney, and pruned. NumPy only."""
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ import numpy as np
 from kaggle_speech.text.word_ngram import BEGIN, END, NEVER_LOG10, UNKNOWN, Level, WordNGram
 
 
+@dataclasses.dataclass
 class _Counts:
     """The n-grams of one length in the texts, sorted by key.
 
@@ -20,9 +22,11 @@ class _Counts:
         adjusted: raw of the longest n-grams and of those that begin a sentence; else the number of words before it.
     """
 
-    def __init__(self, keys, contexts, suffixes, raw):
-        self.keys, self.contexts, self.suffixes, self.raw = keys, contexts, suffixes, raw
-        self.adjusted = raw
+    keys: np.ndarray
+    contexts: np.ndarray
+    suffixes: np.ndarray
+    raw: np.ndarray
+    adjusted: np.ndarray
 
 
 def count_words(
@@ -84,7 +88,8 @@ def _count(numbers, places, order, num_words):
     """`_Counts` of each length. Every position of the texts ends one n-gram of each length that fits the sentence."""
     keys = np.arange(num_words)
     raw = np.bincount(numbers, minlength=num_words)
-    counts = [_Counts(keys, np.zeros(num_words, np.int64), np.zeros(num_words, np.int64), raw)]
+    nothing = np.zeros(num_words, np.int64)
+    counts = [_Counts(keys, contexts=nothing, suffixes=nothing, raw=raw, adjusted=raw)]
     rows = numbers  # of the n-gram that ends at each position
     for length in range(2, order + 1):
         ends = np.flatnonzero(places >= length - 1)
@@ -93,7 +98,7 @@ def _count(numbers, places, order, num_words):
         keys, first, inverse, raw = np.unique(
             rows[ends - 1] * num_words + numbers[ends], return_index=True, return_inverse=True, return_counts=True
         )
-        counts.append(_Counts(keys, keys // num_words, rows[ends[first]], raw))
+        counts.append(_Counts(keys, contexts=keys // num_words, suffixes=rows[ends[first]], raw=raw, adjusted=raw))
         rows = np.full(len(numbers), -1)
         rows[ends] = inverse
     return counts
@@ -120,9 +125,9 @@ def _smooth(counts, num_words, begin):
         size = len(counts[length - 2].keys) if length > 1 else 1
         totals = np.maximum(np.bincount(level.contexts, adjusted, size), 1)[level.contexts]
         left = np.bincount(level.contexts, discount, size)[level.contexts] / totals
-        shorter = probabilities[-1][level.suffixes] if length > 1 else np.where(level.keys == begin, 0, 1)
-        probability = (adjusted - discount) / totals + left * (shorter if length > 1 else shorter / (num_words - 1))
-        probabilities.append(probability)
+        every_word_alike = np.where(level.keys == begin, 0, 1 / (num_words - 1))
+        shorter = probabilities[-1][level.suffixes] if length > 1 else every_word_alike
+        probabilities.append((adjusted - discount) / totals + left * shorter)
         discounted.append(left)
     return probabilities, discounted
 

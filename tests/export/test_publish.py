@@ -14,6 +14,7 @@ from kaggle_speech.cli.main import build_parser
 from kaggle_speech.cli.train import options_from
 from kaggle_speech.export.card import train_command
 from kaggle_speech.export.publish import publish_run
+from kaggle_speech.inference.load import model_location
 from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
@@ -163,3 +164,15 @@ def test_a_run_that_is_not_finished(tmp_path):
     with pytest.raises(FileNotFoundError, match="must hold a trained model"):
         publish_run(tmp_path, tmp_path / "public")
     assert not (tmp_path / "public").exists()
+
+
+def test_an_exported_file_of_the_same_model_stays(tmp_path):
+    packaged_dir = model_location("tc_resnet")
+    run_dir = shutil.copytree(packaged_dir, tmp_path / "run")
+    publish_run(run_dir, tmp_path / "public")
+    (run_dir / "model.onnx").unlink()
+    publish_run(run_dir, tmp_path / "public")
+    assert (tmp_path / "public" / "model.onnx").read_bytes() == (packaged_dir / "model.onnx").read_bytes()
+    shutil.copyfile(model_location("bc_resnet") / "model.onnx", tmp_path / "public" / "model.onnx")
+    publish_run(run_dir, tmp_path / "public")
+    assert not (tmp_path / "public" / "model.onnx").exists()
