@@ -183,14 +183,12 @@ def compute_dft_kernels(proto: onnx.ModelProto, spec: FeatureSpec) -> onnx.Model
     kernels = [kernel[:, 0].T for kernel in dft_kernels(spec.frame_length, spec.fft_length, spec.dft_radix)]
     num_columns = len(kernels[0]) // 2
     num_taps = kernels[0].shape[1]
-    sample_index = np.arange(spec.dft_radix * num_taps)
-    turn = 2 * np.pi * np.arange(spec.fft_length) / spec.fft_length
+    sample_index = np.arange(spec.dft_radix * num_taps, dtype="int32")
     window = hann_window(spec.frame_length, len(sample_index))
     constants = {
-        "dft_cos": np.cos(turn).astype("float32"),
-        "dft_sin": np.sin(turn).astype("float32"),
-        "dft_length": np.array(spec.fft_length),
-        "dft_column": np.arange(num_columns)[:, None],
+        "dft_radians": np.array(2 * np.pi / spec.fft_length, "float32"),
+        "dft_length": np.array(spec.fft_length, "int32"),
+        "dft_column": np.arange(num_columns, dtype="int32")[:, None],
     }
     stored = []
     nodes = []
@@ -206,9 +204,11 @@ def compute_dft_kernels(proto: onnx.ModelProto, spec: FeatureSpec) -> onnx.Model
         constants[f"{name}_shape"] = np.array(weights.shape)
         nodes += [
             helper.make_node("Mul", ["dft_column", f"{name}_index"], [f"{name}_product"]),
-            helper.make_node("Mod", [f"{name}_product", "dft_length"], [f"{name}_angle"]),
-            helper.make_node("Gather", ["dft_cos", f"{name}_angle"], [f"{name}_cos"]),
-            helper.make_node("Gather", ["dft_sin", f"{name}_angle"], [f"{name}_sin"]),
+            helper.make_node("Mod", [f"{name}_product", "dft_length"], [f"{name}_part"]),
+            helper.make_node("Cast", [f"{name}_part"], [f"{name}_float"], to=onnx.TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}_float", "dft_radians"], [f"{name}_angle"]),
+            helper.make_node("Cos", [f"{name}_angle"], [f"{name}_cos"]),
+            helper.make_node("Sin", [f"{name}_angle"], [f"{name}_sin"]),
             helper.make_node("Concat", [f"{name}_cos", f"{name}_sin"], [f"{name}_both"], axis=0),
             helper.make_node("Mul", [f"{name}_both", f"{name}_window"], [f"{name}_windowed"]),
             helper.make_node("Reshape", [f"{name}_windowed", f"{name}_shape"], [name]),
@@ -272,6 +272,26 @@ def _with(proto: onnx.ModelProto, initializers: list, first_nodes: list) -> onnx
     return changed
 
 
+def share_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Store equal tensors once: the zero points of a quantised model are mostly the same.
+
+    Args:
+        proto: ONNX model.
+    """
+    names: dict[tuple, str] = {}
+    stored = []
+    same = {}
+    for tensor in proto.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        same[tensor.name] = names.setdefault((tensor.data_type, array.shape, array.tobytes()), tensor.name)
+        if same[tensor.name] == tensor.name:
+            stored.append(tensor)
+    shared = _with(proto, stored, [])
+    for node in shared.graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+    return shared
+
+
 def name_axes(proto: onnx.ModelProto, axes: Mapping[str, Sequence[str]]) -> onnx.ModelProto:
     """Name the axes of variable length of a model's inputs and outputs.
 
@@ -313,7 +333,7 @@ def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
             tensor.name = rename(tensor.name)
         for node in graph.node:
             node.name = f"n{next(node_number)}"
-            node.doc_string = ""
+            node.ClearField("doc_string")
             node.input[:] = map(rename, list(node.input))
             node.output[:] = map(rename, list(node.output))
             for attribute in node.attribute:

@@ -65,6 +65,7 @@ def build_bc_resnet(
     num_subbands: int = 5,
     dropout_rate: float = 0.1,
     time_stride: int = 1,
+    spec_augment: bool = True,
 ) -> keras.Model:
     """BC-ResNet; its width is the paper's tau.
 
@@ -78,6 +79,7 @@ def build_bc_resnet(
         dropout_rate: of whole channels, in every block.
         time_stride: frames that the first convolution steps over; 1 in the paper. 2 halves the time of training and of
             recognition; the dilations are halved with it, so that the blocks reach as far as before.
+        spec_augment: whether bands of the spectrogram are masked while training; in the paper not at width 1.
 
     Raises:
         ValueError: `spec.num_mel_bins` does not divide into the sub-bands.
@@ -92,7 +94,8 @@ def build_bc_resnet(
     base = int(8 * width)
     waveform = waveform_input()
     x = standardize(LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform))
-    x = SpecAugment(name="spec_augment")(x)
+    if spec_augment:
+        x = SpecAugment(name="spec_augment")(x)
     x = layers.Permute((2, 1))(x)
     x = layers.Reshape((*x.shape[1:], 1))(x)  # (frequency, time, 1)
     x = _convolution(x, 2 * base, 5, (2, time_stride))

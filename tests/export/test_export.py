@@ -182,6 +182,22 @@ def test_scattered_weights_are_the_stored_ones(trained, speech):
     assert all(np.count_nonzero(dense[name]) < dense[name].size / 8 for name in {*dense} - kept) and {*dense} - kept
 
 
+def test_equal_constants_are_stored_once(trained, clips):
+    """A quantised file answers to the bit as before, without two constants of the same type, shape and content."""
+    quantized = onnx_graph.quantize(keras_to_onnx(trained), clips, [anatomy.frontend(trained).name])
+    shared = onnx_graph.share_constants(quantized)
+    contents = [
+        (tensor.data_type, tuple(tensor.dims), onnx.numpy_helper.to_array(tensor).tobytes())
+        for tensor in shared.graph.initializer
+    ]
+    assert len({*contents}) == len(contents) < len(quantized.graph.initializer)
+    answers = []
+    for model in (quantized, shared):
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        answers.append(session.run(None, {session.get_inputs()[0].name: clips[:8]})[0])
+    np.testing.assert_array_equal(*answers)
+
+
 def test_a_file_that_answers_otherwise_is_not_kept(trained, clips, tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     comparison = check.compare_on_clips(trained, clips)
