@@ -1,6 +1,7 @@
 """Commands that measure models."""
 
 import argparse
+import typing
 from pathlib import Path
 
 from kaggle_speech import folders
@@ -18,9 +19,15 @@ from kaggle_speech.cli.parser import (
     add_speech,
     new_file,
 )
-from kaggle_speech.cli.train import print_error_rates, print_metrics
+from kaggle_speech.cli.train import print_metrics
 from kaggle_speech.inference.answers import SCORES
 from kaggle_speech.quiet import import_tensorflow_quietly
+
+if typing.TYPE_CHECKING:
+    import pandas as pd
+
+#: Words and utterances that `evaluate-transcriber` prints: the worst ones.
+NUM_SHOWN = 10
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -322,7 +329,32 @@ def evaluate_transcriber(args: argparse.Namespace) -> None:
     print(f"{len(utterances_df)} utterances of {utterances_df['speaker'].nunique()} speakers")
     decoders = transcripts.decoders(transcriber.language_model)
     transcripts_df = transcripts.transcribe_utterances(transcriber.model, utterances_df, decoders, progress=True)
-    print_error_rates(transcripts.summarize_transcripts(transcripts_df, decoders))
+    _print_transcript_errors(transcripts_df, list(decoders))
     if args.out:
         transcripts_df.to_csv(args.out, index=False)
         print(f"a row an utterance: {args.out}")
+
+
+def _print_transcript_errors(transcripts_df: "pd.DataFrame", decoders: list[str]) -> None:
+    """Error rates of each decoder with intervals; worst words and sentences of the last one, which knows most."""
+    from kaggle_speech.evaluation import transcripts
+
+    counts = transcripts.summarize_transcripts(transcripts_df, decoders)
+    for decoder, row in transcripts.error_intervals(transcripts_df, decoders).iterrows():
+        kinds = ", ".join(f"{counts[decoder][kind]} {kind}" for kind in transcripts.ERROR_KINDS.values())
+        rates = (
+            f"{name.upper()} {row[name]:.4f} ({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})"
+            for name in ("cer", "wer")
+        )
+        print(f"{decoder}: {', '.join(rates)}, {kinds} in {counts[decoder]['num_words']} words")
+    texts = transcripts_df["text"], transcripts_df[decoders[-1]]
+    missed_df = transcripts.missed_words(*texts).head(NUM_SHOWN)
+    print(f"\nwords missed most often ({decoders[-1]}):")
+    for word, row in missed_df.iterrows():
+        heard = f"mostly heard as {row['heard_as']}" if row["heard_as"] else "mostly left out"
+        print(f"{word}: {row['num_missed']} of {row['num_said']}, {heard}")
+    rates_df = transcripts.utterance_error_rates(*texts)
+    worst_df = transcripts_df.iloc[rates_df["wer"].sort_values(ascending=False, kind="stable").index[:NUM_SHOWN]]
+    print(f"\nutterances with the highest WER ({decoders[-1]}):")
+    for row in worst_df.to_dict("records"):
+        print(f"{row['name']}\n{transcripts.align_words(row['text'], row[decoders[-1]])}\n")

@@ -1,6 +1,8 @@
 """Error rates of transcripts: words (WER) and characters (CER), of each utterance and over all of them."""
 
+import collections
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,14 +10,18 @@ import numpy as np
 import pandas as pd
 
 from kaggle_speech.data.utterance_batches import plan_batches, read_batch
+from kaggle_speech.evaluation.intervals import mean_intervals
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.stream import BatchModel
 from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
 from kaggle_speech.text.lexicon import Lexicon
 
+#: Kinds of word errors, by the type of a chunk of jiwer's alignments.
+ERROR_KINDS = {"substitute": "substitutions", "delete": "deletions", "insert": "insertions"}
 
-def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
-    """Errors and lengths of each utterance: `word_errors, num_words, character_errors, num_characters`.
+
+def _align(references: Iterable[str], hypotheses: Iterable[str]) -> tuple[Any, Any]:
+    """Alignments of the words and of the characters, jiwer's outputs.
 
     Raises:
         ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
@@ -32,25 +38,32 @@ def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.Da
     empty = [index for index, text in enumerate(references) if not text.strip()]
     if empty:
         raise ValueError(f"each of `references` must hold a word. Received: none in those of index {empty}")
-    words = jiwer.process_words(references, hypotheses)
-    characters = jiwer.process_characters(references, hypotheses)
-    return pd.DataFrame(
-        {
-            "word_errors": [_num_edits(alignment) for alignment in words.alignments],
-            "num_words": [len(reference) for reference in words.references],
-            "character_errors": [_num_edits(alignment) for alignment in characters.alignments],
-            "num_characters": [len(reference) for reference in characters.references],
-        }
+    return jiwer.process_words(references, hypotheses), jiwer.process_characters(references, hypotheses)
+
+
+def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
+    """Errors and lengths of each utterance.
+
+    Columns: `word_errors, num_words, character_errors, num_characters`, and of the words `ERROR_KINDS`.
+    """
+    words, characters = _align(references, hypotheses)
+    kinds_df = pd.DataFrame([_count_kinds(alignment) for alignment in words.alignments])
+    return kinds_df.assign(
+        word_errors=kinds_df.sum(axis=1),
+        num_words=[len(reference) for reference in words.references],
+        character_errors=[sum(_count_kinds(alignment).values()) for alignment in characters.alignments],
+        num_characters=[len(reference) for reference in characters.references],
     )
 
 
-def _num_edits(alignment: Sequence[Any]) -> int:
-    """Substitutions, deletions and insertions in one of jiwer's alignments."""
-    return sum(
-        max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-        for chunk in alignment
-        if chunk.type != "equal"
-    )
+def _count_kinds(alignment: Sequence[Any]) -> dict[str, int]:
+    """Number of errors of each kind in one of jiwer's alignments."""
+    counts = dict.fromkeys(ERROR_KINDS.values(), 0)
+    for chunk in alignment:
+        if chunk.type != "equal":
+            length = max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            counts[ERROR_KINDS[chunk.type]] += length
+    return counts
 
 
 def utterance_error_rates(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
@@ -96,7 +109,8 @@ def transcript_metrics(references: Iterable[str], hypotheses: Iterable[str]) -> 
         hypotheses: recognised texts.
 
     Returns:
-        dict: `wer, cer` (float), `num_utterances, num_words, num_characters`.
+        dict: `wer, cer` (float), `num_utterances, num_words, num_characters`, and the wrong words by kind:
+        `substitutions, deletions, insertions`.
 
     Raises:
         ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
@@ -113,7 +127,95 @@ def transcript_metrics(references: Iterable[str], hypotheses: Iterable[str]) -> 
         "num_utterances": len(counts_df),
         "num_words": int(totals["num_words"]),
         "num_characters": int(totals["num_characters"]),
+        **{kind: int(totals[kind]) for kind in ERROR_KINDS.values()},
     }
+
+
+def error_intervals(transcripts_df: pd.DataFrame, decoders: Iterable[str] = ("greedy",)) -> pd.DataFrame:
+    """Word and character error rate of each decoder over all utterances, with 95 % intervals over speakers.
+
+    Args:
+        transcripts_df: from `transcribe_utterances`: `speaker, text` and a column for each of `decoders`.
+        decoders: names of the columns that hold the transcripts of a decoder.
+
+    Returns:
+        DataFrame by decoder: `wer, wer_low, wer_high, cer, cer_low, cer_high`.
+
+    Raises:
+        ValueError: see `utterance_error_rates`.
+
+    Source: percentile intervals of `intervals.bootstrap_means`, lengths as weights. Intervals of a few speakers are
+        too narrow.
+    """
+    rows = {}
+    for decoder in decoders:
+        rates_df = utterance_error_rates(transcripts_df["text"], transcripts_df[decoder])
+        weights = rates_df[["num_words", "num_characters"]]
+        found_df = mean_intervals(rates_df[["wer", "cer"]], transcripts_df["speaker"], weights)
+        rows[decoder] = {
+            f"{rate}{suffix}": found_df.loc[place, column]
+            for place, rate in enumerate(("wer", "cer"))
+            for suffix, column in (("", "mean"), ("_low", "low"), ("_high", "high"))
+        }
+    return pd.DataFrame(rows).T
+
+
+def missed_words(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
+    """How often each spoken word is not recognised, those that are missed most often first.
+
+    Args:
+        references: spoken texts; at least a word each.
+        hypotheses: recognised texts.
+
+    Returns:
+        DataFrame by `word`, of the missed ones: `num_said, num_missed, heard_as` (the word that most often stands in
+        its place; empty where it is mostly left out).
+
+    Raises:
+        ValueError: see `utterance_error_rates`.
+
+    Examples:
+        >>> missed_words(["go up", "up and up"], ["go pup", "pup and"]).loc["up"].tolist()
+        [3, 3, 'pup']
+    """
+    words, _ = _align(references, hypotheses)
+    num_said = collections.Counter(word for reference in words.references for word in reference)
+    heard: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    for reference, hypothesis, alignment in zip(words.references, words.hypotheses, words.alignments, strict=True):
+        for chunk in alignment:
+            if chunk.type not in ("substitute", "delete"):
+                continue
+            said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+            for word, other in itertools.zip_longest(said, hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]):
+                heard[word][other or ""] += 1
+    rows = [(word, num_said[word], others.total(), others.most_common(1)[0][0]) for word, others in heard.items()]
+    missed_df = pd.DataFrame(rows, columns=["word", "num_said", "num_missed", "heard_as"])
+    return missed_df.sort_values(["num_missed", "num_said", "word"], ascending=[False, True, True]).set_index("word")
+
+
+def align_words(reference: str, hypothesis: str) -> str:
+    """A spoken text above the recognised one, word by word; S, D, I under substitutions, deletions, insertions.
+
+    Args:
+        reference: spoken text; at least a word.
+        hypothesis: recognised text.
+
+    Raises:
+        ValueError: the reference has no word.
+
+    Source: `jiwer.visualize_alignment`.
+
+    Examples:
+        >>> print(align_words("go up now", "go pup"))
+        REF: go  up now
+        HYP: go pup ***
+                  S   D
+    """
+    import jiwer
+
+    words, _ = _align([reference], [hypothesis])
+    lines = jiwer.visualize_alignment(words, show_measures=False, skip_correct=False).splitlines()
+    return "\n".join(line.rstrip() for line in lines if line and not line.startswith("==="))
 
 
 def decoders(language_model: LanguageModel | None = None) -> dict[str, Callable[[], Decoder]]:
@@ -206,6 +308,6 @@ def summarize_transcripts(
         decoders: names of the columns that hold the transcripts of a decoder.
 
     Returns:
-        dict by decoder: `wer, cer, num_utterances, num_words, num_characters` (see `transcript_metrics`).
+        dict by decoder, see `transcript_metrics`.
     """
     return {name: transcript_metrics(transcripts_df["text"], transcripts_df[name]) for name in decoders}

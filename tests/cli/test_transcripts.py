@@ -262,10 +262,15 @@ def test_a_terminal_keeps_what_is_settled_and_takes_the_rest_back(recordings, mo
 
 def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
     metrics, text = read_json(run / "metrics.json")["val"], ["--data", str(speech)]
-    rates = [f"{way}: CER {found['cer']:.4f}, WER {found['wer']:.4f}" for way, found in metrics.items()]
+    rates = {way: [f"CER {found['cer']:.4f} (", f"WER {found['wer']:.4f} ("] for way, found in metrics.items()}
     for model in (["--run", str(run), "--engine", "keras"], ["--onnx", str(run / "model.onnx")]):  # the two held out
         assert main(["evaluate-transcriber", *model, *text, "--out", str(tmp_path / "texts.csv")]) == 0
-        assert lines_of(capsys)[:4] == [f"{metrics['beam']['num_utterances']} utterances of 2 speakers", *rates]
+        first, *lines = lines_of(capsys)
+        assert first == f"{metrics['beam']['num_utterances']} utterances of 2 speakers"
+        for (way, texts), line in zip(rates.items(), lines, strict=False):
+            assert line.startswith(f"{way}: ") and all(text in line for text in texts)
+        assert lines[3:5] == ["", "words missed most often (beam_ngram):"]
+        assert sum(line.startswith("REF: ") for line in lines) == min(10, metrics["beam"]["num_utterances"])
     assert len(pd.read_csv(tmp_path / "texts.csv")) == metrics["greedy"]["num_utterances"]
     assert main(["evaluate-transcriber", "--run", str(run), *text, "--num-val-speakers", "0"]) == 0
     assert "of 8 speakers" in lines_of(capsys)[0]
@@ -399,7 +404,7 @@ def test_a_language_model_is_counted_from_books_and_transcripts(speech, tmp_path
     assert main(["transcribe", recording, "--language-model", recording]) == 1
     assert "must be an ARPA file" in capsys.readouterr().err
     assert main(["evaluate-transcriber", "--data", str(speech), "--language-model", str(tmp_path / "speech.arpa")]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("beam_words: CER ")
+    assert "\nbeam_words: CER " in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     assert main(["train-language-model", str(tmp_path / "empty"), "--out", str(tmp_path / "none.arpa")]) == 1
     assert "empty: must hold .txt or .txt.gz files" in capsys.readouterr().err

@@ -1,10 +1,17 @@
 """Error rates of transcripts: wrong words and characters, counted by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kaggle_speech.evaluation import intervals
-from kaggle_speech.evaluation.transcripts import transcript_metrics, utterance_error_rates
+from kaggle_speech.evaluation.transcripts import (
+    align_words,
+    error_intervals,
+    missed_words,
+    transcript_metrics,
+    utterance_error_rates,
+)
 
 pytest.importorskip("jiwer", reason="error rates are counted with jiwer")
 
@@ -30,7 +37,10 @@ def test_rates_by_hand():
     assert rates_df["num_characters"].tolist() == [11, 2, 15, 4]
     metrics = transcript_metrics(REFERENCES, HYPOTHESES)
     assert metrics == pytest.approx(
-        {"wer": 3 / 9, "cer": 5 / 32, "num_utterances": 4, "num_words": 9, "num_characters": 32}
+        {
+            **{"wer": 3 / 9, "cer": 5 / 32, "num_utterances": 4, "num_words": 9, "num_characters": 32},
+            **{"substitutions": 1, "deletions": 1, "insertions": 1},
+        }
     )
 
 
@@ -54,10 +64,36 @@ def test_rates_are_distances_by_length(seed):
 def test_intervals_over_speakers_are_around_the_rates():
     rates_df = utterance_error_rates(REFERENCES, HYPOTHESES)
     weights = rates_df[["num_words", "num_characters"]]
-    found_df = intervals.mean_intervals(rates_df[["wer", "cer"]], ["anna", "anna", "bob", "eve"], weights)
+    speakers = ["anna", "anna", "bob", "eve"]
+    expected_df = intervals.mean_intervals(rates_df[["wer", "cer"]], speakers, weights)
+    texts_df = pd.DataFrame({"speaker": speakers, "text": REFERENCES, "beam": HYPOTHESES, "greedy": REFERENCES})
+    found_df = error_intervals(texts_df, ["greedy", "beam"])
     metrics = transcript_metrics(REFERENCES, HYPOTHESES)
-    np.testing.assert_allclose(found_df["mean"], [metrics["wer"], metrics["cer"]])
-    assert (found_df["low"] < found_df["mean"]).all() and (found_df["mean"] < found_df["high"]).all()
+    assert found_df.loc["beam", ["wer", "cer"]].tolist() == pytest.approx([metrics["wer"], metrics["cer"]])
+    assert found_df.loc["beam", ["wer_low", "cer_high"]].tolist() == [
+        expected_df.loc[0, "low"],
+        expected_df.loc[1, "high"],
+    ]
+    assert found_df.loc["beam", "wer_low"] < metrics["wer"] < found_df.loc["beam", "wer_high"]
+    assert (found_df.loc["greedy"] == 0).all()
+
+
+def test_missed_words_by_hand():
+    """`on` is heard as `a`, `it's` as `its`, `go` is left out; what is heard rightly is not listed."""
+    references, hypotheses = ["on the mat", "on it's the on", "go"], ["a the mat", "a its the on", ""]
+    missed_df = missed_words(references, hypotheses)
+    assert missed_df.reset_index().to_numpy().tolist() == [["on", 3, 2, "a"], ["go", 1, 1, ""], ["it's", 1, 1, "its"]]
+    assert missed_words(["a b"], ["a b"]).empty
+
+
+def test_an_alignment_has_the_words_above_each_other():
+    lines = align_words("the old cat sat", "a old cat sat down").splitlines()
+    assert [line.split() for line in lines] == [
+        ["REF:", "the", "old", "cat", "sat", "****"],
+        ["HYP:", "a", "old", "cat", "sat", "down"],
+        ["S", "I"],
+    ]
+    assert lines[2].index("S") == lines[0].index("the") + 2 and lines[2].index("I") == lines[1].index("down") + 3
 
 
 def test_bad_input_is_refused():
