@@ -58,6 +58,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     add_speech(parser)
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
+    parser.add_argument("--initial", metavar="MODEL", help="run of the same network whose weights to start from")
     add_overwrite(parser)
     add_options(parser, TranscriptRecipe)
 
@@ -222,7 +223,7 @@ def train_transcriber(args: argparse.Namespace) -> None:
     import_tensorflow_quietly()
     from kaggle_speech.training import transcripts
 
-    options = {"bad_df": bad_df, "overwrite": args.overwrite}
+    options = {"bad_df": bad_df, "overwrite": args.overwrite, "initial": args.initial}
     metrics = transcripts.train_transcriber(recipe, utterances_df, args.out, **options)
     left_out_path = Path(args.out) / "left_out.csv"
     if left_out_path.exists():

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from kaggle_speech.audio import SAMPLE_RATE, read_audio
+from kaggle_speech.data.noise import mix_at_snr
+from kaggle_speech.data.rooms import place_in_rooms
 from kaggle_speech.text.alphabet import BLANK_INDEX, text_to_indices
 
 if TYPE_CHECKING:
@@ -59,6 +61,12 @@ def read_batch(
     *,
     speed_fraction: float = 0.0,
     gain_db: float = 0.0,
+    rooms: np.ndarray | None = None,
+    room_fraction: float = 0.0,
+    noise: np.ndarray | None = None,
+    noise_fraction: float = 0.0,
+    min_snr_db: float = 5.0,
+    max_snr_db: float = 30.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read waveforms of any length into one padded array.
 
@@ -69,6 +77,11 @@ def read_batch(
         rng: NumPy generator of the changes; None changes nothing.
         speed_fraction: largest change of speed, 0.1 for 0.9 to 1.1.
         gain_db: largest change of level.
+        rooms: `(num_rooms, taps)`, impulse responses (`rooms.make_rooms`); None for no rooms.
+        room_fraction: share of the utterances that sound in one of them.
+        noise: `(noise_samples,)`, recordings of noise, repeated for longer utterances; None for no noise.
+        noise_fraction: share of the utterances that get some of it.
+        min_snr_db, max_snr_db: range of the power of the utterance over that of the noise, in decibels.
 
     Raises:
         AudioError: a file is empty, truncated or not audio, or a sample is NaN or infinite; names it.
@@ -81,11 +94,28 @@ def read_batch(
         if speed_fraction:
             waveforms = [change_speed(*pair) for pair in zip(waveforms, speeds, strict=True)]
         waveforms = [gain * waveform for gain, waveform in zip(gains, waveforms, strict=True)]
+        if rooms is not None:
+            waveforms = [
+                place_in_rooms(waveform[None], rooms[[rng.integers(len(rooms))]])[0] if is_placed else waveform
+                for waveform, is_placed in zip(waveforms, rng.uniform(size=len(paths)) < room_fraction, strict=True)
+            ]
+        if noise is not None:
+            waveforms = [
+                _add_noise(waveform, noise, rng.uniform(min_snr_db, max_snr_db), rng) if is_noisy else waveform
+                for waveform, is_noisy in zip(waveforms, rng.uniform(size=len(paths)) < noise_fraction, strict=True)
+            ]
     num_samples = np.array([len(waveform) for waveform in waveforms], "int32")
     padded = np.zeros((len(paths), -(-num_samples.max() // PADDED_SAMPLES) * PADDED_SAMPLES), "float32")
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
     return padded, num_samples
+
+
+def _add_noise(waveform, noise, snr_db, rng):
+    """A waveform with noise from a random place of the recordings on, which begin again after their end."""
+    start = rng.integers(len(noise))
+    piece = np.take(noise, np.arange(start, start + len(waveform)), mode="wrap")
+    return mix_at_snr(waveform[None], piece[None], snr_db)[0]
 
 
 def encode_texts(texts: Sequence[str]) -> np.ndarray:
@@ -108,7 +138,7 @@ def make_utterance_dataset(
     *,
     shuffle: bool = False,
     seed: int = 0,
-    **augmentation: float,
+    **augmentation: Any,
 ) -> "tf.data.Dataset":
     """Batches of waveforms of about the same length, with their transcripts.
 
@@ -122,7 +152,7 @@ def make_utterance_dataset(
         batch_size: utterances in a batch.
         shuffle: other batches in another order for every pass; else the shortest come first.
         seed: of the order and of the augmentation.
-        augmentation: `speed_fraction, gain_db` of `read_batch`.
+        augmentation: arguments of `read_batch` after `rng`.
 
     Raises:
         ValueError: the frame is empty, or a text has characters that the alphabet lacks.

@@ -14,6 +14,7 @@ import pandas as pd
 from kaggle_speech import files
 from kaggle_speech.data.clip_batches import blend_targets
 from kaggle_speech.inference.batches import shared_predict
+from kaggle_speech.models import runs
 from kaggle_speech.models.folder import BACKUP_NAME
 from kaggle_speech.training.callbacks import BEST_NAME, KeepBest, ProgressBar, SeedEpoch, read_history
 from kaggle_speech.training.recipe import FitOptions
@@ -54,6 +55,29 @@ def soften_targets(train_ds: Any, teachers: Sequence[keras.Model], teacher_share
         return np.mean([np.asarray(predict(waveform)) for predict in predictors], axis=0)
 
     return blend_targets(train_ds, mean_probability, teacher_share)
+
+
+def start_from(model: keras.Model, initial: Path | str) -> None:
+    """Copy the weights of a trained model; those of the last layer only where it has the same size.
+
+    Args:
+        model: built model, whose weights change.
+        initial: folder of a run or a published model of the same network.
+
+    Raises:
+        ValueError: the network is another one.
+        FileNotFoundError: the folder holds no finished run.
+    """
+    weights = runs.load_run(initial)[0].get_weights()
+    fits = [old.shape == new.shape for old, new in zip(weights, model.weights, strict=False)]
+    num_last = len(model.layers[-1].weights)
+    if len(weights) != len(model.weights) or not all(fits[: len(fits) - num_last]):
+        raise ValueError(
+            f"{initial}: `initial` must be a model with the weights of {model.name}: {len(model.weights)} of the same "
+            f"shapes. Received: {len(weights)}, {sum(fits)} of them with the same shapes"
+        )
+    pairs = zip(weights, model.weights, fits, strict=True)
+    model.set_weights([old if fit_ else new.numpy() for old, new, fit_ in pairs])
 
 
 def _check_same_fit(run_dir: Path, arguments: dict) -> None:

@@ -194,6 +194,11 @@ class TranscriptRecipe(FitOptions):
     patience: int = dataclasses.field(default=FitOptions.patience, init=False)
     speed_fraction: float = option(0.12, "faster or slower by up to this share (pitch moves along)")
     gain_db: float = option(6.0, "louder or quieter by up to so many decibels")
+    room_fraction: float = option(0.0, "share of the utterances that sound in a made room (needs pyroomacoustics)")
+    noise_fraction: float = option(0.0, "share of the utterances that get made noise, babble of others included")
+    min_snr_db: float = option(5.0, "least power of the utterance over that of the noise")
+    max_snr_db: float = option(30.0, "greatest power of the utterance over that of the noise")
+    made_noise_minutes: float = option(10.0, "minutes of made noise of many kinds, where there is noise")
     max_seconds: float = option(17.0, "longer utterances are left out")
     num_val_speakers: int = option(6, "speakers that are held out: those with the highest ids")
     ngram_order: int = option(6, "order of the language model of the transcripts, in characters")
@@ -204,10 +209,12 @@ class TranscriptRecipe(FitOptions):
         _complete(self, "transcripts")
         super().__post_init__()
         require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
-        positive = ("batch_size", "max_seconds", "num_val_speakers", "ngram_order")
+        positive = ("batch_size", "max_seconds", "num_val_speakers", "ngram_order", "made_noise_minutes")
         require(self, positive, lambda value: value > 0, "be above 0")
         require(self, ("gain_db",), lambda value: value >= 0, "not be negative")
         require(self, ("speed_fraction",), lambda value: 0 <= value < 1, "be in [0, 1)")
+        require(self, ("room_fraction", "noise_fraction"), lambda value: 0 <= value <= 1, "be in [0, 1]")
+        require(self, ("min_snr_db",), lambda value: value <= self.max_snr_db, "be at most `max_snr_db`")
 
 
 def without_each(recipe: Recipe) -> dict[str, Recipe]:

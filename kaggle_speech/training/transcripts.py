@@ -8,6 +8,8 @@ import keras
 import pandas as pd
 
 from kaggle_speech.data import splits, utterances
+from kaggle_speech.data.made_noise import make_noise
+from kaggle_speech.data.rooms import make_rooms
 from kaggle_speech.data.utterance_batches import make_utterance_dataset
 from kaggle_speech.evaluation.transcripts import decoders, summarize_transcripts, transcribe_utterances
 from kaggle_speech.files import listing
@@ -33,6 +35,7 @@ def train_transcriber(
     *,
     overwrite: bool = False,
     bad_df: pd.DataFrame | None = None,
+    initial: Path | str | None = None,
 ) -> dict:
     """Train a transcriber and count its errors on training and on held-out speakers.
 
@@ -46,6 +49,7 @@ def train_transcriber(
         overwrite: set a run of another recipe or of other utterances aside, instead of raising.
         bad_df: utterances that cannot be used, to be listed in `left_out.csv` of the folder with those of unfit
             lengths.
+        initial: folder of a run or a published transcriber of the same network, whose weights to start from.
 
     Returns:
         dict, the content of `metrics.json`: minutes, error rates of both splits by decoder (of the training utterances
@@ -68,6 +72,8 @@ def train_transcriber(
     fit.set_seed(recipe.seed)
     model = registry.build_model(recipe.model, len(ALPHABET), precision=recipe.precision)
     settings = _settings(recipe, model, pd.concat([train_df, val_df]))
+    if initial is not None:
+        settings["initial"] = runs.model_fingerprint(initial)
     with runs.open_run(
         run_dir,
         task="transcripts",
@@ -83,6 +89,8 @@ def train_transcriber(
             left_out_df.to_csv(run.path / LEFT_OUT_NAME, index=False)
         language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
         language_model.write(run.path / ngram.FILE_NAME)
+        if initial is not None:
+            fit.start_from(model, initial)
         history_df = _fit(recipe, model, train_df, val_df, run.path)
         model = registry.float32_copy(model, recipe.model, len(ALPHABET))
         metrics: dict[str, Any] = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
@@ -129,6 +137,21 @@ def _sample(utterances_df: pd.DataFrame, num_utterances: int, seed: int = 0) -> 
     return utterances_df.sample(min(num_utterances, len(utterances_df)), random_state=seed)
 
 
+def _surroundings(recipe: TranscriptRecipe, train_df: pd.DataFrame) -> dict[str, Any]:
+    """Rooms and noise of the training, as arguments of `read_batch`: none where no utterance gets any."""
+    surroundings: dict[str, Any] = {}
+    if recipe.room_fraction:
+        surroundings |= {"rooms": make_rooms(seed=recipe.seed), "room_fraction": recipe.room_fraction}
+    if recipe.noise_fraction:
+        surroundings |= {
+            "noise": make_noise(60 * recipe.made_noise_minutes, recipe.seed, train_df),
+            "noise_fraction": recipe.noise_fraction,
+            "min_snr_db": recipe.min_snr_db,
+            "max_snr_db": recipe.max_snr_db,
+        }
+    return surroundings
+
+
 def _fit(
     recipe: TranscriptRecipe, model: keras.Model, train_df: pd.DataFrame, val_df: pd.DataFrame, run_dir: Path
 ) -> pd.DataFrame:
@@ -140,6 +163,7 @@ def _fit(
         speed_fraction=recipe.speed_fraction,
         gain_db=recipe.gain_db,
         seed=recipe.seed,
+        **_surroundings(recipe, train_df),
     )
     watched = {"train": _sample(train_df, NUM_WATCHED, recipe.seed), "val": val_df}
 

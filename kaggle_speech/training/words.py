@@ -117,7 +117,7 @@ def train(
         if teachers:
             train_ds = fit.soften_targets(train_ds, _load_teachers(teachers, recipe), recipe.teacher_share)
         if initial is not None:
-            _start_from(model, initial)
+            fit.start_from(model, initial)
         class_weights = None
         if recipe.balanced:
             train_df = clips.prepare_clips(clips_df[~is_left_out], "train", seed=recipe.seed, **fractions)
@@ -173,20 +173,6 @@ def _balanced_weights(train_df: pd.DataFrame, vocabulary: Sequence[str]) -> list
     weights = compute_class_weight("balanced", classes=present, y=train_df["label"])
     weight_by_label = dict(zip(present, weights, strict=True))
     return [weight_by_label.get(label, 0.0) for label in vocabulary]
-
-
-def _start_from(model: keras.Model, initial: Path | str) -> None:
-    """Copy the weights of a trained model; those of the last layer only where it has the same size."""
-    weights = runs.load_run(initial)[0].get_weights()
-    fits = [old.shape == new.shape for old, new in zip(weights, model.weights, strict=False)]
-    num_last = len(model.layers[-1].weights)
-    if len(weights) != len(model.weights) or not all(fits[:-num_last]):
-        raise ValueError(
-            f"{initial}: `initial` must be a model with the weights of {model.name}: {len(model.weights)} of the same "
-            f"shapes. Received: {len(weights)}, {sum(fits)} of them with the same shapes"
-        )
-    pairs = zip(weights, model.weights, fits, strict=True)
-    model.set_weights([old if fit_ else new.numpy() for old, new, fit_ in pairs])
 
 
 def _load_teachers(teachers: Sequence[Path | str], recipe: Recipe) -> list[keras.Model]:

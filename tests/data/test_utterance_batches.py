@@ -116,6 +116,37 @@ def test_draws_stay_within_their_limits(tmp_path):
     assert 0.799 < min(lengths) < 0.85 and 1.15 < max(lengths) < 1.201
 
 
+def test_noise_is_as_loud_as_asked_and_rooms_sound_on(tmp_path, rng):
+    """The difference from the clean utterance is noise of its power over the ratio; an echo comes when the room says."""
+    waveform = 0.1 * rng.standard_normal(20_000).astype("float32")
+    write_wav(tmp_path / "a.wav", waveform)
+    clean, _ = read_batch([tmp_path / "a.wav"])
+    noise = rng.standard_normal(7_000).astype("float32")  # shorter than the utterance
+    for snr_db in (0.0, 20.0):
+        noisy, _ = read_batch(
+            [tmp_path / "a.wav"], rng, noise=noise, noise_fraction=1.0, min_snr_db=snr_db, max_snr_db=snr_db
+        )
+        powers = [np.square(sound[:20_000]).mean() for sound in (clean[0], noisy[0] - clean[0])]
+        assert 10 * np.log10(powers[0] / powers[1]) == pytest.approx(snr_db, abs=0.1)
+    room = np.zeros((1, 1_000), "float32")
+    room[0, [0, 900]] = 0.8, 0.6
+    placed, _ = read_batch([tmp_path / "a.wav"], rng, rooms=room, room_fraction=1.0)
+    expected = 0.8 * clean[0, :20_000] + 0.6 * np.append(np.zeros(900), clean[0, : 20_000 - 900])
+    np.testing.assert_allclose(placed[0, :20_000], expected, atol=1e-5)
+
+
+def test_the_asked_share_of_utterances_is_noisy(tmp_path, rng):
+    write_wav(tmp_path / "a.wav", 0.25 * np.ones(1_600))
+    noise = rng.standard_normal(4_000).astype("float32")
+    paths = 400 * [tmp_path / "a.wav"]
+    found, _ = read_batch(paths, rng, noise=noise, noise_fraction=0.25, rooms=np.zeros((3, 8)), room_fraction=0.5)
+    is_silent = ~found.any(axis=1)  # in rooms that swallow everything, where no noise has a ratio
+    is_clean = (found[:, :1_600].std(axis=1) < 1e-4) & ~is_silent
+    assert is_silent.mean() == pytest.approx(0.5, abs=0.1) and is_clean.sum() / (~is_silent).sum() == pytest.approx(
+        0.75, abs=0.1
+    )
+
+
 def test_encoded_texts_come_back():
     encoded = encode_texts(TEXTS)
     assert encoded.shape == (7, 13) and encoded.dtype == np.int32 and texts_of(encoded) == TEXTS

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jiwer
 import keras
+import numpy as np
 import pandas as pd
 import pytest
 from fakes import killed_at
@@ -116,6 +117,25 @@ def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
     assert (run_dir / "model.weights.h5").read_bytes() == before
 
 
+def test_a_run_may_start_from_another_in_rooms_and_noise(run, spoken_df, tmp_path):
+    """With a learning rate of next to nothing it stays the model it starts from, and says which that was."""
+    pytest.importorskip("pyroomacoustics", reason="rooms need the optional package pyroomacoustics")
+    run_dir, recipe, _ = run
+    again = dataclasses.replace(
+        recipe, num_epochs=1, learning_rate=1e-9, noise_fraction=0.5, room_fraction=0.5, made_noise_minutes=0.2
+    )
+    train_transcriber(again, spoken_df, tmp_path / "run", initial=run_dir)
+    settings = files.read_json(tmp_path / "run" / "run.json")["settings"]
+    assert settings["initial"] == runs.model_fingerprint(run_dir)
+    for weight, first in zip(
+        *(runs.load_run(folder)[0].weights for folder in (tmp_path / "run", run_dir)), strict=True
+    ):
+        np.testing.assert_allclose(weight, first, atol=1e-5)
+    with pytest.raises(ValueError, match="`initial` must be a model with the weights of resnet_ctc"):
+        other = dataclasses.replace(TINY, model=f"{SHAPE},num_units=12")
+        train_transcriber(other, spoken_df, tmp_path / "other", initial=run_dir)
+
+
 def test_a_run_of_version_0_1_is_finished_today(spoken_df, tmp_path, monkeypatch):
     """Its `run.json` lacks settings of today, and has an architecture by another scheme."""
     run_dir = tmp_path / "run"
@@ -166,7 +186,15 @@ def test_bad_recipes(spoken_df, tmp_path):
         train_transcriber(TranscriptRecipe(model="tc_resnet"), spoken_df, tmp_path / "run")
     with pytest.raises(ValueError, match="`num_val_speakers` must be at least 1 and below the number of speakers"):
         train_transcriber(TranscriptRecipe(num_val_speakers=99), spoken_df, tmp_path / "run")
-    wrong = {"precision": "int8", "batch_size": 0, "num_epochs": -1, "average_epochs": 0, "warmup_fraction": 1}
+    wrong = {
+        "precision": "int8",
+        "batch_size": 0,
+        "noise_fraction": 2.0,
+        "min_snr_db": 40.0,
+        "num_epochs": -1,
+        "average_epochs": 0,
+        "warmup_fraction": 1,
+    }
     for name, value in (wrong | {"speed_fraction": 1.0, "gain_db": -3, "weight_decay": -1}).items():
         with pytest.raises(ValueError, match=rf"`{name}` must .*Received: {name}={value!r}"):
             TranscriptRecipe(**{name: value})
