@@ -117,7 +117,7 @@ def test_draws_stay_within_their_limits(tmp_path):
 
 
 def test_noise_is_as_loud_as_asked_and_rooms_sound_on(tmp_path, rng):
-    """The difference from the clean utterance is noise of its power over the ratio; an echo comes when the room says."""
+    """The difference from the clean utterance is noise of its power over the ratio; an echo comes in time."""
     waveform = 0.1 * rng.standard_normal(20_000).astype("float32")
     write_wav(tmp_path / "a.wav", waveform)
     clean, _ = read_batch([tmp_path / "a.wav"])
