@@ -25,7 +25,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--download",
         metavar="NAME",
-        help="fetch v0.01, v0.02 or a test_set_ of Speech Commands, or dev-clean, train-clean-100, ... of LibriSpeech",
+        help="fetch v0.01, v0.02 or a test_set_ of Speech Commands; dev-clean, train-clean-100, ... of LibriSpeech, or "
+        "its model of words, librispeech-lm, for `transcribe --language-model`",
     )
 
     parser = add_command(subparsers, sample, "", "--num-clips 600 --out DIR")
@@ -58,12 +59,14 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def _download(name, archive_dir, out_dir):
-    """Download and extract an archive, and return its folder."""
+    """Download and extract an archive, and return its folder; a language model stays packed."""
     from kaggle_speech import folders
     from kaggle_speech.data import archives, downloads, places
 
     archive_dir = Path(archive_dir or folders.project_dir() / "data")
     archive_path = downloads.download(name, archive_dir)
+    if name == downloads.LANGUAGE_MODEL:
+        return archive_path
     if archive_path.match(places.SPEECH_COMMANDS_ARCHIVES):
         out_dir = Path(out_dir or places.extraction_dir(archive_dir) / archive_path.name.removesuffix(".tar.gz"))
         archives.extract_archive(archive_path, out_dir)

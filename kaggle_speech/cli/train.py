@@ -9,6 +9,7 @@ from pathlib import Path
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech, new_file
 from kaggle_speech.data.augmentation import Augmentation
+from kaggle_speech.files import listing
 from kaggle_speech.labels import VOCABULARIES
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.quiet import import_tensorflow_quietly
@@ -85,6 +86,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         default=1.0,
         metavar="NUMBER",
         help="leave out n-grams that gain less than this, occurrences times log-probability",
+    )
+    parser.add_argument(
+        "--chapters",
+        metavar="FILE",
+        help="LibriSpeech's CHAPTERS.TXT: books that its dev and test sets were read from are left out",
     )
     parser.add_argument(
         "--check", nargs="+", default=[], metavar="FILE", help="other texts, of which to print the perplexity"
@@ -239,10 +245,10 @@ def train_language_model(args: argparse.Namespace) -> None:
 
     Numbers and signs that are read aloud are not spelled out: sentences with them are left out.
     """
-    from kaggle_speech.text import kneser_ney, lexicon
+    from kaggle_speech.text import corpus, kneser_ney, lexicon
 
     out_path = new_file(args.out)
-    sentences = _sentences(args.files)
+    sentences = _sentences(args.files, corpus.books_of_tests(args.chapters) if args.chapters else frozenset())
     model = kneser_ney.count_words(sentences, args.order, max_words=args.max_words, prune=args.prune)
     model.write(out_path)
     num_words = sum(len(sentence.split()) for sentence in sentences)
@@ -259,12 +265,12 @@ def train_language_model(args: argparse.Namespace) -> None:
     print(out_path)
 
 
-def _sentences(names):
-    """Sentences of texts, of folders of texts, and of LibriSpeech's transcripts."""
+def _sentences(names, left_out_books=frozenset()):
+    """Sentences of texts, of folders of texts, and of LibriSpeech's transcripts; says which books it leaves out."""
     from kaggle_speech.data import places, utterances
-    from kaggle_speech.text.corpus import read_sentences
+    from kaggle_speech.text import corpus
 
-    sentences = []
+    sentences, left_out = [], []
     for path in map(Path, names):
         if path.is_dir() and places.has_speech(path):
             sentences += utterances.index_utterances(path)[0]["text"].tolist()
@@ -273,7 +279,13 @@ def _sentences(names):
         if not paths:
             raise ValueError(f"{path}: must hold .txt or .txt.gz files, or LibriSpeech's. Received: none")
         for text_path in progress_bar(paths, desc=path.name, unit="file", progress=len(paths) > 1):
-            sentences += read_sentences(text_path)
+            text = corpus.read_text(text_path)
+            if corpus.is_one_of(text, left_out_books):
+                left_out.append(text_path.stem)
+            else:
+                sentences += corpus.split_sentences(text)
+    if left_out:
+        print(f"left out, because LibriSpeech's dev or test sets were read from them:\n  {listing(left_out)}")
     return sentences
 
 

@@ -1,4 +1,4 @@
-"""Downloads of Speech Commands and LibriSpeech from their publishers, which resume and are verified."""
+"""Downloads of Speech Commands, LibriSpeech and its language model from their publishers: resumed and verified."""
 
 import hashlib
 import time
@@ -46,19 +46,29 @@ _LIBRISPEECH = {
     "train-clean-360": (23_049_477_885, "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf"),
     "train-other-500": (30_593_501_606, "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2"),
 }
+#: The word 3-gram model of LibriSpeech's 14,500 books, pruned at 1e-7.
+#: Sources: bytes, kaldi's `sizes` (egs/librispeech/s5/local/download_lm.sh); the publisher gives no hash, so the
+#: SHA-256 is that of another laboratory's copy (in the DownloadJob of its recipes).
+LANGUAGE_MODEL = "librispeech-lm"
+_LANGUAGE_MODEL = Download(
+    "https://www.openslr.org/resources/11/3-gram.pruned.1e-7.arpa.gz",
+    34_094_057,
+    "71dd880667cb6ea3942bb1982988c91fb1208839a21911eeec7e31c857c4bdfb",
+)
 DOWNLOADS = {
     name: Download(url.format(name), *facts)
     for url, archives in ((_SPEECH_COMMANDS_URL, _SPEECH_COMMANDS), (_LIBRISPEECH_URL, _LIBRISPEECH))
     for name, facts in archives.items()
-}
+} | {LANGUAGE_MODEL: _LANGUAGE_MODEL}
 
 
 def download(name: str, out_dir: Path | str, *, progress: bool = True) -> Path:
-    """Download a release of Speech Commands or a split of LibriSpeech; an interrupted download resumes.
+    """Download a release of Speech Commands, a split of LibriSpeech or its language model; resumes where it stopped.
 
     Args:
         name: a key of `DOWNLOADS`: `v0.01` (the competition's training clips), `v0.02`,
-            the test sets with 12 labels, `test_set_v0.01` and `test_set_v0.02`, or a split such as `dev-clean`.
+            the test sets with 12 labels, `test_set_v0.01` and `test_set_v0.02`, a split such as `dev-clean`, or
+            `librispeech-lm`, for `transcribe --language-model`.
         out_dir: folder for the archive.
         progress: show a progress bar.
 

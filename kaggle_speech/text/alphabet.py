@@ -18,6 +18,8 @@ _SPELLED = {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", 
 )
 #: Signs that are read aloud, besides currency signs.
 _SPOKEN = "&%+@=§"
+#: What makes an ASCII text strange: digits, and signs that are read aloud.
+_STRANGE_ASCII = re.compile(r"[0-9$&%+@=]")
 
 
 def normalize_text(text: str) -> str:
@@ -37,6 +39,8 @@ def normalize_text(text: str) -> str:
         >>> normalize_text("  'Tis the boys' Café--it\u2019s  'OPEN'!")
         "'tis the boys' cafe it's open"
     """
+    if text.isascii() and not _STRANGE_ASCII.search(text):
+        return _without_quotation_marks(re.sub("[^a-z']", " ", text.lower().replace("`", "'")))
     kept, strange = [], []
     for character in text.casefold():
         for part in unicodedata.normalize("NFKD", _SPELLED.get(character, character)):
@@ -54,7 +58,12 @@ def normalize_text(text: str) -> str:
             "a transcript must be words of the letters a to z, spaces and apostrophes; numbers and signs such as % "
             f"must be spelled out. Received: {' '.join(dict.fromkeys(strange))} in {text!r}"
         )
-    words = re.sub("''+", " ", "".join(kept)).split()
+    return _without_quotation_marks("".join(kept))
+
+
+def _without_quotation_marks(text):
+    """Words of a text in characters of the alphabet, single spaces between."""
+    words = re.sub("''+", " ", text).split()
     words = [word[1:-1] if word[0] == word[-1] == "'" else word for word in words]  # in quotation marks
     return " ".join(word for word in words if word)
 

@@ -1,8 +1,8 @@
 """Counting of word n-grams in texts, smoothed after Kneser and Ney, and pruned. NumPy only."""
 
+import array
 import dataclasses
 import itertools
-from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -68,20 +68,23 @@ def count_words(
 
 def _number(sentences, max_words):
     """The words; the number of each word of the texts with its sentence's boundaries; its place in the sentence."""
-    split = [sentence.split() for sentence in sentences]
-    frequent = Counter(word for sentence in split for word in sentence)
-    for special in (BEGIN, END, UNKNOWN):
-        frequent.pop(special, None)
-    if not frequent:
+    first_numbers = {BEGIN: 0, END: 1, UNKNOWN: 2}  # of every word, in the order in which they come
+    numbers, places = array.array("i"), array.array("i")
+    for sentence in sentences:
+        split = sentence.split()
+        if split:
+            numbers.append(0)
+            numbers.extend([first_numbers.setdefault(word, len(first_numbers)) for word in split])
+            numbers.append(1)
+            places.extend(range(len(split) + 2))
+    if len(first_numbers) == 3:
         raise ValueError("`sentences` must hold words. Received: none")
-    words = [BEGIN, END, UNKNOWN, *sorted(word for word, _ in frequent.most_common(max_words))]
-    known = {word: number for number, word in enumerate(words)}
-    unknown = known[UNKNOWN]
-    numbers = [
-        number for sentence in split if sentence for number in (0, *(known.get(word, unknown) for word in sentence), 1)
-    ]
-    places = [place for sentence in split if sentence for place in range(len(sentence) + 2)]
-    return words, np.array(numbers, np.int64), np.array(places, np.int64)
+    frequent = np.argsort(-np.bincount(numbers, minlength=len(first_numbers))[3:], kind="stable")[:max_words] + 3
+    spelled = [*first_numbers]
+    kept = [0, 1, 2, *sorted(frequent.tolist(), key=spelled.__getitem__)]
+    new_numbers = np.full(len(spelled), 2)
+    new_numbers[kept] = np.arange(len(kept))
+    return [spelled[number] for number in kept], new_numbers[np.array(numbers)], np.array(places)
 
 
 def _count(numbers, places, order, num_words):

@@ -286,6 +286,13 @@ def test_prepare_unpacks_a_download_to_where_it_is_found(tmp_path, capsys, monke
     assert places.has_speech(tmp_path / "mine")
 
 
+def test_prepare_leaves_a_language_model_packed(tmp_path, capsys, monkeypatch):
+    arpa_path = tmp_path / "3-gram.pruned.1e-7.arpa.gz"
+    monkeypatch.setattr("kaggle_speech.data.downloads.download", lambda name, out_dir: arpa_path)
+    assert main(["prepare", "--download", "librispeech-lm"]) == 0
+    assert capsys.readouterr().out.strip() == str(arpa_path) and not list(tmp_path.iterdir())
+
+
 def test_without_data_prepare_says_what_to_do(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv(places.DATA_VARIABLE, raising=False)
     monkeypatch.setattr(folders, "project_dir", lambda: tmp_path)

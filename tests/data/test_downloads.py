@@ -163,8 +163,9 @@ def test_a_split_of_librispeech_is_resumed_and_checked(server, tmp_path):
 
 def test_every_archive_has_an_address_and_a_hash_of_its_own():
     published = downloads.DOWNLOADS.values()
-    assert len(downloads.DOWNLOADS) == 4 + 7
-    assert len({archive.sha256 for archive in published}) == len({archive.url for archive in published}) == 11
+    assert len(downloads.DOWNLOADS) == 4 + 7 + 1
+    assert len({archive.sha256 for archive in published}) == len({archive.url for archive in published}) == 12
     for name, archive in downloads.DOWNLOADS.items():
-        assert archive.url.startswith("https://") and archive.url.endswith(f"{name}.tar.gz")
+        ending = "3-gram.pruned.1e-7.arpa.gz" if name == downloads.LANGUAGE_MODEL else f"{name}.tar.gz"
+        assert archive.url.startswith("https://") and archive.url.endswith(ending)
         assert len(archive.sha256) == 64 and int(archive.sha256, 16) > 0

@@ -98,3 +98,11 @@ def test_no_shorter_path_of_blanks_and_characters_spells_a_text():
     for length in range(5):  # of at most seven frames, all
         for text in map("".join, itertools.product("ab", repeat=length)):
             assert alphabet.min_ctc_frames(text) == shortest[text]
+
+
+def test_plain_texts_are_normalised_like_all_others(rng):
+    """A character that adds nothing sends the text the other way."""
+    characters = [character for character in map(chr, range(128)) if not (character.isdigit() or character in "$&%+@=")]
+    for _ in range(200):
+        text = "".join(rng.choice([*characters, *20 * "a'", *10 * " "], 40))
+        assert normalize_text(text) == normalize_text(text + "\u200b")

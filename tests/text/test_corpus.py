@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from kaggle_speech.text.corpus import read_sentences, split_sentences
+from kaggle_speech.text.corpus import books_of_tests, is_one_of, read_text, split_sentences
 
 BOOK = """The Project Gutenberg eBook of Nothing. Title: Nothing.
 
@@ -36,13 +36,42 @@ def test_a_book_is_its_sentences():
 def test_files_may_be_compressed(tmp_path, name):
     content = BOOK.encode("utf-8-sig")
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    assert [*read_sentences(tmp_path / name)] == SENTENCES
+    assert [*split_sentences(read_text(tmp_path / name))] == SENTENCES
 
 
 @pytest.mark.parametrize("name", ["book.txt", "book.txt.gz"])
 def test_a_file_that_is_no_text_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xff\xfe\x00 no text")
     with pytest.raises(ValueError, match=rf"{name}: must be a text in UTF-8"):
-        read_sentences(tmp_path / name)
+        read_text(tmp_path / name)
     with pytest.raises(FileNotFoundError):
-        read_sentences(tmp_path / "none.txt")
+        read_text(tmp_path / "none.txt")
+
+
+CHAPTERS = """; chapter_id | reader_id | duration | subset | project_id | book_id | chapter_title | project_title
+1    | 19   | 12.51 | dev-clean        | 219  | 121   | Chapter 01 | Northanger Abbey (version 2)
+2    | 19   | 12.51 | test-other       | 220  | 11    | 01 | Alice's Adventures in Wonderland
+3    | 89   | 13.82 | train-clean-100  | 221  | 158   | Chapter 02 | Emma
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        ("Title: Another name\n[EBook #121]", True),
+        ("Title: Northanger Abbey, or: What Was Read\n[EBook #9]", True),
+        ("Title: The Works of Jane Austen\n\nNORTHANGER ABBEY\n\nNo one", True),
+        ("Title: Alice's Adventures in Wonderland", True),
+        ("Title: Emma\n[EBook #158]\n\nShe had read Northanger Abbey.", False),
+        ("Northanger Abbey was read to her.", False),
+    ],
+)
+def test_books_that_the_tests_read_are_known(tmp_path, text, is_read):
+    (tmp_path / "CHAPTERS.TXT").write_text(CHAPTERS)
+    assert is_one_of(text, books_of_tests(tmp_path / "CHAPTERS.TXT")) == is_read
+
+
+def test_another_list_of_chapters_is_refused(tmp_path):
+    (tmp_path / "books.txt").write_text(CHAPTERS.replace("dev", "train").replace("test", "train"))
+    with pytest.raises(ValueError, match=r"books\.txt: must be LibriSpeech's CHAPTERS\.TXT"):
+        books_of_tests(tmp_path / "books.txt")
