@@ -26,7 +26,7 @@ Tells which of its labels is spoken in a second of sound (16,000 samples, 16 kHz
 Their speakers were neither trained on nor used to choose the epoch.
 
 {labels}
-{noise}{running_speech}## Training
+{noise}{running_speech}{files}## Training
 
     {command}
 
@@ -78,6 +78,7 @@ def words_card(
     metrics: Mapping,
     evaluation: Mapping | None = None,
     points_df: pd.DataFrame | None = None,
+    files_df: pd.DataFrame | None = None,
 ) -> str:
     """Card of a word recogniser in Markdown.
 
@@ -87,6 +88,7 @@ def words_card(
         evaluation: content of `evaluation.json` of `evaluate`; None leaves intervals, noise and rooms out.
         points_df: operating points in running speech, from `stream-evaluate --speech`, whose picture `CURVE_NAME` is to
             lie beside the card; None leaves them out.
+        files_df: rows of the report of `export` on the files beside the card; None leaves them out.
     """
     settings, vocabulary = metrics["settings"], metrics["vocabulary"]
     others = [label for label in vocabulary if label not in (*COMMANDS, SILENCE, UNKNOWN)]
@@ -106,12 +108,28 @@ def words_card(
         labels=_labels_table(metrics, evaluation),
         noise="" if evaluation is None else _noise_section(evaluation) + _rooms_section(evaluation),
         running_speech="" if points_df is None else _running_speech_section(points_df),
+        files="" if files_df is None or files_df.empty else _files_section(files_df),
         command=train_command(settings),
         data=settings["data"],
         speech=", and running speech of LibriSpeech (CC BY 4.0)" if "speech" in settings else "",
         training_minutes=metrics["training_minutes"],
         versions=", ".join(f"{library} {version}" for library, version in metrics["versions"].items()),
     )
+
+
+def _files_section(files_df: pd.DataFrame) -> str:
+    rows = [("file", "kB", "right", "answers as the model", "ms a clip, one thread")]
+    for row in files_df.itertuples():
+        rows.append(
+            (
+                row.file,
+                f"{row.bytes / 1000:.1f}",
+                f"{row.accuracy:.2%}",
+                f"{row.agreement:.2%}",
+                f"{row.ms_1_thread:.2f}",
+            )
+        )
+    return f"## Files\n\n{_table(rows)}\n"
 
 
 def _labels_table(metrics: Mapping, evaluation: Mapping | None) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.evaluation import report
 from kaggle_speech.export import card
+from kaggle_speech.export.report import REPORT_NAME
 from kaggle_speech.files import read_json, what_is_there, write_json
 from kaggle_speech.inference import answers
 from kaggle_speech.inference.runtimes import OnnxModel
@@ -17,6 +18,7 @@ from kaggle_speech.models import runs
 from kaggle_speech.models.folder import (
     CARD_NAME,
     FLOAT16_ONNX_NAME,
+    INT8_ONNX_NAME,
     KERAS_NAME,
     METRICS_NAME,
     ONNX_NAME,
@@ -30,7 +32,7 @@ from kaggle_speech.text import language_models
 
 #: Names of the files that a published folder may hold.
 PUBLISHED_NAMES = {
-    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, answers.FILE_NAME),
+    *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, INT8_ONNX_NAME, answers.FILE_NAME),
     *(*language_models.FILE_NAMES, card.CURVE_NAME),
 }
 
@@ -55,8 +57,8 @@ training transcripts.
 def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     """Copy the files needed to use a model, and write its card: use, accuracy, training, data, limits.
 
-    The card of a word recogniser also says what is in `evaluation` and `running_speech` of the run's folder, where
-    `evaluate` and `stream-evaluate --speech` have been told to write.
+    The card of a word recogniser also says what is in `evaluation`, `running_speech` and `model_report.csv` of the
+    run's folder, where `evaluate`, `stream-evaluate --speech` and `export` have been told to write.
 
     A run of version 0.1, which holds `model.keras`, is converted to weights that every Keras loads, with the same
     fingerprint.
@@ -64,8 +66,8 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     Args:
         run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
-            of a word recogniser `model.weights.h5`, and `model.onnx` and `rejection.json` where the run has them (an
-            older `model.onnx` in `out_dir`, of another model, goes); of a transcriber
+            of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx` and `rejection.json` where
+            the run has them (older ones in `out_dir`, exported from another model, go); of a transcriber
             `model.onnx`, `ngram.json`, and `words.arpa.gz` where the run has one.
 
     Raises:
@@ -121,10 +123,11 @@ def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
         out_dir.mkdir(parents=True, exist_ok=True)
         changed = runs.write_weights(out_dir, rebuilt, run) | {"model": runs.model_fingerprint(run_dir)}
     fingerprint = runs.model_fingerprint(run_dir)
-    if (run_dir / ONNX_NAME).exists():
-        shutil.copyfile(run_dir / ONNX_NAME, out_dir / ONNX_NAME)
-    elif (out_dir / ONNX_NAME).exists() and not _is_exported_from(out_dir / ONNX_NAME, fingerprint):
-        (out_dir / ONNX_NAME).unlink()
+    for name in (ONNX_NAME, INT8_ONNX_NAME):
+        if (run_dir / name).exists():
+            shutil.copyfile(run_dir / name, out_dir / name)
+        elif (out_dir / name).exists() and not _is_exported_from(out_dir / name, fingerprint):
+            (out_dir / name).unlink()
     answers.copy_rejection(run_dir, fingerprint, out_dir, fingerprint)
     return changed
 
@@ -169,7 +172,11 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
     if (speech_dir / "operating_points.csv").exists():
         points_df = pd.read_csv(speech_dir / "operating_points.csv")
         shutil.copyfile(speech_dir / card.CURVE_NAME, out_dir / card.CURVE_NAME)
-    return card.words_card(out_dir.name, metrics, evaluation, points_df)
+    files_df = None
+    if (run_dir / REPORT_NAME).exists():
+        files_df = pd.read_csv(run_dir / REPORT_NAME)
+        files_df = files_df[files_df["file"].isin([path.name for path in out_dir.iterdir()])]
+    return card.words_card(out_dir.name, metrics, evaluation, points_df, files_df)
 
 
 def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:

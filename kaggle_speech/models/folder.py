@@ -20,6 +20,7 @@ KERAS_NAME = "model.keras"
 #: The exported model, in the precision that is loaded first, and in half the bytes.
 ONNX_NAME = "model.onnx"
 FLOAT16_ONNX_NAME = "model_float16.onnx"
+INT8_ONNX_NAME = "model_int8.onnx"
 #: The card of a published model.
 CARD_NAME = "README.md"
 #: One row an epoch.

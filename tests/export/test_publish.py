@@ -80,7 +80,13 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
     points = {"limit": 1.0, "threshold": 0.85, "found_rate": 0.9012, "wrong_rate": 0.002, "alarms_per_hour": 0.8}
     points |= {"alarms_low": 0.2, "alarms_high": 2.2, "num_commands": 2703, "alarm_hours": 3.8}
     pd.DataFrame([points]).to_csv(measured_dir / "running_speech" / "operating_points.csv", index=False)
+    (measured_dir / "model_int8.onnx").write_bytes(b"exported")
+    (measured_dir / "model_report.csv").write_text(
+        "file,bytes,accuracy,agreement,ms_1_thread\n,400000,0.97,1,0.5\nmodel_int8.onnx,53123,0.9612,0.981,0.377\n"
+        "model_float16.onnx,60000,0.97,1,0.4\n"  # which is not published
+    )
     publish_run(measured_dir, tmp_path / "public")
+    assert (tmp_path / "public" / "model_int8.onnx").read_bytes() == b"exported"
     assert (tmp_path / "public" / "running_speech.png").read_bytes() == b"picture"
     card = (tmp_path / "public" / "README.md").read_text()
     for fact in (
@@ -91,6 +97,7 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
         "| reverberation time | 0.4 s |\n|---|---|\n| right | 88.4% |",
         "2703 commands between sentences; false alarms are counted in 3.8 hours",
         "| 1 | 0.85 | 90.1% | 0.2% | 0.8 (0.2 to 2.2) |",
+        "one thread |\n|---|---|---|---|---|\n| model_int8.onnx | 53.1 | 96.12% | 98.10% | 0.38 |\n\n",
     ):
         assert fact in card
     publish_run(measured_dir, tmp_path / "public")  # again
