@@ -22,6 +22,13 @@ MAX_RETRIES = 3
 TASKS_PER_CORE = 2
 #: Addresses of a cluster: `auto`, `local`, `host:port`, `ray://host:port`.
 ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
+#: Environment variables of Ray where the user set none: nothing sent to its makers, no warning about a future default,
+#: no traceback of a task whose error another one has already reported.
+RAY_VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
 
 
 class WorkerDiedError(RuntimeError):
@@ -165,8 +172,8 @@ def connect(address: str = "") -> types.ModuleType:
     """
     if address and not ADDRESS.fullmatch(address):
         raise ValueError(f"`--ray` must be auto, local, host:port or ray://host:port. Received: {address}")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its future default, else a warning a worker
+    for name, value in RAY_VARIABLES.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
