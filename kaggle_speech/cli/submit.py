@@ -228,7 +228,9 @@ def _clips(data_dir, split):
 
 def _true_labels(names):
     """Labels of validation clips, whose names begin with the word; None for other clips."""
-    return [word_to_label(name.partition("/")[0]) for name in names] if all("/" in name for name in names) else None
+    if not len(names) or not all("/" in name for name in names):
+        return None
+    return [word_to_label(name.partition("/")[0]) for name in names]
 
 
 def _print_predictions(predictions, path):

@@ -220,7 +220,10 @@ def _is_audio(arrow_type):
     if not pyarrow.types.is_struct(arrow_type):
         return False
     field = arrow_type.get_field_index("bytes")
-    return field >= 0 and pyarrow.types.is_binary(arrow_type.field(field).type)
+    if field < 0:
+        return False
+    kind = arrow_type.field(field).type
+    return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
 
 
 def read_recordings(addresses: Sequence[str]) -> list[AudioInput]:
@@ -271,7 +274,7 @@ def _read_parquet(file: str, addresses: Iterable[str]) -> list[AudioInput]:
     addresses = list(addresses)
     rows = [int(address.rpartition(":")[2]) for address in addresses]
     column = addresses[0].rpartition("#")[2].rpartition(":")[0]
-    contents: dict[int, bytes] = {}
+    recordings: dict[int, AudioInput] = {}
     with open_system(file).open(file) as opened:
         table = import_parquet().ParquetFile(opened)
         first = 0
@@ -279,11 +282,17 @@ def _read_parquet(file: str, addresses: Iterable[str]) -> list[AudioInput]:
             end = first + table.metadata.row_group(group).num_rows
             wanted = {row for row in rows if first <= row < end}
             if wanted:
-                struct = table.read_row_group(group, columns=[f"{column}.bytes"])[column].combine_chunks()
-                values = struct.field("bytes")
-                contents |= {row: values[row - first].as_py() or b"" for row in wanted}
+                values = table.read_row_group(group, columns=[column])[column]
+                recordings |= {row: _recording(f"{file}#{column}:{row}", values[row - first].as_py()) for row in wanted}
             first = end
-    return [AudioBytes(address, contents[row]) for address, row in zip(addresses, rows, strict=True)]
+    return [recordings[row] for row in rows]
+
+
+def _recording(address: str, value: dict) -> AudioInput:
+    """The recording of a cell: its bytes or, where `datasets` did not embed them, the file that it names."""
+    if value["bytes"] is None and value.get("path"):
+        return read_recordings([value["path"]])[0]
+    return AudioBytes(address, value["bytes"] or b"")
 
 
 def _read_files(addresses: Iterable[str]) -> list[AudioInput]:

@@ -441,8 +441,9 @@ def predict_to_file(
         write = functools.partial(write_part, recogniser.model, **options)
         parts = split_into_parts(list(clips_df["path"]), rows, parts_dir)
         complete_parts(write, parts, lambda: os.listdir(parts_dir), parts_dir, map_parts=map_parts, progress=progress)
-        probabilities = np.concatenate([np.load(part.path) for part in parts])
-        predictions = make(names[rows], probabilities, tuple(recogniser.vocabulary), settings)
+        nothing = np.zeros((0, len(recogniser.vocabulary)), "float32")  # a shard may be without clips
+        probabilities = np.concatenate([nothing, *(np.load(part.path) for part in parts)])
+        predictions = make(np.array(names[rows], dtype=np.str_), probabilities, tuple(recogniser.vocabulary), settings)
         predictions.save(out_path)
         shutil.rmtree(parts_dir)
     return predictions

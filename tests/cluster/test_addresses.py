@@ -92,14 +92,20 @@ def test_rows_of_parquet_are_the_files(clips_dir, tmp_path, row_group_size):
     assert contents(read_recordings(clips_df["path"][3:7])) == expected_contents(clips_dir)[3:7]
 
 
-def test_parquet_of_hugging_face(clips_dir, tmp_path):
+@pytest.mark.parametrize("is_embedded", [True, False])
+def test_parquet_of_hugging_face(clips_dir, tmp_path, is_embedded):
+    """The layout of data sets on the hub, and that of `to_parquet`, which leaves the bytes in the files."""
     datasets = pytest.importorskip("datasets", reason="needs the package datasets")
     paths = sorted(clips_dir.rglob("[0-9].wav"))
     dataset = datasets.Dataset.from_dict({"audio": list(map(str, paths))}).cast_column("audio", datasets.Audio())
+    if is_embedded:
+        dataset = dataset.with_format("arrow").map(datasets.table.embed_table_storage, batched=True)
     dataset.to_parquet(tmp_path / "data.parquet")
     clips_df = find_recordings(tmp_path / "data.parquet")
     assert [os.path.basename(name) for name in clips_df["fname"]] == [path.name for path in paths]
-    assert contents(read_recordings(clips_df["path"])) == expected_contents(clips_dir)
+    recordings = read_recordings(clips_df["path"])
+    assert contents(recordings) == expected_contents(clips_dir)
+    assert {isinstance(recording, AudioBytes) for recording in recordings} == {is_embedded}
 
 
 def test_files_of_a_csv(clips_dir, tmp_path):

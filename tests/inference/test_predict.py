@@ -123,11 +123,12 @@ def test_transforms_are_averaged(clips_df):
 
 def test_shards_merge_to_the_bytes_of_one_call(clips_df, tmp_path):
     predict(clips_df, tmp_path / "whole.npz")
-    paths = [tmp_path / f"{number}.npz" for number in (1, 2, 3)]
-    for number, path in enumerate(paths, start=1):
-        predict(clips_df, path, shard=(number, 3))
-    merge_shards(paths).save(tmp_path / "merged.npz")
-    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    for num_shards in (3, 5):  # of four parts, so that one of five shards has none
+        paths = [tmp_path / f"{number}_{num_shards}.npz" for number in range(1, num_shards + 1)]
+        for number, path in enumerate(paths, start=1):
+            predict(clips_df, path, shard=(number, num_shards))
+        merge_shards(paths).save(tmp_path / "merged.npz")
+        assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert shard_slice(30, 1, 4) == slice(0, 8) and shard_slice(30, 4, 4) == slice(24, 30)
     with pytest.raises(ValueError, match="`shard` must be from 1 of n"):
         predict(clips_df, tmp_path / "x.npz", shard=(4, 3))
