@@ -16,7 +16,7 @@ help:
 	@echo "run          notebooks from top to bottom: trained models, checked submission, figures"
 	@echo "run QUICK=1  TC-ResNet8 only, and its checked submission"
 	@echo "test         lint, types and tests"
-	@echo "test-all     lint, types and all tests, the slow ones, too; installs JAX"
+	@echo "test-all     lint, types and all tests, the slow ones, too; installs JAX and Ray"
 	@echo "test-oldest  tests with the oldest supported versions, in an environment of their own"
 	@echo "test-newest  tests with the newest versions, in an environment of their own"
 	@echo "notebooks    the notebooks with their outputs, for committing"
@@ -62,7 +62,7 @@ test test-all: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
-	$(if $(filter test-all,$@),$(BIN)/python -m pip install --quiet --disable-pip-version-check jax -c constraints.txt)
+	$(if $(filter test-all,$@),$(BIN)/python -m pip install --quiet --disable-pip-version-check jax ray fsspec pyarrow -c constraints.txt)
 	$(BIN)/python $(PYTEST) $(if $(filter test,$@),-m "not slow")
 
 test-oldest test-newest: test-%: .venv-%/installed

@@ -26,6 +26,7 @@ on name what is in each:
     evaluation  metrics, intervals, open set, noise, error rates, the report
     training    from a recipe to a run
     export      files for other programs
+    cluster     many runs and many clips on Ray; clips in tar shards, Parquet, or at an address
     cli         the commands
 
 Importing the package imports none of them: a name brings what it needs when it is first used.
@@ -100,7 +101,7 @@ _NAMES = {
 #: The packages, by stage.
 _ROOMS = (
     *("text", "features", "models", "data", "plots", "inference", "streaming", "evaluation", "training", "export"),
-    "cli",
+    *("cluster", "cli"),
 )
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES, _ROOMS)

@@ -4,11 +4,13 @@ A waveform is a float32 array of `(samples,)` in [-1, 1] at 16 kHz, mono.
 """
 
 import contextlib
+import dataclasses
+import io
 import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -24,6 +26,30 @@ INT16_SCALE = 32_768.0
 
 class AudioError(ValueError):
     """A file that cannot be read as audio. The message names the file and the rule it breaks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioBytes:
+    """Content of an audio file in memory: what `open_audio`, `read_audio`, `read_clip` and `read_clips` also take.
+
+    Args:
+        name: where it comes from, for messages.
+        content: the bytes of the file.
+    """
+
+    name: str
+    content: bytes = dataclasses.field(repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+#: An audio file, by its path or by its content.
+AudioInput = Path | str | AudioBytes
+
+
+def _open(source: AudioInput, buffering: int = -1) -> BinaryIO:
+    return io.BytesIO(source.content) if isinstance(source, AudioBytes) else open(source, "rb", buffering)
 
 
 def list_wavs(folder: Path | str) -> list[str]:
@@ -95,10 +121,11 @@ def fit_length(waveform: np.ndarray, num_samples: int = CLIP_SAMPLES) -> np.ndar
 
 def _check_riff(path):
     """Raise AudioError where a RIFF file is empty, not audio, or shorter than its header states."""
-    size = path.stat().st_size
-    if size == 0:
-        raise AudioError(f"{path}: an audio file must not be empty. Received: 0 bytes")
-    with path.open("rb") as file:
+    with _open(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size == 0:
+            raise AudioError(f"{path}: an audio file must not be empty. Received: 0 bytes")
         riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
         if riff != b"RIFF" or wave != b"WAVE":
             return  # FLAC, OGG, ... or no audio at all: libsndfile decides
@@ -119,7 +146,7 @@ def _check_riff(path):
 
 
 @contextlib.contextmanager
-def open_audio(path: Path | str) -> Iterator["soundfile.SoundFile"]:
+def open_audio(path: AudioInput) -> Iterator["soundfile.SoundFile"]:
     """Open an audio file of any format for reading, as a `soundfile.SoundFile`.
 
     Args:
@@ -131,16 +158,15 @@ def open_audio(path: Path | str) -> Iterator["soundfile.SoundFile"]:
     """
     import soundfile
 
-    path = Path(path)
     _check_riff(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_open(path) if isinstance(path, AudioBytes) else path) as file:
             yield file
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: must be an audio file that libsndfile reads. Received: {error}") from error
 
 
-def read_audio(path: Path | str, duration_s: float | None = None) -> np.ndarray:
+def read_audio(path: AudioInput, duration_s: float | None = None) -> np.ndarray:
     """Read the waveform of an audio file of any format that libsndfile knows.
 
     WAV of 8, 16, 24 and 32 bits and float, EXTENSIBLE headers, any chunks before or after
@@ -173,7 +199,7 @@ def read_audio(path: Path | str, duration_s: float | None = None) -> np.ndarray:
     return waveform if duration_s is None else waveform[: round(duration_s * SAMPLE_RATE)]
 
 
-def read_clip(path: Path | str, num_samples: int = CLIP_SAMPLES) -> np.ndarray:
+def read_clip(path: AudioInput, num_samples: int = CLIP_SAMPLES) -> np.ndarray:
     """Read the first second of an audio file, padded with zeros where it is shorter.
 
     Shape: -> `(num_samples,)`, float32.
@@ -215,7 +241,7 @@ def audio_length(path: Path | str) -> int:
     return round(info.frames * SAMPLE_RATE / info.samplerate)
 
 
-def read_clips(paths: Sequence[Path | str], *, resample: bool = True) -> tuple[np.ndarray, list[str]]:
+def read_clips(paths: Sequence[AudioInput], *, resample: bool = True) -> tuple[np.ndarray, list[str]]:
     """Read the first second of many audio files, padded with zeros where one is shorter.
 
     Files with the 44-byte header of `wav_header` are decoded directly, which is quick; any other by `read_clip`.
@@ -234,7 +260,7 @@ def read_clips(paths: Sequence[Path | str], *, resample: bool = True) -> tuple[n
     errors = []
     for row, path in enumerate(paths):
         try:
-            with open(path, "rb", buffering=0) as file:
+            with _open(path, buffering=0) as file:
                 content = file.read(44 + 2 * CLIP_SAMPLES + 1)  # one byte more, to know a longer file
             num_samples = (len(content) - 44) // 2
             if 0 < num_samples <= CLIP_SAMPLES and content[:44] == wav_header(num_samples):
@@ -252,9 +278,8 @@ def read_clips(paths: Sequence[Path | str], *, resample: bool = True) -> tuple[n
 def _read_other(path, resample):
     clip = read_clip(path)
     if not resample:
-        import soundfile
-
-        sample_rate = soundfile.info(path).samplerate
+        with open_audio(path) as file:
+            sample_rate = file.samplerate
         if sample_rate != SAMPLE_RATE:
             raise AudioError(f"{path}: must have {SAMPLE_RATE} samples a second. Received: {sample_rate}")
     return clip

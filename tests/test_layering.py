@@ -30,16 +30,20 @@ ROOMS = {
     "evaluation": {"inference", "data", "plots", "models", "features", "text", "streaming"},
     "training": {"data", "models", "inference", "evaluation", "text"},
     "export": {"models", "inference", "evaluation", "training", "data", "features", "text"},
+    "cluster": {"inference"},
 }
 #: Who may import everything; nobody imports them.
 TOP = {"cli", "__main__"}
-#: Files and rooms that may import TensorFlow, and Keras.
+#: Files and rooms that may import TensorFlow, Keras, and what the extra `cluster` brings.
 MAY_IMPORT = {
     "tensorflow": {
         *("data/clip_batches", "data/utterance_batches", "data/augment"),
         *("models/blocks", "inference/runtimes", "export"),
     },
     "keras": {"features/ops", "features/layers", "models", "training", "export"},
+    "ray": {"cluster/ray_map"},
+    "fsspec": {"cluster/addresses"},
+    "pyarrow": {"cluster/addresses", "cluster/parquet"},
 }
 FILES = {str(path.relative_to(PACKAGE_DIR).with_suffix("")): path for path in sorted(PACKAGE_DIR.rglob("*.py"))}
 

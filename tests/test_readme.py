@@ -66,8 +66,8 @@ def test_requirements_and_package_agree():
     extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "all"}
     assert project["optional-dependencies"]["all"] == [f"{project['name']}[{','.join(extras)}]"]
     of_package = {*project["dependencies"], *itertools.chain(*extras.values())}
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    assert {line for line in lines if line and not line.startswith("#")} == of_package
+    lines = {line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"}
+    assert lines <= of_package and of_package - lines < {*extras["cluster"]}  # that one is for `make test-all`
     tested, oldest = map(pinned_versions, ("constraints.txt", "constraints-oldest.txt"))
     assert oldest.keys() == {requirement.name for requirement in map(Requirement, of_package)}
     for requirement in map(Requirement, of_package):

@@ -14,6 +14,7 @@ from kaggle_speech.cli.parser import (
     add_in_sentences,
     add_language_model,
     add_model,
+    add_ray,
     add_run,
     add_seed,
     add_speech,
@@ -56,6 +57,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--speech-negatives", metavar="DIR", help="running speech that --run was trained on, for --folds"
     )
+    add_ray(parser)
     add_seed(parser)
 
     parser = add_command(
@@ -163,8 +165,11 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def _check_evaluate(args):
     """Refuse options that have no meaning together."""
-    if args.folds is None and args.speech_negatives:
-        raise ValueError(f"--speech-negatives must come with --folds. Received: {args.speech_negatives} without it")
+    for name in ("speech_negatives", "ray"):
+        value = getattr(args, name)
+        if args.folds is None and value is not None:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} must come with --folds. Received: {value or option} without it")
     given = [name for name in ("against", "noise", "rooms", "seed") if getattr(args, name)]
     if args.folds is not None and given:
         raise ValueError(f"--folds must come without --{given[0]}. Received: both")
@@ -185,10 +190,15 @@ def _cross_validate(args):
 
     cross_validation.check_trains_alone(settings, args.speech_negatives is not None)
     recipe = recipe_of(settings)
+    options = {}
+    if args.ray is not None:
+        from kaggle_speech.cluster.ray_map import map_runs
+
+        options["map_runs"] = map_runs(args.ray)
     speech_df = negatives.speech_negatives(args.speech_negatives) if args.speech_negatives else None
     clips_df, _ = read_clips(data_dir, recipe.vocabulary)
     out_dir = Path(args.out or folders.output_dir() / "runs" / f"folds_{run_dir.name}")
-    metrics = cross_validation.cross_validate(recipe, clips_df, args.folds, out_dir, speech_df=speech_df)
+    metrics = cross_validation.cross_validate(recipe, clips_df, args.folds, out_dir, speech_df=speech_df, **options)
     low, high = metrics["accuracy_interval"]
     by_fold = ", ".join(f"{accuracy:.1%}" for accuracy in metrics["fold_accuracy"])
     print_metrics(metrics)

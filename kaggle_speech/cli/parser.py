@@ -161,6 +161,28 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_clips(parser: argparse.ArgumentParser) -> None:
+    """Add `--data`, a folder of clips or a listing of them."""
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder of clips or archives; or CSV (column path), tar shards, Parquet, also at an address such as "
+        "s3://bucket/clips; default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data",
+    )
+
+
+def add_ray(parser: argparse.ArgumentParser) -> None:
+    """Add `--ray`."""
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="spread the work over a Ray cluster: host:port, ray://host:port, auto, or local; without an address "
+        "RAY_ADDRESS, else this machine",
+    )
+
+
 def add_speech(parser: argparse.ArgumentParser) -> None:
     """Add `--data`, recordings with transcripts."""
     parser.add_argument(

@@ -1,7 +1,9 @@
 """Commands that use a model: labels and text of files, microphones and pipes."""
 
 import argparse
+import functools
 import glob
+import itertools
 import shutil
 import sys
 import textwrap
@@ -16,6 +18,7 @@ from kaggle_speech.cli.parser import (
     add_in_sentences,
     add_language_model,
     add_model,
+    add_ray,
     rejection_threshold,
 )
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
@@ -25,7 +28,6 @@ from kaggle_speech.progress import note, progress_bar
 from kaggle_speech.text import subtitles
 
 if typing.TYPE_CHECKING:
-    from kaggle_speech.inference.recogniser import Transcript
     from kaggle_speech.streaming import sources
 
 #: Number of files from which on a progress bar is shown.
@@ -104,6 +106,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "speech.flac --times --format csv",
         "speech.flac --top 3",
         "speech.flac --format srt --output speech.srt",
+        "'shards/*.tar' --ray local --format csv --output texts.csv",
         "--live",
         "--live speech.flac",
     )
@@ -127,6 +130,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="NUMBER",
         help="weight of the language model; 0: without; default: that which suits it",
     )
+    add_ray(parser)
     parser.add_argument("--times", action="store_true", help="a line for each word, with its start and end in seconds")
     _add_top(parser, "texts")
     add_rows(parser, ("txt", "texts alone"), ("srt", "subtitles of one file"), ("vtt", "the same for the web"))
@@ -345,7 +349,7 @@ def transcribe(args: argparse.Namespace) -> None:
     from kaggle_speech.inference import load
 
     _check_transcribe(args)
-    files = audio_files(args.files)
+    files = _recordings(args.files)
     transcriber = load.load_transcriber(args.model, engine=args.engine).with_language_model(args.language_model)
     if args.live:
         _transcribe_live(args, transcriber)
@@ -353,7 +357,9 @@ def transcribe(args: argparse.Namespace) -> None:
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight}
     transcriber.stream(**options)  # raises where the options do not fit the model
     if args.format in subtitles.FORMATS:
-        transcript = typing.cast("Transcript", transcriber.transcribe(files[0], progress=True, **options))
+        transcript = _transcribe_file(transcriber, options | {"progress": True}, files[0])
+        if isinstance(transcript, Exception):
+            raise transcript
         with open_output(args) as file:
             file.writelines(subtitles.subtitle_lines(transcript.words, args.format))
         return
@@ -365,15 +371,20 @@ def transcribe(args: argparse.Namespace) -> None:
         columns = {"file": None, "rank": 0, "text": None}
     elif args.times:
         columns = {"file": None, "start_s": 2, "end_s": 2, "word": None}
+    transcribe_each: typing.Any = map
+    if args.ray is not None:
+        from kaggle_speech.cluster.ray_map import RayMap
+
+        transcribe_each = RayMap(args.ray, on_death=lambda path, death: ValueError(f"{path}: {death}"))
+    options["progress"] = len(files) == 1 and args.ray is None
+    transcripts = transcribe_each(functools.partial(_transcribe_file, transcriber, options), files)
+    has_bar = not options["progress"]
+    bar = progress_bar(transcripts, total=len(files), desc="transcribing", unit="file", progress=has_bar)
     errors = []
     with open_rows(columns, args) as rows:
-        for path in progress_bar(files, desc="transcribing", unit="file", progress=len(files) > 1):
-            try:
-                transcript = typing.cast(
-                    "Transcript", transcriber.transcribe(path, progress=len(files) == 1, **options)
-                )
-            except (ValueError, OSError) as error:
-                errors.append(str(error))
+        for path, transcript in zip(files, bar, strict=True):
+            if isinstance(transcript, Exception):
+                errors.append(str(transcript))
                 continue
             if args.top > 1:
                 for rank, text in enumerate((transcript.text, *transcript.alternatives), start=1):
@@ -385,6 +396,27 @@ def transcribe(args: argparse.Namespace) -> None:
                 rows.write(*[path] * (args.format != "txt"), transcript.text)
     if errors:
         raise ValueError(listing(errors))
+
+
+def _recordings(names):
+    """Audio files by name, and the addresses of the recordings in CSVs, tar shards and Parquet files."""
+    from kaggle_speech.cluster import addresses
+
+    is_listing = [addresses.is_listing(name) for name in names]
+    files = audio_files(name for name, is_one in zip(names, is_listing, strict=True) if not is_one)
+    for name in itertools.compress(names, is_listing):
+        files += addresses.find_recordings(name)["path"].tolist()
+    return files
+
+
+def _transcribe_file(transcriber, options, path):
+    """The `Transcript` of a recording, or the reason why it has none; also in the worker of a cluster."""
+    from kaggle_speech.cluster.addresses import read_recordings
+
+    try:
+        return transcriber.transcribe(*read_recordings([path]), **options)
+    except (ValueError, OSError) as error:
+        return error
 
 
 def _check_transcribe(args):
@@ -402,6 +434,8 @@ def _check_transcribe(args):
         raise ValueError("`--times`, `--top`, `--format` and `--output` must be given without `--live`. Received: both")
     if args.format in ("txt", *subtitles.FORMATS) and (args.times or args.top > 1):
         raise ValueError(f"`--format {args.format}` must be given without `--times` and `--top`. Received: both")
+    if args.ray is not None and (args.live or args.format in subtitles.FORMATS):
+        raise ValueError("`--ray` must be given without `--live` and subtitles. Received: both")
     if args.format in subtitles.FORMATS and len(args.files) != 1:
         raise ValueError(f"`--format {args.format}` must be given with one file. Received: {len(args.files)}")
     if args.top > 1 and (args.times or args.beam_width < args.top):

@@ -5,7 +5,15 @@ import re
 from pathlib import Path
 
 from kaggle_speech.cli.data import find_clips
-from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_model, add_overwrite, rejection_threshold
+from kaggle_speech.cli.parser import (
+    above_zero,
+    add_clips,
+    add_command,
+    add_model,
+    add_overwrite,
+    add_ray,
+    rejection_threshold,
+)
 from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
 
 
@@ -38,9 +46,15 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--data DIR --run runs/a --transforms as_is shift_ms=-93.75 gain=1.2 --out a.npz",
         "--data DIR --run runs/b --shard 1/2 --out b1.npz",
         "--data DIR --run runs/a --split val --out a_val.npz",
+        "--data 'shards/*.tar' --ray --out answers.parquet",
     )
     _add_pass(parser)
-    parser.add_argument("--out", required=True, metavar="NPZ", help="file to write")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="NPZ|PARQUET",
+        help="file to write; with the ending .parquet, or an address, a folder of Parquet files with labels, too",
+    )
     parser.add_argument("--split", choices=("test", "val"), default="test", help="which clips")
     parser.add_argument("--shard", type=_shard, metavar="K/N", help="one of several parts only, for `merge`")
 
@@ -85,7 +99,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def _add_pass(parser):
     """Add the options of a pass over clips."""
     add_model(parser)
-    add_data(parser)
+    add_clips(parser)
+    add_ray(parser)
     parser.add_argument(
         "--transforms",
         nargs="+",
@@ -121,16 +136,17 @@ def submit(args: argparse.Namespace) -> None:
     facts = {}
     if args.probabilities:
         answers = predictions.read_predictions(args.probabilities)
-        data_dir = find_clips(args.data)
+        data_dir = _find_clips(args.data)
     else:
-        data_dir = find_clips(args.data)
+        data_dir = _find_clips(args.data)
         answers, recogniser = _predict_to_file(args, data_dir, out_path.with_suffix(".npz"))
         facts = recogniser.facts
     answers = answers.with_threshold(args.threshold)
     if args.match_label_mix:
         answers = ensemble.match_label_mix(answers)
     how = {"match_label_mix": args.match_label_mix}
-    submission.write_submission(answers, out_path, data_dir, settings=facts | how)
+    names_dir = None if isinstance(data_dir, str) else data_dir  # a listing has no sample_submission.csv
+    submission.write_submission(answers, out_path, names_dir, settings=facts | how)
     print(f"checked submission of {len(answers)} clips: {out_path}")
 
 
@@ -139,22 +155,67 @@ def probabilities(args: argparse.Namespace) -> None:
 
     A killed command continues where it stopped.
     """
-    predictions, _ = _predict_to_file(args, find_clips(args.data), args.out, args.split, args.shard)
+    data_dir = _find_clips(args.data)
+    if "://" in args.out or args.out.endswith(".parquet"):
+        _write_parquet(args, data_dir)
+        return
+    predictions, _ = _predict_to_file(args, data_dir, args.out, args.split, args.shard)
     _print_predictions(predictions, args.out)
+
+
+def _find_clips(source):
+    """The folder of the clips, or the listing of them that was named."""
+    from kaggle_speech.cluster.addresses import is_listing
+
+    return source if is_listing(source) else find_clips(source)
+
+
+def _pass(args, data_dir, split):
+    """Recogniser, table of the clips, and options of a pass over them, on a cluster where that is asked for."""
+    from kaggle_speech.inference import load
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine, num_threads=1)
+    options = {"transforms": args.transforms}
+    if args.ray is not None:
+        from kaggle_speech.cluster.ray_map import map_parts
+
+        options["map_parts"] = map_parts(args.ray)
+    clips_df = _clips(data_dir, split)
+    if isinstance(data_dir, str):
+        from kaggle_speech.cluster.addresses import read_recordings
+
+        options["read"] = read_recordings
+    return recogniser, clips_df, options
 
 
 def _predict_to_file(args, data_dir, out_path, split="test", shard=None):
     """The `Predictions` of a model, written to a file, and its `Recogniser`."""
-    from kaggle_speech.inference import load
     from kaggle_speech.inference.predict import predict_to_file
 
-    recogniser = load.load_recogniser(args.model, engine=args.engine, num_threads=1)
-    options = {"transforms": args.transforms, "shard": shard, "overwrite": args.overwrite}
-    return predict_to_file(recogniser, _clips(data_dir, split), out_path, **options), recogniser
+    recogniser, clips_df, options = _pass(args, data_dir, split)
+    options |= {"shard": shard, "overwrite": args.overwrite}
+    return predict_to_file(recogniser, clips_df, out_path, **options), recogniser
+
+
+def _write_parquet(args, data_dir):
+    from kaggle_speech.cluster.parquet import predict_to_parquet
+
+    given = [name for name in ("shard", "overwrite") if getattr(args, name)]
+    if given:
+        raise ValueError(f"--{given[0]} must come with a probability file, .npz. Received: --out {args.out}")
+    recogniser, clips_df, options = _pass(args, data_dir, args.split)
+    predict_to_parquet(recogniser, clips_df, args.out, **options)
+    print(f"answers to {len(clips_df)} clips: {args.out}")
 
 
 def _clips(data_dir, split):
-    """Table of the test clips, or of the validation clips with their word in the name."""
+    """Table of the test clips, of the validation clips with their word in the name, or of a listing."""
+    if isinstance(data_dir, str):
+        from kaggle_speech.cluster.addresses import find_recordings
+
+        if split != "test":
+            raise ValueError(f"--split must come with a folder of clips. Received: {split} and {data_dir}")
+        return find_recordings(data_dir)
     from kaggle_speech.data import clips
 
     if split == "test":
@@ -167,7 +228,9 @@ def _clips(data_dir, split):
 
 def _true_labels(names):
     """Labels of validation clips, whose names begin with the word; None for other clips."""
-    return [word_to_label(name.partition("/")[0]) for name in names] if all("/" in name for name in names) else None
+    if not len(names) or not all("/" in name for name in names):
+        return None
+    return [word_to_label(name.partition("/")[0]) for name in names]
 
 
 def _print_predictions(predictions, path):

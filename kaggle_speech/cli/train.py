@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
-from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_speech, new_file
+from kaggle_speech.cli.parser import above_zero, add_command, add_data, add_overwrite, add_ray, add_speech, new_file
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.files import listing
 from kaggle_speech.labels import VOCABULARIES
@@ -140,6 +140,7 @@ def _add_table(parser):
     )
     _add_cache(parser)
     add_overwrite(parser)
+    add_ray(parser)
 
 
 def add_options(parser: argparse.ArgumentParser, recipe: type, leave_out: tuple[str, ...] = ()) -> None:
@@ -310,8 +311,12 @@ def _compare(args, recipes):
     import_tensorflow_quietly()
     from kaggle_speech.training import comparison
 
-    clips_df, _ = read_clips(data_dir, next(iter(recipes.values())).vocabulary)
     options = {"cache": args.cache, "overwrite": args.overwrite}
+    if args.ray is not None:
+        from kaggle_speech.cluster.ray_map import map_runs
+
+        options["map_runs"] = map_runs(args.ray)
+    clips_df, _ = read_clips(data_dir, next(iter(recipes.values())).vocabulary)
     runs_df = comparison.compare(recipes, args.num_seeds, clips_df, args.out, **options)
     print(comparison.summarize_runs(runs_df).to_string(index=False))
     print(f"a row a run: {args.out}")

@@ -8,7 +8,7 @@ from kaggle_speech.lazy import lazy_names, with_names
 _NAMES = {
     "recogniser": "Recogniser, Transcriber, Answer, Transcript, SpokenWord",
     "load": "load_recogniser, load_transcriber",
-    "predict": "predict_to_file, predict_conditions",
+    "predict": "predict_to_file, predict_conditions, split_into_parts, write_part",
     "predictions": "Predictions, read_predictions, merge_shards",
     "ensemble": "blend, fit_weights, match_label_mix, pseudo_labels",
     "submission": "write_submission, check_submission, compare_submissions",

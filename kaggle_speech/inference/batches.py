@@ -5,11 +5,10 @@ import os
 import threading
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import read_clips
+from kaggle_speech.audio import AudioInput, read_clips
 from kaggle_speech.streaming.stream import BatchModel
 
 #: Function of waveforms, `(batch, samples)`, and of their slice of all clips, to changed waveforms.
@@ -38,16 +37,19 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def parallel_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results of a function for each item, in order, as many at a time as there are cores.
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int | None = None
+) -> Iterator[Result]:
+    """Results of a function for each item, in order, several at a time.
 
     Calls that have not begun when the iterator is closed are cancelled.
 
     Args:
         function: called in threads.
         items: its arguments.
+        num_threads: number of threads; None for as many as there are cores.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(num_cores())
+    pool = concurrent.futures.ThreadPoolExecutor(num_threads or num_cores())
     try:
         yield from pool.map(function, items)
     finally:
@@ -93,12 +95,13 @@ def predict_waveforms(model: BatchModel, waveform: np.ndarray, batch_size: int =
 
 def predict_files(
     model: BatchModel,
-    paths: Sequence[Path | str],
+    paths: Sequence[AudioInput],
     changes: Sequence[Change],
     *,
     batch_size: int = 32,
     first_row: int = 0,
     is_strict: bool = False,
+    num_threads: int | None = None,
 ) -> Iterator[Batch]:
     """Probabilities of the first second of many files, batch by batch; each file is read once.
 
@@ -110,6 +113,7 @@ def predict_files(
         first_row: position of the first path among all clips; added to the rows that `changes` get.
         is_strict: whether sample rates other than 16 kHz are errors, and a last batch is filled up, so that the last
             bits of a probability do not depend on the number of files.
+        num_threads: number of threads; None for as many as there are cores.
     """
     predict_batch = shared_predict(model)
 
@@ -122,4 +126,4 @@ def predict_files(
         outputs = [np.asarray(predict_batch(change(waveform, rows)))[: len(batch)] for change in changes]
         return Batch(rows, np.array(outputs), errors)
 
-    return parallel_map(predict, range(0, len(paths), batch_size))
+    return parallel_map(predict, range(0, len(paths), batch_size), num_threads)

@@ -2,17 +2,18 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError
-from kaggle_speech.files import differences, listing, replace_file, set_aside
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, AudioInput
+from kaggle_speech.files import differences, listing, one_at_a_time, replace_file, set_aside
 from kaggle_speech.inference.batches import Change, predict_files
 from kaggle_speech.inference.predictions import Predictions, names_fingerprint, read_predictions
 from kaggle_speech.inference.recogniser import Recogniser
@@ -27,10 +28,26 @@ if typing.TYPE_CHECKING:
 PART_CLIPS = 2048
 #: Test-time augmentation of the competition's winners: as it is, 94 ms earlier, louder.
 WINNERS_TRANSFORMS = ("as_is", "shift_ms=-93.75", "gain=1.2")
+#: Results of a function for each item, in order, as those of the built-in `map`: `map` of an executor or of a cluster.
+Map = Callable[[Callable, Sequence], Iterable]
 
 
 class UnreadableClipsError(ValueError):
     """Clips that cannot be read. The message names them, and the folder that keeps the other results."""
+
+
+class Part(typing.NamedTuple):
+    """Up to `PART_CLIPS` of many clips, whose results are written at once: the unit of work of a long pass.
+
+    Attributes:
+        rows: their positions among all clips, from a multiple of `PART_CLIPS` on.
+        clips: for each the path, or what the `read` of `predict_part` takes.
+        path: file of their results.
+    """
+
+    rows: slice
+    clips: list
+    path: Path | str
 
 
 def predict(
@@ -219,6 +236,141 @@ def shard_slice(num_clips: int, number: int, num_shards: int) -> slice:
     return slice(first, min(end, num_clips))
 
 
+def split_into_parts(clips: Sequence, rows: slice, parts_dir: Path | str, ending: str = ".npy") -> list[Part]:
+    """The parts of some of many clips, in order.
+
+    Args:
+        clips: all clips.
+        rows: positions of those that are wanted, from a multiple of `PART_CLIPS` on.
+        parts_dir: folder of the results; that of a part has its first row as its name.
+        ending: of the names.
+    """
+    parts = []
+    for first in range(rows.start, rows.stop, PART_CLIPS):
+        part_rows = slice(first, min(first + PART_CLIPS, rows.stop))
+        parts.append(Part(part_rows, list(clips[part_rows]), f"{parts_dir}/{first:08d}{ending}"))
+    return parts
+
+
+def predict_part(
+    model: BatchModel,
+    part: Part,
+    *,
+    transforms: Sequence[str] = ("as_is",),
+    batch_size: int = 32,
+    num_threads: int | None = None,
+    read: Callable[[list], Sequence[AudioInput]] = list,
+    update: Callable[[int], object] | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """Probabilities of the clips of a part, the same to the last bit in whatever process and order.
+
+    Shape: -> `(clips, num_classes)` float32, and the messages of the clips that cannot be read.
+
+    Args:
+        model: waveforms in, probabilities out.
+        part: from `split_into_parts`.
+        transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
+        batch_size: clips at a time.
+        num_threads: number of threads; None for as many as there are cores.
+        read: function of `part.clips` to their paths or contents.
+        update: called with the number of clips of each batch.
+    """
+    means = []
+    errors = []
+    changes = transform_changes(transforms)
+    options = {"batch_size": batch_size, "first_row": part.rows.start, "is_strict": True, "num_threads": num_threads}
+    for batch in predict_files(model, read(part.clips), changes, **options):
+        means.append(batch.probabilities.mean(axis=0))
+        errors += batch.errors
+        if update is not None:
+            update(len(means[-1]))
+    return np.concatenate(means), errors
+
+
+def write_part(model: BatchModel, part: Part, **options: typing.Any) -> list[str]:
+    """Write the probabilities of a part to `part.path`, whole or not at all, in any process that shares its folder.
+
+    Args:
+        model: waveforms in, probabilities out.
+        part: from `split_into_parts`.
+        options: of `predict_part`.
+
+    Returns:
+        the messages of the clips that cannot be read; where there are any, nothing is written.
+    """
+    probabilities, errors = predict_part(model, part, **options)
+    if not errors:
+        replace_file(part.path, lambda path: np.save(path, probabilities))
+    return errors
+
+
+def complete_parts(
+    write: Callable[..., list[str]],
+    parts: Sequence[Part],
+    list_names: Callable[[], Iterable[str]],
+    parts_dir: Path | str,
+    *,
+    map_parts: Map | None = None,
+    progress: bool = True,
+) -> None:
+    """Write all parts that are not finished, with one bar that counts clips.
+
+    Args:
+        write: function of a part to messages of clips that cannot be read, such as `write_part` with its model.
+        parts: all parts.
+        list_names: names of the files that are in their folder.
+        parts_dir: the folder, for messages.
+        map_parts: computes `write` of each part, such as `map` of an executor, of a thread each; None computes them
+            here, with a thread a core.
+        progress: show a progress bar.
+
+    Raises:
+        UnreadableClipsError: clips cannot be read; names them. The other parts are written.
+        OSError: the disk is full, for instance, or the folder is not shared with the workers of `map_parts`.
+    """
+
+    def missing_parts():
+        names = {*list_names()}
+        return [part for part in parts if Path(part.path).name not in names]
+
+    missing = missing_parts()
+    num_clips, num_missing = (sum(len(part.clips) for part in some) for some in (parts, missing))
+    errors = []
+    options: dict[str, typing.Any] = {"initial": num_clips - num_missing, "unit": "clip", "progress": progress}
+    with progress_bar(total=num_clips, desc="predicting", **options) as bar:
+        if map_parts is None:
+            outcomes: Iterable = map(functools.partial(write, update=bar.update), missing)
+        else:
+            outcomes = map_parts(functools.partial(write, num_threads=1), missing)
+        for part, part_errors in zip(missing, outcomes, strict=True):
+            errors += part_errors
+            if map_parts is not None:
+                bar.update(len(part.clips))
+    if errors:
+        raise UnreadableClipsError(
+            f"{len(errors)} clips must be readable to have an answer; what is finished is in {parts_dir}, and the same "
+            f"command continues there. Received:\n  {listing(errors)}"
+        )
+    lost = missing_parts()
+    if lost:
+        raise FileNotFoundError(
+            f"{parts_dir}: must be a folder that all workers share. Received: a worker wrote {lost[0].path}, which is "
+            "not there"
+        )
+
+
+def pass_settings(recogniser: Recogniser, names: Sequence[str], transforms: Sequence[str]) -> dict:
+    """All that the probabilities of a pass over clips depend on, JSON-able.
+
+    Args:
+        recogniser: from `load`.
+        names: names of all clips.
+        transforms: test-time augmentation.
+    """
+    settings = {**recogniser.settings, "vocabulary": list(recogniser.vocabulary), "transforms": list(transforms)}
+    return settings | {"clips": names_fingerprint(names), "num_clips": len(names)}
+
+
 def predict_to_file(
     recogniser: Recogniser,
     clips_df: "pd.DataFrame",
@@ -229,10 +381,13 @@ def predict_to_file(
     overwrite: bool = False,
     batch_size: int = 32,
     progress: bool = True,
+    map_parts: Map | None = None,
+    read: Callable[[list], Sequence[AudioInput]] = list,
 ) -> Predictions:
     """Write the probabilities of many clips to a file, in little memory; a killed call continues when called again.
 
-    The file is the same however often a call was killed, and merged shards give the file of a single call.
+    The file is the same however often a call was killed, and merged shards give the file of a single call. A second
+    call for the same file waits for the first, and reads what it wrote (with the package filelock, on one machine).
 
     Args:
         recogniser: from `load`; its `settings` tell it from others.
@@ -245,6 +400,10 @@ def predict_to_file(
             `<name>.old-<eight digits>`, and a line on standard error names both.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.
+        map_parts: computes a function for each of many parts, as the built-in `map` does, somewhere that shares the
+            folder: `map` of a process pool, or that of a cluster. It gets a function that can be pickled where the
+            model can, as those of `load` can. None computes here, with a thread a core.
+        read: function of a list of `path` values to paths or `AudioBytes`, for clips that are not files.
 
     Returns:
         `Predictions`, with the rejection of the recogniser.
@@ -256,36 +415,37 @@ def predict_to_file(
     """
     out_path = Path(out_path)
     names = list(clips_df["fname"])
-    settings = {**recogniser.settings, "vocabulary": list(recogniser.vocabulary), "transforms": list(transforms)}
-    settings |= {"clips": names_fingerprint(names), "num_clips": len(names)}
+    settings = pass_settings(recogniser, names, transforms)
     rows = slice(0, len(names))
     if shard is not None:
         settings["shard"] = list(shard)
         rows = shard_slice(len(names), *shard)
     make: Callable[..., Predictions] = functools.partial(Predictions, rejection=recogniser.rejection)
-    stored = read_predictions(out_path) if out_path.exists() else None
-    if stored is not None and stored.settings == settings:
-        return make(stored.names, stored.probabilities, stored.vocabulary, settings)
     parts_dir = out_path.with_name(f"{out_path.name}.parts")
-    settings_path = parts_dir / "settings.json"
-    begun = json.loads(settings_path.read_text()) if settings_path.exists() else settings
-    if not overwrite:
-        _check_settings(out_path, settings if stored is None else stored.settings, settings)
-        _check_settings(parts_dir, begun, settings)
-    if stored is not None:
-        _make_way(out_path, stored.settings)
-    if begun != settings:
-        _make_way(parts_dir, begun)
-    parts_dir.mkdir(parents=True, exist_ok=True)
-    replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
-    predict_part = functools.partial(
-        predict_files, recogniser.model, changes=transform_changes(transforms), batch_size=batch_size, is_strict=True
-    )
-    part_paths = _write_parts(predict_part, list(clips_df["path"]), rows, parts_dir, progress)
-    probabilities = np.concatenate([np.load(path) for path in part_paths])
-    predictions = make(names[rows], probabilities, tuple(recogniser.vocabulary), settings)
-    predictions.save(out_path)
-    shutil.rmtree(parts_dir)
+    with one_at_a_time(out_path):
+        stored = read_predictions(out_path) if out_path.exists() else None
+        if stored is not None and stored.settings == settings:
+            return make(stored.names, stored.probabilities, stored.vocabulary, settings)
+        settings_path = parts_dir / "settings.json"
+        begun = json.loads(settings_path.read_text()) if settings_path.exists() else settings
+        if not overwrite:
+            check_settings(out_path, settings if stored is None else stored.settings, settings)
+            check_settings(parts_dir, begun, settings)
+        if stored is not None:
+            _make_way(out_path, stored.settings)
+        if begun != settings:
+            _make_way(parts_dir, begun)
+        parts_dir.mkdir(parents=True, exist_ok=True)
+        replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
+        options: dict[str, typing.Any] = {"transforms": tuple(transforms), "batch_size": batch_size, "read": read}
+        write = functools.partial(write_part, recogniser.model, **options)
+        parts = split_into_parts(list(clips_df["path"]), rows, parts_dir)
+        complete_parts(write, parts, lambda: os.listdir(parts_dir), parts_dir, map_parts=map_parts, progress=progress)
+        nothing = np.zeros((0, len(recogniser.vocabulary)), "float32")  # a shard may be without clips
+        probabilities = np.concatenate([nothing, *(np.load(part.path) for part in parts)])
+        predictions = make(np.array(names[rows], dtype=np.str_), probabilities, tuple(recogniser.vocabulary), settings)
+        predictions.save(out_path)
+        shutil.rmtree(parts_dir)
     return predictions
 
 
@@ -295,36 +455,14 @@ def _make_way(path, settings):
     print(f"{path} was of other settings and is now {new_path}", file=sys.stderr)
 
 
-def _write_parts(predict_part, paths, rows, parts_dir, progress):
-    """Paths of all parts; missing parts are computed."""
-    part_paths = []
-    errors = []
-    with progress_bar(total=rows.stop - rows.start, desc="predicting", unit="clip", progress=progress) as bar:
-        for first in range(rows.start, rows.stop, PART_CLIPS):
-            part_path = parts_dir / f"{first:08d}.npy"
-            part_paths.append(part_path)
-            part = paths[first : min(first + PART_CLIPS, rows.stop)]
-            if part_path.exists():
-                bar.update(len(part))
-                continue
-            means = []
-            part_errors = []
-            for batch in predict_part(paths=part, first_row=first):
-                means.append(batch.probabilities.mean(axis=0))
-                part_errors += batch.errors
-                bar.update(len(means[-1]))
-            errors += part_errors
-            if not part_errors:
-                replace_file(part_path, lambda path, means=means: np.save(path, np.concatenate(means)))
-    if errors:
-        raise UnreadableClipsError(
-            f"{len(errors)} clips must be readable to have an answer; what is finished is in {parts_dir}, and the same "
-            f"command continues there. Received:\n  {listing(errors)}"
-        )
-    return part_paths
+def check_settings(path: Path | str, stored: dict, wanted: dict) -> None:
+    """Raise ValueError where results are of other settings than those wanted.
 
-
-def _check_settings(path, stored, wanted):
+    Args:
+        path: file or folder of the results, for the message.
+        stored: their settings.
+        wanted: settings of this call.
+    """
     stored_part, wanted_part = differences(stored, wanted)
     if stored_part:
         raise ValueError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioError
+from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioBytes, AudioError
 from kaggle_speech.files import listing
 from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
 from kaggle_speech.inference.batches import parallel_map, predict_waveforms
@@ -399,7 +399,7 @@ class Transcriber:
 
     def transcribe(
         self,
-        source: Recordings,
+        source: Recordings | AudioBytes,
         sample_rate: int | None = None,
         *,
         beam_width: int = 16,
@@ -410,8 +410,8 @@ class Transcriber:
         """Transcribe a recording of any length, or each of many; memory stays flat.
 
         Args:
-            source: path of an audio file; many paths; a folder (its audio files, sorted); or an array `(samples,)` or
-                `(recordings, samples)`, float in [-1, 1] or int16.
+            source: path of an audio file, or its content as `AudioBytes`; many of them; a folder (its audio files,
+                sorted); or an array `(samples,)` or `(recordings, samples)`, float in [-1, 1] or int16.
             sample_rate: sample rate of an array, in Hz.
             beam_width: hypotheses that the decoder keeps; 1 for the best path, without a language model.
             lm_weight: weight of the model's language model; None for the decoder's default.
@@ -436,7 +436,7 @@ class Transcriber:
         if isinstance(source, np.ndarray):
             results = [transcribe(_open_source(part, sample_rate)) for part in np.atleast_2d(source)]
             return results[0] if source.ndim == 1 else results
-        if isinstance(source, str | Path) and not Path(source).is_dir():
+        if isinstance(source, AudioBytes) or (isinstance(source, str | Path) and not Path(source).is_dir()):
             return transcribe(sources.AudioFile(source, chunk_ms=1000))
         paths = audio_paths(source) if isinstance(source, str | Path) else source
         return [transcribe(sources.AudioFile(path, chunk_ms=1000)) for path in paths]

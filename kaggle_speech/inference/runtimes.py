@@ -41,13 +41,16 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path | str, num_threads: int | None = None, *, embedding: bool = False):
-        import onnxruntime
-
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: must be an ONNX file. Received: none")
+        self._start(path, Path(path).read_bytes(), num_threads, embedding)
+
+    def _start(self, path, content, num_threads, embedding):
+        import onnxruntime
+
+        self._arguments = (path, content, num_threads, embedding)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
-        content = Path(path).read_bytes()
         self.fingerprint = fingerprint(content)
         add_outputs = _embedding_adder() if embedding else bytes
         try:
@@ -68,6 +71,13 @@ class OnnxModel:
         self.vocabulary = tuple(self.metadata["vocabulary"])
         self.input_name = self.session.get_inputs()[0].name
         self.output_names = [output.name for output in self.session.get_outputs()]
+
+    def __getstate__(self):
+        """The content of the file, so that a copy in another process does not need it."""
+        return self._arguments
+
+    def __setstate__(self, state):
+        self._start(*state)
 
     def predict_on_batch(self, inputs: Any) -> np.ndarray:
         """Outputs for a batch: probabilities, or log-probabilities of a transcriber.

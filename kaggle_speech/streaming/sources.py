@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioError, open_audio
+from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioBytes, AudioError, AudioInput, open_audio
 
 #: Seconds without a sample after which a microphone counts as gone.
 SILENT_DEVICE_S = 2.0
@@ -126,7 +126,7 @@ class AudioFile:
     The file is read chunk by chunk, so that memory stays flat.
 
     Args:
-        path: the file.
+        path: the file, or its content as `AudioBytes`.
         real_time: give chunks at the speed of playback; False gives them as fast as they are taken.
         chunk_ms: length of a chunk in milliseconds.
 
@@ -147,9 +147,9 @@ class AudioFile:
         ('a.wav', 1.0, 16000)
     """
 
-    def __init__(self, path: Path | str, *, real_time: bool = False, chunk_ms: float = 50):
-        self.path = Path(path)
-        self.name = self.path.name
+    def __init__(self, path: AudioInput, *, real_time: bool = False, chunk_ms: float = 50):
+        self.path = path if isinstance(path, AudioBytes) else Path(path)
+        self.name = Path(str(path)).name
         self.is_live = real_time
         self.chunk_ms = chunk_ms
         with open_audio(self.path) as file:

@@ -64,6 +64,9 @@ class Lexicon:
         self._spelled = functools.lru_cache(CACHE_SIZE)(self._log_spelled)
         self._after = functools.lru_cache(CACHE_SIZE)(self._log_word)
 
+    def __reduce__(self):
+        return type(self), (self.model, self.spelling)  # the caches cannot be pickled
+
     def __contains__(self, word: str) -> bool:
         place = bisect_left(self._words, word)
         return place < len(self._words) and self._words[place] == word

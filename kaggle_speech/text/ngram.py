@@ -58,6 +58,9 @@ class NGram:
             counts = collections.Counter(ngram[1:] for ngram in counts)  # number of characters before each shorter one
         self._after = functools.lru_cache(CACHE_SIZE)(self._probabilities)
 
+    def __reduce__(self):
+        return type(self), (self.order, self.counts)  # the cache cannot be pickled
+
     def log_probability(self, context: str, character: str) -> float:
         """Natural log of the probability that a character follows.
 

@@ -5,11 +5,13 @@ import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference import timing
+from kaggle_speech.inference.predict import Map
 from kaggle_speech.models import cost, runs
 from kaggle_speech.training.recipe import Recipe
 from kaggle_speech.training.words import train
@@ -23,6 +25,7 @@ def compare(
     *,
     cache: Path | str | None = None,
     overwrite: bool = False,
+    map_runs: Map = map,
 ) -> pd.DataFrame:
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
 
@@ -35,6 +38,8 @@ def compare(
         out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
+        map_runs: trains the runs: the built-in `map` one after another, that of a cluster side by side, on machines
+            that share the folders of the clips and of `out_path`. The table is the same but for its times.
 
     Returns:
         pandas DataFrame, a row for each run of this call: `name, seed`, the columns of `cost.describe_model`, `epochs`
@@ -59,20 +64,31 @@ def compare(
     rows = []
     _read_table(out_path)
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    for name, first_recipe in recipes.items():
-        for seed in range(first_recipe.seed, first_recipe.seed + num_seeds):
-            recipe = dataclasses.replace(first_recipe, seed=seed)
-            folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
-            run_dir = out_path.with_suffix("") / folder
-            metrics = train(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
-            model, _ = runs.load_run(run_dir)
-            row = {"name": name, "seed": seed} | cost.describe_model(model)
-            row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
-            row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
-            rows.append(row | {"ms_per_clip": timing.milliseconds_per_clip(model)})
-            table = _read_table(out_path) | {(name, seed): rows[-1]}
-            replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
+    runs_dir = out_path.with_suffix("").absolute()
+    seeded = [
+        (name, dataclasses.replace(recipe, seed=seed), runs_dir / re.sub(r"[^\w.]+", "_", f"{name} {seed}"))
+        for name, recipe in recipes.items()
+        for seed in range(recipe.seed, recipe.seed + num_seeds)
+    ]
+    trained = map_runs(functools.partial(_train_row, clips_df, cache, overwrite), seeded)
+    for (_, _, run_dir), row in zip(seeded, trained, strict=True):
+        if not run_dir.is_dir():
+            raise FileNotFoundError(f"{run_dir}: must be in a folder that all workers share. Received: none here")
+        rows.append(row)
+        table = _read_table(out_path) | {(row["name"], row["seed"]): row}
+        replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
     return pd.DataFrame(rows)
+
+
+def _train_row(clips_df: pd.DataFrame, cache: Path | str | None, overwrite: bool, run: tuple) -> dict[str, Any]:
+    """The row of a run, which is trained, continued or read."""
+    name, recipe, run_dir = run
+    metrics = train(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
+    model, _ = runs.load_run(run_dir)
+    row = {"name": name, "seed": recipe.seed} | cost.describe_model(model)
+    row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
+    row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
+    return row | {"ms_per_clip": timing.milliseconds_per_clip(model)}
 
 
 def _read_table(path: Path) -> dict[tuple, dict]:

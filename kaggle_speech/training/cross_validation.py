@@ -12,6 +12,7 @@ from kaggle_speech.evaluation.metrics import classification_metrics
 from kaggle_speech.evaluation.validation import predict_competition
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference.answers import most_probable
+from kaggle_speech.inference.predict import Map
 from kaggle_speech.labels import SILENCE
 from kaggle_speech.models import runs
 from kaggle_speech.training.recipe import Recipe
@@ -52,6 +53,7 @@ def cross_validate(
     speech_df: pd.DataFrame | None = None,
     cache: Path | str | None = None,
     progress: bool = True,
+    map_runs: Map = map,
 ) -> dict:
     """Train a recipe once for each fold of the speakers, without them, and judge its clips of the commands.
 
@@ -67,6 +69,8 @@ def cross_validate(
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
         progress: show progress bars.
+        map_runs: trains the folds: the built-in `map` one after another, that of a cluster side by side, on machines
+            that share the folders of the clips and of `out_dir`.
 
     Returns:
         dict: that of `metrics.classification_metrics` over the spoken clips of all folds, `accuracy_interval` (95 %,
@@ -76,16 +80,10 @@ def cross_validate(
         ValueError: `num_folds` is below 2 or above the number of speakers, or a fold was begun with another recipe or
             other clips.
     """
-    answered = []
-    for number in range(num_folds):
-        fold_df = splits.hold_out_fold(clips_df, number, num_folds)
-        run_dir = Path(out_dir) / f"fold_{number}"
-        train(recipe, fold_df, run_dir, speech_df=speech_df, cache=cache)
-        model, vocabulary = runs.load_run(run_dir)
-        val_df = clips.validation_clips(fold_df)
-        probabilities = predict_competition(model, vocabulary, val_df, progress)
-        columns = val_df[["path", "label", "speaker"]]
-        answered.append(columns.assign(fold=number, answer=most_probable(probabilities)))
+    judge = functools.partial(
+        _judge_fold, recipe, clips_df, num_folds, Path(out_dir).absolute(), speech_df, cache, progress
+    )
+    answered = [*map_runs(judge, range(num_folds))]
     answers_df = pd.concat(answered, ignore_index=True)
     replace_file(Path(out_dir) / ANSWERS_NAME, functools.partial(answers_df.to_csv, index=False))
     spoken_df = answers_df[answers_df["label"] != SILENCE]  # silence has no speaker, and is the same in every fold
@@ -96,3 +94,15 @@ def cross_validate(
         "accuracy_interval": [float(interval["low"]), float(interval["high"])],
         "fold_accuracy": is_right.groupby(spoken_df["fold"]).mean().tolist(),
     }
+
+
+def _judge_fold(recipe, clips_df, num_folds, out_dir, speech_df, cache, progress, number):
+    """Answers to the clips of a fold, by a model that is trained, continued or read."""
+    fold_df = splits.hold_out_fold(clips_df, number, num_folds)
+    run_dir = out_dir / f"fold_{number}"
+    train(recipe, fold_df, run_dir, speech_df=speech_df, cache=cache)
+    model, vocabulary = runs.load_run(run_dir)
+    val_df = clips.validation_clips(fold_df)
+    probabilities = predict_competition(model, vocabulary, val_df, progress)
+    columns = val_df[["path", "label", "speaker"]]
+    return columns.assign(fold=number, answer=most_probable(probabilities))

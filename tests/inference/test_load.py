@@ -1,7 +1,9 @@
 """load.py and models/pretrained.py: what a source is, and one line where it is none, before TensorFlow starts."""
 
+import dataclasses
 import json
 import math
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from kaggle_speech.inference import load as load_module
 from kaggle_speech.inference.load import load, load_embedder, load_recogniser, load_transcriber, task
 from kaggle_speech.inference.recogniser import Recogniser, Transcriber
 from kaggle_speech.models import pretrained
+from kaggle_speech.text.kneser_ney import count_words
+from kaggle_speech.text.lexicon import Lexicon
 
 TC_DIR = pretrained.PRETRAINED_DIR.parent / "tc_resnet"
 
@@ -172,3 +176,20 @@ def test_parameters_are_those_of_the_networks():
         run = json.loads((pretrained.PRETRAINED_DIR.parent / model.name / "run.json").read_text())
         network = registry.build_untrained(run["settings"]["model"], len(run["vocabulary"]))
         assert model.parameters == sum(math.prod(weight.shape) for weight in network.trainable_weights)
+
+
+def test_copies_by_pickle_answer_the_same(speech):
+    """What goes to the workers of a cluster: everything that `load` gives, and a lexicon."""
+    recogniser = load("tc_resnet")
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(recogniser)).model.predict_on_batch(speech), recogniser.model.predict_on_batch(speech)
+    )
+    transcriber = load("resnet_ctc")
+    words = Lexicon(count_words(["the cat sat", "the cat ran"], order=2), transcriber.language_model)
+    for original in (transcriber, dataclasses.replace(transcriber, language_model=words)):
+        copy = pickle.loads(pickle.dumps(original))
+        assert copy.transcribe(speech[0], 16_000) == original.transcribe(speech[0], 16_000)
+        for text, character in (("the c", "a"), ("the cat", " "), ("xy", "z")):
+            assert copy.language_model.log_probability(text, character) == pytest.approx(
+                original.language_model.log_probability(text, character)
+            )

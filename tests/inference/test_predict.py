@@ -1,7 +1,10 @@
 """predict.py: kills, shards and batches change nothing; bad clips are named and good ones kept."""
 
+import concurrent.futures
 import errno
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +16,7 @@ import pandas as pd
 import pytest
 
 from kaggle_speech.audio import AudioError, read_clip, wav_header, write_wav
-from kaggle_speech.inference import batches, timing
+from kaggle_speech.inference import batches, load, timing
 from kaggle_speech.inference import predict as predict_module
 from kaggle_speech.inference.batches import predict_waveforms
 from kaggle_speech.inference.predict import (
@@ -120,11 +123,12 @@ def test_transforms_are_averaged(clips_df):
 
 def test_shards_merge_to_the_bytes_of_one_call(clips_df, tmp_path):
     predict(clips_df, tmp_path / "whole.npz")
-    paths = [tmp_path / f"{number}.npz" for number in (1, 2, 3)]
-    for number, path in enumerate(paths, start=1):
-        predict(clips_df, path, shard=(number, 3))
-    merge_shards(paths).save(tmp_path / "merged.npz")
-    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    for num_shards in (3, 5):  # of four parts, so that one of five shards has none
+        paths = [tmp_path / f"{number}_{num_shards}.npz" for number in range(1, num_shards + 1)]
+        for number, path in enumerate(paths, start=1):
+            predict(clips_df, path, shard=(number, num_shards))
+        merge_shards(paths).save(tmp_path / "merged.npz")
+        assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert shard_slice(30, 1, 4) == slice(0, 8) and shard_slice(30, 4, 4) == slice(24, 30)
     with pytest.raises(ValueError, match="`shard` must be from 1 of n"):
         predict(clips_df, tmp_path / "x.npz", shard=(4, 3))
@@ -165,6 +169,37 @@ def test_a_killed_pass_loses_no_part_and_changes_no_byte(clips_df, tmp_path):
         finished = now
     predict(clips_df, out_path, batch_size=4)
     assert out_path.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_parts_by_other_processes_are_the_same_bytes(clips_df, tmp_path, monkeypatch):
+    """A model goes to other processes as it is, without its file."""
+    (tmp_path / "model").mkdir()
+    onnx_path = shutil.copy(load.model_location("tc_resnet") / "model.onnx", tmp_path / "model" / "model.onnx")
+    recogniser = load.load(tmp_path / "model")
+    predict_to_file(recogniser, clips_df, tmp_path / "here.npz", progress=False)
+    Path(onnx_path).unlink()
+    with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        predict_to_file(recogniser, clips_df, tmp_path / "there.npz", progress=False, map_parts=pool.map)
+    assert (tmp_path / "there.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"not_shared.npz.parts: must be a folder that all workers share"):
+        nowhere = lambda write, parts: [[] for _ in parts]  # noqa: E731
+        predict_to_file(recogniser, clips_df, tmp_path / "not_shared.npz", progress=False, map_parts=nowhere)
+
+
+def test_a_second_call_waits_and_reads_what_the_first_wrote(clips_df, tmp_path):
+    pytest.importorskip("filelock", reason="without it none waits")
+    num_read = []
+
+    def read(clips):
+        num_read.append(len(clips))
+        time.sleep(0.05)
+        return clips
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(predict, clips_df, tmp_path / "file.npz", read=read) for _ in range(2)]
+        first, second = (call.result() for call in calls)
+    assert sum(num_read) == len(clips_df)
+    np.testing.assert_array_equal(first.probabilities, second.probabilities)
 
 
 def test_a_finished_file_is_read_and_one_of_other_settings_refused(clips_df, tmp_path):
