@@ -16,6 +16,7 @@ GROUND = {
     "folders": set(),
     "progress": set(),
     "quiet": set(),
+    "backend": {"quiet"},
     "lazy": set(),
 }
 #: room -> rooms that it may import, beside the ground and itself.
@@ -39,6 +40,7 @@ MAY_IMPORT = {
         *("data/clip_batches", "data/utterance_batches", "data/augment"),
         *("models/blocks", "inference/runtimes", "export"),
     },
+    "jax": {"training/devices"},
     "keras": {"features/ops", "features/layers", "models", "training", "export"},
 }
 FILES = {str(path.relative_to(PACKAGE_DIR).with_suffix("")): path for path in sorted(PACKAGE_DIR.rglob("*.py"))}

@@ -47,6 +47,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--initial", metavar="MODEL", help="run or published model of the same network whose weights to start from"
     )
     _add_cache(parser)
+    _add_devices(parser)
     add_overwrite(parser)
     add_options(parser, Recipe)
 
@@ -58,6 +59,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     add_speech(parser)
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
+    _add_devices(parser)
     add_overwrite(parser)
     add_options(parser, TranscriptRecipe)
 
@@ -115,6 +117,20 @@ def _add_cache(parser):
     parser.add_argument("--cache", metavar="memory|DIR", help="decode the clips once, and keep them there")
 
 
+def _add_devices(parser):
+    parser.add_argument(
+        "--devices",
+        type=_devices,
+        metavar="all|N",
+        help="GPUs, TPU cores or hosts that share every batch, with KERAS_BACKEND=jax; default: one device",
+    )
+
+
+def _devices(text):
+    """`all`, or a number above zero."""
+    return text if text == "all" else above_zero(int)(text)
+
+
 def _add_table(parser):
     """Add the options that `compare` and `ablate` share."""
     add_data(parser)
@@ -132,6 +148,7 @@ def _add_table(parser):
         help="runs of each recipe, with this seed and those after it",
     )
     _add_cache(parser)
+    _add_devices(parser)
     add_overwrite(parser)
 
 
@@ -200,6 +217,7 @@ def train(args: argparse.Namespace) -> None:
 
     clips_df, bad_df = read_clips(data_dir, recipe.vocabulary)
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
+    options["devices"] = args.devices
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
     if args.initial:
@@ -222,7 +240,7 @@ def train_transcriber(args: argparse.Namespace) -> None:
     import_tensorflow_quietly()
     from kaggle_speech.training import transcripts
 
-    options = {"bad_df": bad_df, "overwrite": args.overwrite}
+    options = {"bad_df": bad_df, "overwrite": args.overwrite, "devices": args.devices}
     metrics = transcripts.train_transcriber(recipe, utterances_df, args.out, **options)
     left_out_path = Path(args.out) / "left_out.csv"
     if left_out_path.exists():
@@ -298,7 +316,7 @@ def _compare(args, recipes):
     from kaggle_speech.training import comparison
 
     clips_df, _ = read_clips(data_dir, next(iter(recipes.values())).vocabulary)
-    options = {"cache": args.cache, "overwrite": args.overwrite}
+    options = {"cache": args.cache, "devices": args.devices, "overwrite": args.overwrite}
     runs_df = comparison.compare(recipes, args.num_seeds, clips_df, args.out, **options)
     print(comparison.summarize_runs(runs_df).to_string(index=False))
     print(f"a row a run: {args.out}")

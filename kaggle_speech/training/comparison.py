@@ -11,6 +11,7 @@ import pandas as pd
 from kaggle_speech.files import replace_file
 from kaggle_speech.inference import timing
 from kaggle_speech.models import cost, runs
+from kaggle_speech.training.devices import is_first_process
 from kaggle_speech.training.recipe import Recipe
 from kaggle_speech.training.words import train
 
@@ -22,6 +23,7 @@ def compare(
     out_path: Path | str,
     *,
     cache: Path | str | None = None,
+    devices: int | str | None = None,
     overwrite: bool = False,
 ) -> pd.DataFrame:
     """Train one recipe after another and keep a table; a killed comparison continues where it stopped.
@@ -34,6 +36,8 @@ def compare(
         clips_df: readable clips (`data.clips`), with the labels of the recipes' vocabulary.
         out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
+        devices: number of devices that share every batch, or "all", with Keras on JAX; None for one. Of several hosts
+            each calls this function.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
 
     Returns:
@@ -64,14 +68,15 @@ def compare(
             recipe = dataclasses.replace(first_recipe, seed=seed)
             folder = re.sub(r"[^\w.]+", "_", f"{name} {seed}")
             run_dir = out_path.with_suffix("") / folder
-            metrics = train(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
+            metrics = train(recipe, clips_df, run_dir, cache=cache, devices=devices, overwrite=overwrite)
             model, _ = runs.load_run(run_dir)
             row = {"name": name, "seed": seed} | cost.describe_model(model)
             row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}
             row |= {figure: metrics[figure] for figure in ("accuracy", "macro_f1")}
             rows.append(row | {"ms_per_clip": timing.milliseconds_per_clip(model)})
-            table = _read_table(out_path) | {(name, seed): rows[-1]}
-            replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
+            if is_first_process():
+                table = _read_table(out_path) | {(name, seed): rows[-1]}
+                replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
     return pd.DataFrame(rows)
 
 
