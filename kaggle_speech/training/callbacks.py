@@ -11,7 +11,7 @@ import pandas as pd
 from kaggle_speech.files import replace_file
 from kaggle_speech.models.folder import BACKUP_NAME, HISTORY_NAME
 from kaggle_speech.progress import progress_bar
-from kaggle_speech.training.devices import from_first_process
+from kaggle_speech.training.devices import from_first_process, is_first_process, one_device
 
 #: Averaged weights of the best epoch.
 BEST_NAME = "best.weights.h5"
@@ -76,6 +76,7 @@ class KeepBest(keras.callbacks.Callback):
     def _average_path(self, epoch: int) -> Path:
         return self.run_dir / BACKUP_NAME / f"average_{epoch}.weights.h5"
 
+    @one_device()
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self.first_epoch:
             self.averaged_model.load_weights(self._average_path(self.first_epoch - 1))
@@ -84,6 +85,7 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = time.monotonic()
 
+    @one_device()
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         weights = self.model.get_weights()
         old = self.average or weights
@@ -116,6 +118,26 @@ class KeepBest(keras.callbacks.Callback):
     def is_over(self) -> bool:
         """Whether the patience is exhausted."""
         return bool(self.rows) and self.num_epochs_without_gain >= self.patience
+
+
+class Backup(keras.callbacks.BackupAndRestore):
+    """Checkpoint of the last epoch, and of the one before: the first process writes it, all read it.
+
+    Args:
+        backup_dir: folder for the files.
+    """
+
+    def __init__(self, backup_dir: Path) -> None:
+        super().__init__(backup_dir, double_checkpoint=True, delete_checkpoint=False)
+
+    @one_device()
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        super().on_train_begin(logs)
+
+    @one_device()
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if is_first_process():
+            super().on_epoch_end(epoch, logs)
 
 
 class StopTogether(keras.callbacks.Callback):

@@ -184,7 +184,10 @@ def local_batches(train_ds: Any) -> Any:
 
 @contextlib.contextmanager
 def one_device() -> Iterator[None]:
-    """Compute on one device again, within the scope of a distribution."""
+    """Leave the scope of a distribution: for what one process does alone, which would wait for the others in it.
+
+    Keras, for one, makes variables to find out what there is to save.
+    """
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,19 @@ from kaggle_speech import files
 from kaggle_speech.data.clip_batches import blend_targets
 from kaggle_speech.inference.batches import shared_predict
 from kaggle_speech.models.folder import BACKUP_NAME
-from kaggle_speech.training.callbacks import BEST_NAME, KeepBest, ProgressBar, SeedEpoch, StopTogether, read_history
+from kaggle_speech.training.callbacks import (
+    BEST_NAME,
+    Backup,
+    KeepBest,
+    ProgressBar,
+    SeedEpoch,
+    StopTogether,
+    read_history,
+)
 from kaggle_speech.training.devices import (
     from_first_process,
     is_first_process,
     local_batches,
-    one_device,
     replicate,
     use_devices,
 )
@@ -242,10 +248,9 @@ def fit(
         _check_same_fit(run_dir, arguments)
     _compile(model, options, steps_per_epoch, loss)
     first_epoch = _finished_epochs(run_dir / BACKUP_NAME)
-    epoch_metrics = epoch_metrics or functools.partial(_evaluate, tune_ds)
     keep_best = KeepBest(
         run_dir,
-        epoch_metrics if distribution is None else one_device()(epoch_metrics),
+        epoch_metrics or functools.partial(_evaluate, tune_ds),
         monitor,
         options.patience,
         options.average_epochs,
@@ -255,11 +260,6 @@ def fit(
     first_epoch, is_over = from_first_process([first_epoch, keep_best.is_over])
     if first_epoch < options.num_epochs and not is_over:
         _skip_passes(train_ds, first_epoch)
-        # Last the backup: an epoch counts as done when everything else about it is written.
-        save_freq = "epoch" if is_first_process() else sys.maxsize  # the other processes only read it
-        backup = keras.callbacks.BackupAndRestore(
-            run_dir / BACKUP_NAME, save_freq, double_checkpoint=True, delete_checkpoint=False
-        )
         bar = ProgressBar(options.num_epochs, steps_per_epoch, first_epoch)
         keeping = [keep_best] if is_first_process() else []
         trained_model = model
@@ -273,7 +273,8 @@ def fit(
                 shuffle=False,  # the dataset shuffles itself
                 verbose=0,
                 class_weight=None if class_weights is None else dict(enumerate(class_weights)),
-                callbacks=[SeedEpoch(), *keeping, StopTogether(), bar, backup],
+                # Last the backup: an epoch counts as done when everything else about it is written.
+                callbacks=[SeedEpoch(), *keeping, StopTogether(), bar, Backup(run_dir / BACKUP_NAME)],
             )
     model.load_weights(run_dir / BEST_NAME)
     return read_history(run_dir)
