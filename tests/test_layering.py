@@ -16,6 +16,7 @@ GROUND = {
     "folders": set(),
     "progress": set(),
     "quiet": set(),
+    "backend": {"quiet"},
     "lazy": set(),
 }
 #: room -> rooms that it may import, beside the ground and itself.
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         *("data/clip_batches", "data/utterance_batches", "data/augment"),
         *("models/blocks", "inference/runtimes", "export"),
     },
+    "jax": {"training/devices"},
     "keras": {"features/ops", "features/layers", "models", "training", "export"},
     "ray": {"cluster/ray_map"},
     "fsspec": {"cluster/addresses"},

@@ -48,6 +48,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--initial", metavar="MODEL", help="run or published model of the same network whose weights to start from"
     )
     _add_cache(parser)
+    _add_devices(parser)
     add_overwrite(parser)
     add_options(parser, Recipe)
 
@@ -60,6 +61,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_speech(parser)
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the training, new or of a killed one")
     parser.add_argument("--initial", metavar="MODEL", help="run of the same network whose weights to start from")
+    _add_devices(parser)
     add_overwrite(parser)
     add_options(parser, TranscriptRecipe)
 
@@ -122,6 +124,20 @@ def _add_cache(parser):
     parser.add_argument("--cache", metavar="memory|DIR", help="decode the clips once, and keep them there")
 
 
+def _add_devices(parser):
+    parser.add_argument(
+        "--devices",
+        type=_devices,
+        metavar="all|N",
+        help="GPUs, TPU cores or hosts that share every batch, with KERAS_BACKEND=jax; default: one device",
+    )
+
+
+def _devices(text):
+    """`all`, or a number above zero."""
+    return text if text == "all" else above_zero(int)(text)
+
+
 def _add_table(parser):
     """Add the options that `compare` and `ablate` share."""
     add_data(parser)
@@ -139,6 +155,7 @@ def _add_table(parser):
         help="runs of each recipe, with this seed and those after it",
     )
     _add_cache(parser)
+    _add_devices(parser)
     add_overwrite(parser)
     add_ray(parser)
 
@@ -208,6 +225,7 @@ def train(args: argparse.Namespace) -> None:
 
     clips_df, bad_df = read_clips(data_dir, recipe.vocabulary)
     options = {"teachers": args.teachers, "cache": args.cache, "overwrite": args.overwrite, "bad_df": bad_df}
+    options["devices"] = args.devices
     if args.pseudo:
         options["pseudo_df"] = clips.pseudo_clips(args.pseudo, data_dir, recipe.vocabulary)
     if args.initial:
@@ -230,7 +248,7 @@ def train_transcriber(args: argparse.Namespace) -> None:
     import_tensorflow_quietly()
     from kaggle_speech.training import transcripts
 
-    options = {"bad_df": bad_df, "overwrite": args.overwrite, "initial": args.initial}
+    options = {"bad_df": bad_df, "overwrite": args.overwrite, "initial": args.initial, "devices": args.devices}
     metrics = transcripts.train_transcriber(recipe, utterances_df, args.out, **options)
     left_out_path = Path(args.out) / "left_out.csv"
     if left_out_path.exists():
@@ -311,7 +329,7 @@ def _compare(args, recipes):
     import_tensorflow_quietly()
     from kaggle_speech.training import comparison
 
-    options = {"cache": args.cache, "overwrite": args.overwrite}
+    options = {"cache": args.cache, "devices": args.devices, "overwrite": args.overwrite}
     if args.ray is not None:
         from kaggle_speech.cluster.ray_map import map_runs
 

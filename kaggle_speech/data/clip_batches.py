@@ -5,6 +5,7 @@ is recognised in the graph and a whole batch decoded at once; any other file goe
 through `audio.read_clip`, one by one.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
+from kaggle_speech.backend import keras_backend
 from kaggle_speech.data.augment import augment_waveforms, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
@@ -145,6 +147,16 @@ def rebuilt_each_pass(make_pass: Callable[[tf.Tensor], tf.data.Dataset]) -> tf.d
     return tf.data.Dataset.from_tensors(0).map(lambda _: pass_index.assign_add(1)).flat_map(make_pass)
 
 
+def leave_gpus_to_keras() -> None:
+    """Hide the GPUs from TensorFlow where Keras computes with another backend: it would keep their memory.
+
+    Does nothing where TensorFlow has computed already.
+    """
+    if keras_backend() != "tensorflow":
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
+
+
 class _RowBatches:
     """Plan of the batches: row numbers and a seed for each batch, with an order and seeds of its own for every pass.
 
@@ -155,15 +167,17 @@ class _RowBatches:
         seed: of order and batches.
         num_extra: rows after the others that fill up the batches; every pass begins them anew and repeats them.
         extra_per_batch: number of extra rows in each batch.
+        whole_batches: whether the first rows of a pass, once more, fill its last batch.
     """
 
-    def __init__(self, num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0):
+    def __init__(self, num_rows, batch_size, *, shuffle, seed, num_extra=0, extra_per_batch=0, whole_batches=False):
         self.num_rows = num_rows
         self.num_extra = num_extra
         self.own_per_batch = batch_size - extra_per_batch
         self.extra_per_batch = extra_per_batch
         self.shuffle = shuffle
         self.seed = seed
+        self.whole_batches = whole_batches
 
     def __len__(self):
         return -(-self.num_rows // self.own_per_batch)
@@ -174,7 +188,10 @@ class _RowBatches:
 
     def _one_pass(self, pass_index):
         pass_seed = tf.random.fold_in(tf.constant([self.seed, 0], tf.int64), pass_index)
-        rows_ds = self._ordered(0, self.num_rows, pass_seed).batch(self.own_per_batch)
+        rows_ds = self._ordered(0, self.num_rows, pass_seed)
+        if self.whole_batches:
+            rows_ds = rows_ds.repeat().take(len(self) * self.own_per_batch)
+        rows_ds = rows_ds.batch(self.own_per_batch)
         if self.extra_per_batch:
             extra_ds = self._ordered(self.num_rows, self.num_rows + self.num_extra, pass_seed)
             extra_ds = extra_ds.repeat().batch(self.extra_per_batch)
@@ -302,6 +319,7 @@ def make_dataset(
     speech_df: pd.DataFrame | None = None,
     speech_fraction: float = 0.25,
     cache: Path | str | None = None,
+    whole_batches: bool = False,
     seed: int = 0,
 ) -> tf.data.Dataset:
     """Batches of waveforms and one-hot labels, read from disk as they are asked for.
@@ -314,7 +332,7 @@ def make_dataset(
     Args:
         clips_df: frame with the columns `path` and, if known, `label`.
         vocabulary: labels in the order of the model's outputs.
-        batch_size: clips in a batch; the last one of a pass may be smaller.
+        batch_size: clips in a batch; the last one of a pass may be smaller without `whole_batches`.
         shuffle: a new order for every pass.
         augmentation: `Augmentation`, or None.
         noise: `(samples,)` float32 for the augmentation's background noise (`noise.background_noise`).
@@ -326,6 +344,8 @@ def make_dataset(
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every batch, 0 to 1.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
+        whole_batches: fill the last batch with the first clips of the pass, once more: several devices need batches
+            of one size.
         seed: of order and augmentation.
 
     Raises:
@@ -334,6 +354,7 @@ def make_dataset(
     """
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    leave_gpus_to_keras()
     num_extra = 0 if pseudo_df is None else len(pseudo_df)
     num_windows = 0 if speech_df is None else round(speech_fraction * batch_size)
     extra_per_batch = round(pseudo_fraction * batch_size) if num_extra else 0
@@ -349,6 +370,7 @@ def make_dataset(
         seed=seed,
         num_extra=num_extra,
         extra_per_batch=extra_per_batch,
+        whole_batches=whole_batches,
     )
     all_df = clips_df if pseudo_df is None else pd.concat([clips_df, pseudo_df], ignore_index=True)
     loader = _RowLoader(
@@ -363,7 +385,46 @@ def make_dataset(
         speech=_SpeechWindows(speech_df, num_windows, vocabulary) if num_windows else None,
     )
     batches_ds = row_batches.dataset().map(loader.load, tf.data.AUTOTUNE, deterministic=True)
+    if whole_batches:
+        batches_ds = with_batch_size(batches_ds, batch_size)
     return batches_ds.apply(tf.data.experimental.assert_cardinality(len(row_batches))).prefetch(tf.data.AUTOTUNE)
+
+
+def with_batch_size(batches_ds: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+    """The same batches, with their size in the shapes of the dataset.
+
+    Args:
+        batches_ds: batches of one size.
+        batch_size: that size.
+    """
+    return _map_arrays(batches_ds, lambda array: tf.ensure_shape(array, (batch_size, *array.shape[1:])))
+
+
+def part_of_batches(batches_ds: tf.data.Dataset, part_index: int, num_parts: int) -> tf.data.Dataset:
+    """A part of every batch: its rows from `part_index * batch_size / num_parts` on.
+
+    Shape: of an element: `(batch, ...)` -> `(batch / num_parts, ...)`.
+
+    Args:
+        batches_ds: batches whose size is in the shapes of the dataset, a multiple of `num_parts`.
+        part_index: 0 to `num_parts - 1`.
+        num_parts: number of equal parts.
+    """
+
+    def part(array):
+        size = array.shape[0] // num_parts
+        return array[part_index * size : (part_index + 1) * size]
+
+    return _map_arrays(batches_ds, part)
+
+
+def _map_arrays(batches_ds, function):
+    """Apply a function to every array of every batch."""
+
+    def map_batch(*batch):
+        return tf.nest.map_structure(function, batch if len(batch) > 1 else batch[0])
+
+    return batches_ds.map(map_batch)
 
 
 def _one_hot(labels, vocabulary):
@@ -392,6 +453,7 @@ def make_datasets(
     speech_fraction: float = 0.25,
     made_noise_minutes: float = 0.0,
     cache: Path | str | None = None,
+    whole_batches: bool = False,
     seed: int = 0,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Batches to train on, shuffled and augmented, and batches of other speakers that choose the epoch.
@@ -415,6 +477,8 @@ def make_datasets(
         made_noise_minutes: minutes of made noise (`made_noise.make_noise`), with the voices of `speech_df`, that join
             the background noise of `clips_df`.
         cache: None reads the files in every pass; "memory" or a folder decodes them once.
+        whole_batches: fill the last training batch with the first clips of the pass, once more: several devices need
+            batches of one size (`devices` of `fit`).
         seed: for the choice of clips, their order and the augmentation.
 
     Returns:
@@ -455,6 +519,7 @@ def make_datasets(
         speech_df=speech_df,
         speech_fraction=speech_fraction,
         cache=cache,
+        whole_batches=whole_batches,
         seed=seed,
     )
     return train_ds, make_dataset(tune_df, vocabulary, TUNE_BATCH_SIZE)

@@ -137,6 +137,7 @@ def make_utterance_dataset(
     batch_size: int = 16,
     *,
     shuffle: bool = False,
+    whole_batches: bool = False,
     seed: int = 0,
     **augmentation: Any,
 ) -> "tf.data.Dataset":
@@ -151,6 +152,8 @@ def make_utterance_dataset(
         utterances_df: frame with the columns `path, text, num_samples`.
         batch_size: utterances in a batch.
         shuffle: other batches in another order for every pass; else the shortest come first.
+        whole_batches: fill the batch that has fewer utterances, the longest ones, with these, once more: several
+            devices need batches of one size.
         seed: of the order and of the augmentation.
         augmentation: arguments of `read_batch` after `rng`.
 
@@ -160,10 +163,11 @@ def make_utterance_dataset(
     """
     import tensorflow as tf
 
-    from kaggle_speech.data.clip_batches import rebuilt_each_pass
+    from kaggle_speech.data.clip_batches import leave_gpus_to_keras, rebuilt_each_pass, with_batch_size
 
     if utterances_df.empty:
         raise ValueError("`utterances_df` must have at least one utterance. Received: an empty frame")
+    leave_gpus_to_keras()
     paths, texts = list(utterances_df["path"]), list(utterances_df["text"])
     encode_texts(texts)
     num_samples = utterances_df["num_samples"].to_numpy()
@@ -173,7 +177,8 @@ def make_utterance_dataset(
         rng = np.random.default_rng((seed, number)) if shuffle else None
         batches = np.full((num_batches, batch_size), -1)
         for batch, rows in zip(batches, plan_batches(num_samples, batch_size, rng), strict=True):
-            batch[: len(rows)] = rows
+            size = batch_size if whole_batches else len(rows)
+            batch[:size] = np.resize(rows, size)  # repeats them
         return batches
 
     def load(rows, number, batch_index):
@@ -193,4 +198,6 @@ def make_utterance_dataset(
         return inputs, tf.ensure_shape(targets, (None, None))
 
     batches_ds = rebuilt_each_pass(one_pass).map(load_batch, tf.data.AUTOTUNE, deterministic=True)
+    if whole_batches:
+        batches_ds = with_batch_size(batches_ds, batch_size)
     return batches_ds.apply(tf.data.experimental.assert_cardinality(num_batches)).prefetch(tf.data.AUTOTUNE)

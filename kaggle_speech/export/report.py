@@ -15,6 +15,7 @@ from kaggle_speech.evaluation.transcripts import summarize_transcripts, transcri
 from kaggle_speech.export.check import compare_on_batches, compare_on_clips
 from kaggle_speech.export.onnx import PRECISIONS, export_onnx, metadata_of
 from kaggle_speech.export.other_formats import export_litert, export_saved_model
+from kaggle_speech.export.tensorflow_process import call_on_tensorflow
 from kaggle_speech.files import listing, read_json, replace_file
 from kaggle_speech.inference import timing
 from kaggle_speech.inference.answers import competition_probabilities, copy_rejection, most_probable
@@ -49,7 +50,8 @@ def export_run(
 ) -> pd.DataFrame:
     """Export the model of a finished run to several files, and write a report on them.
 
-    Its `rejection.json`, or its language model, is copied.
+    Its `rejection.json`, or its language model, is copied. Where Keras runs on another backend than TensorFlow, all
+    this is done in a process of its own.
 
     Args:
         run_dir: folder of a finished run.
@@ -79,6 +81,8 @@ def export_run(
         >>> report_df["file"].tolist(), report_df["agreement"].tolist()
         (['', 'model.onnx'], [1.0, 1.0])
     """
+    if keras.backend.backend() != "tensorflow":
+        return call_on_tensorflow(export_run, run_dir, out_dir, df, files, num_calibration=num_calibration)
     run_dir = Path(run_dir)
     out_dir = Path(out_dir)
     model, vocabulary = runs.load_run(run_dir)

@@ -11,6 +11,7 @@ import pandas as pd
 from kaggle_speech.files import replace_file
 from kaggle_speech.models.folder import BACKUP_NAME, HISTORY_NAME
 from kaggle_speech.progress import progress_bar
+from kaggle_speech.training.devices import from_first_process, is_first_process, one_device
 
 #: Averaged weights of the best epoch.
 BEST_NAME = "best.weights.h5"
@@ -43,6 +44,7 @@ class KeepBest(keras.callbacks.Callback):
         patience: number of epochs without a lower figure after which training stops.
         average_epochs: number of epochs that the average reaches back.
         first_epoch: number of epochs that were finished before the run was killed.
+        averaged_model: model that gets the averages, to be evaluated and saved; None for the model that is trained.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class KeepBest(keras.callbacks.Callback):
         patience: int,
         average_epochs: float,
         first_epoch: int,
+        averaged_model: keras.Model | None = None,
     ) -> None:
         super().__init__()
         self.run_dir = run_dir
@@ -61,35 +64,46 @@ class KeepBest(keras.callbacks.Callback):
         self.patience = patience
         self.average_epochs = average_epochs
         self.first_epoch = first_epoch
+        self.given_model = averaged_model
         self.rows = read_history(run_dir).to_dict("records")[:first_epoch]
         self.average: list | None = None
+
+    @property
+    def averaged_model(self) -> keras.Model:
+        """The model that gets the averages."""
+        return self.model if self.given_model is None else self.given_model
 
     def _average_path(self, epoch: int) -> Path:
         return self.run_dir / BACKUP_NAME / f"average_{epoch}.weights.h5"
 
+    @one_device()
     def on_train_begin(self, logs: dict | None = None) -> None:
         if self.first_epoch:
-            self.model.load_weights(self._average_path(self.first_epoch - 1))
-            self.average = self.model.get_weights()
+            self.averaged_model.load_weights(self._average_path(self.first_epoch - 1))
+            self.average = self.averaged_model.get_weights()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = time.monotonic()
 
+    @one_device()
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         weights = self.model.get_weights()
         old = self.average or weights
         share = 1 / min(self.average_epochs, epoch + 1)  # at first the plain mean, or the start would linger
         self.average = [before + share * (now - before) for before, now in zip(old, weights, strict=True)]
-        self.model.set_weights(self.average)
-        logs.update(self.epoch_metrics(self.model))  # Keras passes the same dict on to the callbacks that follow
+        self.averaged_model.set_weights(self.average)
+        logs.update(
+            self.epoch_metrics(self.averaged_model)
+        )  # Keras passes the same dict on to the callbacks that follow
         self.rows.append({"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)})
         replace_file(self.run_dir / HISTORY_NAME, lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
         self._average_path(epoch).parent.mkdir(exist_ok=True)
-        replace_file(self._average_path(epoch), self.model.save_weights)
+        replace_file(self._average_path(epoch), self.averaged_model.save_weights)
         self._average_path(epoch - 2).unlink(missing_ok=True)
         if self.num_epochs_without_gain == 0:
-            replace_file(self.run_dir / BEST_NAME, self.model.save_weights)
-        self.model.set_weights(weights)
+            replace_file(self.run_dir / BEST_NAME, self.averaged_model.save_weights)
+        if self.averaged_model is self.model:
+            self.model.set_weights(weights)
         self.model.stop_training = self.is_over
 
     @property
@@ -104,6 +118,33 @@ class KeepBest(keras.callbacks.Callback):
     def is_over(self) -> bool:
         """Whether the patience is exhausted."""
         return bool(self.rows) and self.num_epochs_without_gain >= self.patience
+
+
+class Backup(keras.callbacks.BackupAndRestore):
+    """Checkpoint of the last epoch, and of the one before: the first process writes it, all read it.
+
+    Args:
+        backup_dir: folder for the files.
+    """
+
+    def __init__(self, backup_dir: Path) -> None:
+        super().__init__(backup_dir, double_checkpoint=True, delete_checkpoint=False)
+
+    @one_device()
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        super().on_train_begin(logs)
+
+    @one_device()
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if is_first_process():
+            super().on_epoch_end(epoch, logs)
+
+
+class StopTogether(keras.callbacks.Callback):
+    """Stop in all processes of a training where the first one stops; the others wait here while it evaluates."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.model.stop_training = from_first_process(self.model.stop_training)
 
 
 class SeedEpoch(keras.callbacks.Callback):

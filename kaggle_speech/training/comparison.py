@@ -13,6 +13,7 @@ from kaggle_speech.files import replace_file
 from kaggle_speech.inference import timing
 from kaggle_speech.inference.predict import Map
 from kaggle_speech.models import cost, runs
+from kaggle_speech.training.devices import is_first_process
 from kaggle_speech.training.recipe import Recipe
 from kaggle_speech.training.words import train
 
@@ -24,6 +25,7 @@ def compare(
     out_path: Path | str,
     *,
     cache: Path | str | None = None,
+    devices: int | str | None = None,
     overwrite: bool = False,
     map_runs: Map = map,
 ) -> pd.DataFrame:
@@ -37,6 +39,8 @@ def compare(
         clips_df: readable clips (`data.clips`), with the labels of the recipes' vocabulary.
         out_path: the CSV, written after every run; the runs go to `<out_path without .csv>/<name>_<seed>`.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
+        devices: number of devices that share every batch, or "all", with Keras on JAX; None for one. Of several hosts
+            each calls this function.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
         map_runs: trains the runs: the built-in `map` one after another, that of a cluster side by side, on machines
             that share the folders of the clips and of `out_path`. The table is the same but for its times.
@@ -70,20 +74,23 @@ def compare(
         for name, recipe in recipes.items()
         for seed in range(recipe.seed, recipe.seed + num_seeds)
     ]
-    trained = map_runs(functools.partial(_train_row, clips_df, cache, overwrite), seeded)
+    trained = map_runs(functools.partial(_train_row, clips_df, cache, devices, overwrite), seeded)
     for (_, _, run_dir), row in zip(seeded, trained, strict=True):
         if not run_dir.is_dir():
             raise FileNotFoundError(f"{run_dir}: must be in a folder that all workers share. Received: none here")
         rows.append(row)
-        table = _read_table(out_path) | {(row["name"], row["seed"]): row}
-        replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
+        if is_first_process():
+            table = _read_table(out_path) | {(row["name"], row["seed"]): row}
+            replace_file(out_path, functools.partial(pd.DataFrame(table.values()).to_csv, index=False))
     return pd.DataFrame(rows)
 
 
-def _train_row(clips_df: pd.DataFrame, cache: Path | str | None, overwrite: bool, run: tuple) -> dict[str, Any]:
+def _train_row(
+    clips_df: pd.DataFrame, cache: Path | str | None, devices: int | str | None, overwrite: bool, run: tuple
+) -> dict[str, Any]:
     """The row of a run, which is trained, continued or read."""
     name, recipe, run_dir = run
-    metrics = train(recipe, clips_df, run_dir, cache=cache, overwrite=overwrite)
+    metrics = train(recipe, clips_df, run_dir, cache=cache, devices=devices, overwrite=overwrite)
     model, _ = runs.load_run(run_dir)
     row = {"name": name, "seed": recipe.seed} | cost.describe_model(model)
     row |= {"epochs": recipe.num_epochs, "minutes": metrics["training_minutes"]}

@@ -1,5 +1,6 @@
 """Training loop for any model: optimizer, schedule, averaged weights, early stopping, resumption."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -16,7 +17,22 @@ from kaggle_speech.data.clip_batches import blend_targets
 from kaggle_speech.inference.batches import shared_predict
 from kaggle_speech.models import runs
 from kaggle_speech.models.folder import BACKUP_NAME
-from kaggle_speech.training.callbacks import BEST_NAME, KeepBest, ProgressBar, SeedEpoch, read_history
+from kaggle_speech.training.callbacks import (
+    BEST_NAME,
+    Backup,
+    KeepBest,
+    ProgressBar,
+    SeedEpoch,
+    StopTogether,
+    read_history,
+)
+from kaggle_speech.training.devices import (
+    from_first_process,
+    is_first_process,
+    local_batches,
+    replicate,
+    use_devices,
+)
 from kaggle_speech.training.recipe import FitOptions
 
 #: Name of the file of the arguments of `fit`, in the folder of the run.
@@ -113,6 +129,11 @@ def _num_batches(train_ds: Any) -> int:
     return num_batches
 
 
+def _batch_size(train_ds: Any) -> int | None:
+    """Number of rows in every batch; None where the dataset does not state it."""
+    return keras.tree.flatten(train_ds.element_spec)[0].shape[0]
+
+
 def _skip_passes(train_ds: Any, num_passes: int) -> None:
     """Start passes over a dataset and drop them: the datasets of this package count them (`data.clip_batches`)."""
     for _ in range(num_passes):
@@ -151,6 +172,18 @@ def _make_optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimize
     return optimizer
 
 
+def _compile(
+    model: keras.Model, options: FitOptions, steps_per_epoch: int, loss: keras.losses.Loss | None
+) -> keras.Model:
+    model.compile(
+        _make_optimizer(options, steps_per_epoch),
+        loss or keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
+        metrics=["accuracy"] if loss is None else [],
+    )
+    model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
+    return model
+
+
 def _evaluate(tune_ds: Any, model: keras.Model) -> dict[str, float]:
     metrics = model.evaluate(tune_ds, verbose=0, return_dict=True)
     return {f"val_{name}": value for name, value in metrics.items()}
@@ -168,6 +201,7 @@ def fit(
     loss: keras.losses.Loss | None = None,
     epoch_metrics: Callable[[keras.Model], Mapping[str, float]] | None = None,
     monitor: str | None = "val_loss",
+    devices: int | str | None = None,
 ) -> pd.DataFrame:
     """Train a model and load its best weights, averaged over epochs; a killed run continues where it stopped.
 
@@ -190,14 +224,17 @@ def fit(
         loss: Keras loss; None for the cross-entropy with `options.label_smoothing`, and the accuracy as a metric.
         epoch_metrics: function of the model to a dict of figures for the history; None evaluates it on `tune_ds`.
         monitor: the figure whose lowest value marks the best epoch; None takes the last epoch.
+        devices: number of devices that share every batch, or "all", with Keras on JAX; None for one. The batches of
+            `train_ds` must then be of one size. A run may be continued on another number of devices. Several hosts
+            need `keras.distribution.initialize()` before any model, and a `run_dir` that all of them see.
 
     Returns:
         pandas DataFrame, a row for each epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`; with a `loss`
         no accuracy, and with `epoch_metrics` its figures.
 
     Raises:
-        ValueError: there is neither `tune_ds` nor `epoch_metrics`, the batches are not known in number, or the folder
-            holds a run with other arguments or another model.
+        ValueError: there is neither `tune_ds` nor `epoch_metrics`, the batches are not known in number, the folder
+            holds a run with other arguments or another model, or there are not so many devices for such batches.
 
     Examples:
         >>> import kaggle_speech as ks
@@ -217,6 +254,7 @@ def fit(
         options = dataclasses.replace(options, num_epochs=num_epochs)
     run_dir = Path(run_dir)
     steps_per_epoch = _num_batches(train_ds)
+    distribution = use_devices(devices, None if devices is None else _batch_size(train_ds))
     class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
     arguments = {
         "model": model.name,
@@ -230,14 +268,9 @@ def fit(
     }
     if loss is not None:
         del arguments["label_smoothing"]
-    _check_same_fit(run_dir, arguments)
-    model.compile(
-        _make_optimizer(options, steps_per_epoch),
-        loss or keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
-        metrics=["accuracy"] if loss is None else [],
-    )
-    model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
-
+    if is_first_process():
+        _check_same_fit(run_dir, arguments)
+    _compile(model, options, steps_per_epoch, loss)
     first_epoch = _finished_epochs(run_dir / BACKUP_NAME)
     keep_best = KeepBest(
         run_dir,
@@ -246,21 +279,26 @@ def fit(
         options.patience,
         options.average_epochs,
         first_epoch,
+        averaged_model=None if distribution is None else model,
     )
-    if first_epoch < options.num_epochs and not keep_best.is_over:
+    first_epoch, is_over = from_first_process([first_epoch, keep_best.is_over])
+    if first_epoch < options.num_epochs and not is_over:
         _skip_passes(train_ds, first_epoch)
-        # Last the backup: an epoch counts as done when everything else about it is written.
-        backup = keras.callbacks.BackupAndRestore(
-            run_dir / BACKUP_NAME, double_checkpoint=True, delete_checkpoint=False
-        )
         bar = ProgressBar(options.num_epochs, steps_per_epoch, first_epoch)
-        model.fit(
-            train_ds,
-            epochs=options.num_epochs,
-            shuffle=False,  # the dataset shuffles itself
-            verbose=0,
-            class_weight=None if class_weights is None else dict(enumerate(class_weights)),
-            callbacks=[SeedEpoch(), keep_best, bar, backup],
-        )
+        keeping = [keep_best] if is_first_process() else []
+        trained_model = model
+        with contextlib.nullcontext() if distribution is None else distribution.scope():
+            if distribution is not None:
+                trained_model = _compile(replicate(model), options, steps_per_epoch, loss)
+                train_ds = local_batches(train_ds)
+            trained_model.fit(
+                train_ds,
+                epochs=options.num_epochs,
+                shuffle=False,  # the dataset shuffles itself
+                verbose=0,
+                class_weight=None if class_weights is None else dict(enumerate(class_weights)),
+                # Last the backup: an epoch counts as done when everything else about it is written.
+                callbacks=[SeedEpoch(), *keeping, StopTogether(), bar, Backup(run_dir / BACKUP_NAME)],
+            )
     model.load_weights(run_dir / BEST_NAME)
     return read_history(run_dir)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import pandas as pd
@@ -18,6 +18,7 @@ from kaggle_speech.models.resnet_ctc import num_output_frames
 from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.training import fit
+from kaggle_speech.training.devices import is_first_process, open_run, use_devices
 from kaggle_speech.training.recipe import TranscriptRecipe
 
 #: Number of training utterances whose error rate is in the history.
@@ -33,6 +34,7 @@ def train_transcriber(
     utterances_df: pd.DataFrame,
     run_dir: Path | str,
     *,
+    devices: int | str | None = None,
     overwrite: bool = False,
     bad_df: pd.DataFrame | None = None,
     initial: Path | str | None = None,
@@ -46,6 +48,8 @@ def train_transcriber(
         recipe: `TranscriptRecipe`.
         utterances_df: readable utterances (`data.utterances`), of all speakers.
         run_dir: folder of the run (see `models.runs`); the language model of the training transcripts goes there, too.
+        devices: number of devices that share every batch, or "all", with Keras on JAX; None for one. A run may be
+            continued on another number of devices. Of several hosts (see `training.devices`) each calls this function.
         overwrite: set a run of another recipe or of other utterances aside, instead of raising.
         bad_df: utterances that cannot be used, to be listed in `left_out.csv` of the folder with those of unfit
             lengths.
@@ -56,8 +60,8 @@ def train_transcriber(
         `MAX_EVALUATED` at most), settings, versions.
 
     Raises:
-        ValueError: there are too few speakers or no utterances that fit, or the folder holds a run of another recipe
-            or of other utterances.
+        ValueError: there are too few speakers or no utterances that fit, the folder holds a run of another recipe or of
+            other utterances, or there are not so many devices for batches of that size.
 
     Examples:
         >>> utterances_df = pd.DataFrame(
@@ -70,11 +74,12 @@ def train_transcriber(
     """
     train_df, val_df, unfit_df = _split(recipe, utterances_df)
     fit.set_seed(recipe.seed)
+    use_devices(devices, recipe.batch_size)  # before the model: JAX cannot connect hosts later
     model = registry.build_model(recipe.model, len(ALPHABET), precision=recipe.precision)
     settings = _settings(recipe, model, pd.concat([train_df, val_df]))
     if initial is not None:
         settings["initial"] = runs.model_fingerprint(initial)
-    with runs.open_run(
+    with open_run(
         run_dir,
         task="transcripts",
         vocabulary=ALPHABET,
@@ -85,21 +90,23 @@ def train_transcriber(
         if run.metrics is not None:
             return run.metrics
         left_out_df = pd.concat([unfit_df] if bad_df is None else [bad_df, unfit_df])
-        if len(left_out_df):
+        if len(left_out_df) and is_first_process():
             left_out_df.to_csv(run.path / LEFT_OUT_NAME, index=False)
-        language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
-        language_model.write(run.path / ngram.FILE_NAME)
         if initial is not None:
             fit.start_from(model, initial)
-        history_df = _fit(recipe, model, train_df, val_df, run.path)
-        model = registry.float32_copy(model, recipe.model, len(ALPHABET))
-        metrics: dict[str, Any] = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
-        named_decoders = decoders(language_model)
-        for split, split_df in (("train", _sample(train_df, MAX_EVALUATED)), ("val", val_df)):
-            transcripts_df = transcribe_utterances(model, split_df, named_decoders)
-            metrics[split] = summarize_transcripts(transcripts_df, named_decoders)
-            transcripts_df.to_csv(run.path / f"transcripts_{split}.csv", index=False)
-        return run.finish(model, metrics)
+        history_df = _fit(recipe, model, train_df, val_df, run.path, devices)
+        if is_first_process():
+            model = registry.float32_copy(model, recipe.model, len(ALPHABET))
+            metrics: dict[str, Any] = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
+            language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
+            language_model.write(run.path / ngram.FILE_NAME)
+            named_decoders = decoders(language_model)
+            for split, split_df in (("train", _sample(train_df, MAX_EVALUATED)), ("val", val_df)):
+                transcripts_df = transcribe_utterances(model, split_df, named_decoders)
+                metrics[split] = summarize_transcripts(transcripts_df, named_decoders)
+                transcripts_df.to_csv(run.path / f"transcripts_{split}.csv", index=False)
+            run.finish(model, metrics)
+    return cast(dict, run.metrics)
 
 
 def _settings(recipe: TranscriptRecipe, model: keras.Model, utterances_df: pd.DataFrame) -> dict:
@@ -153,7 +160,12 @@ def _surroundings(recipe: TranscriptRecipe, train_df: pd.DataFrame) -> dict[str,
 
 
 def _fit(
-    recipe: TranscriptRecipe, model: keras.Model, train_df: pd.DataFrame, val_df: pd.DataFrame, run_dir: Path
+    recipe: TranscriptRecipe,
+    model: keras.Model,
+    train_df: pd.DataFrame,
+    val_df: pd.DataFrame,
+    run_dir: Path,
+    devices: int | str | None,
 ) -> pd.DataFrame:
     """Train, with the error rates of some training utterances and of the held-out ones in the history."""
     train_ds = make_utterance_dataset(
@@ -162,6 +174,7 @@ def _fit(
         shuffle=True,
         speed_fraction=recipe.speed_fraction,
         gain_db=recipe.gain_db,
+        whole_batches=use_devices(devices, recipe.batch_size) is not None,
         seed=recipe.seed,
         **_surroundings(recipe, train_df),
     )
@@ -172,5 +185,13 @@ def _fit(
         return {f"{split}_cer": summary["greedy"]["cer"] for split, summary in summaries.items()}
 
     return fit.fit(
-        model, train_ds, None, run_dir, options=recipe, loss=keras.losses.CTC(), epoch_metrics=error_rates, monitor=None
+        model,
+        train_ds,
+        None,
+        run_dir,
+        options=recipe,
+        loss=keras.losses.CTC(),
+        epoch_metrics=error_rates,
+        monitor=None,
+        devices=devices,
     )

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from kaggle_speech.inference.predictions import names_fingerprint
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.models import cost, registry, runs
 from kaggle_speech.training import fit
+from kaggle_speech.training.devices import is_first_process, open_run, use_devices
 from kaggle_speech.training.recipe import NUM_FAST_CLIPS, Recipe
 
 #: Name of the file of clips that cannot be read, in the folder of the run.
@@ -34,6 +35,7 @@ def train(
     speech_df: pd.DataFrame | None = None,
     initial: Path | str | None = None,
     cache: Path | str | None = None,
+    devices: int | str | None = None,
     overwrite: bool = False,
     bad_df: pd.DataFrame | None = None,
 ) -> dict:
@@ -51,6 +53,8 @@ def train(
         initial: folder of a finished run or of a published model whose weights the training starts from; all of them
             must fit, or all but those of the last layer.
         cache: "memory" or a folder to decode the clips to, once; None reads their files in every pass.
+        devices: number of devices that share every batch, or "all", with Keras on JAX; None for one. A run may be
+            continued on another number of devices. Of several hosts (see `training.devices`) each calls this function.
         overwrite: set a run of another recipe or of other clips aside, instead of raising.
         bad_df: clips that cannot be read, to be listed in `bad_clips.csv` of the folder.
 
@@ -58,8 +62,8 @@ def train(
         dict, the content of `metrics.json`: accuracy, recall by label, macro F1, minutes, settings, versions.
 
     Raises:
-        ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, or a
-            word that is left out is a command.
+        ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, a
+            word that is left out is a command, or there are not so many devices for batches of that size.
 
     Examples:
         >>> import kaggle_speech as ks
@@ -75,11 +79,12 @@ def train(
     if wrong_words:
         raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {wrong_words}")
     fit.set_seed(recipe.seed)
+    distribution = use_devices(devices, recipe.batch_size)
     model = registry.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
     settings = _settings(recipe, model, clips_df, teachers, pseudo_df, speech_df)
     if initial is not None:
         settings["initial"] = runs.model_fingerprint(initial)
-    with runs.open_run(
+    with open_run(
         run_dir,
         task="words",
         vocabulary=recipe.vocabulary,
@@ -89,7 +94,7 @@ def train(
     ) as run:
         if run.metrics is not None:
             return run.metrics
-        if bad_df is not None and len(bad_df):
+        if bad_df is not None and len(bad_df) and is_first_process():
             bad_df.to_csv(run.path / BAD_CLIPS_NAME, index=False)
         is_left_out = clips_df["word"].isin(recipe.left_out_words)
         num_clips = NUM_FAST_CLIPS if recipe.fast else None
@@ -111,6 +116,7 @@ def train(
             speech_fraction=recipe.speech_fraction,
             made_noise_minutes=recipe.made_noise_minutes,
             cache=cache,
+            whole_batches=distribution is not None,
             seed=recipe.seed,
             **fractions,
         )
@@ -122,15 +128,18 @@ def train(
         if recipe.balanced:
             train_df = clips.prepare_clips(clips_df[~is_left_out], "train", seed=recipe.seed, **fractions)
             class_weights = _balanced_weights(train_df[:num_clips], recipe.vocabulary)
-        history_df = fit.fit(model, train_ds, tune_ds, run.path, options=recipe, class_weights=class_weights)
-        model = registry.float32_copy(model, recipe.model, recipe.num_classes)
-        metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
-        if recipe.left_out_words:
-            left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
-            answers = most_probable(predict_competition(model, recipe.vocabulary, left_df))
-            metrics["left_out"] = {"num_clips": len(left_df), "recall": float((answers == UNKNOWN).mean())}
-        metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
-        return run.finish(model, metrics)
+        fit_options: dict[str, Any] = {"options": recipe, "class_weights": class_weights, "devices": devices}
+        history_df = fit.fit(model, train_ds, tune_ds, run.path, **fit_options)
+        if is_first_process():
+            model = registry.float32_copy(model, recipe.model, recipe.num_classes)
+            metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
+            if recipe.left_out_words:
+                left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
+                answers = most_probable(predict_competition(model, recipe.vocabulary, left_df))
+                metrics["left_out"] = {"num_clips": len(left_df), "recall": float((answers == UNKNOWN).mean())}
+            metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
+            run.finish(model, metrics)
+    return cast(dict, run.metrics)
 
 
 def _settings(
