@@ -105,6 +105,22 @@ def test_cache_on_disk_is_found_again_and_made_anew_for_changed_files(clips_df, 
     np.testing.assert_array_equal(changed[4], 0)
 
 
+@pytest.mark.parametrize("batch_size", [8, 64])
+@pytest.mark.parametrize("is_labelled", [True, False])
+def test_whole_batches_end_with_the_first_clips_of_the_pass(clips_df, batch_size, is_labelled):
+    """Those before are the same as without, and the size is known before the first batch is made."""
+    frame = clips_df if is_labelled else clips_df[["path"]]
+    options = {"batch_size": batch_size, "shuffle": True}
+    plain, whole = (clip_batches.make_dataset(frame, whole_batches=is_whole, **options) for is_whole in (False, True))
+    assert tf.nest.flatten(whole.element_spec)[0].shape[0] == batch_size and len(whole) == len(plain)
+    if is_labelled:
+        plain, whole = (batches_ds.map(lambda waveform, _: waveform) for batches_ds in (plain, whole))
+    waveforms = np.concatenate(list(plain.as_numpy_iterator()))
+    num_rows = len(plain) * batch_size
+    expected = waveforms[np.arange(num_rows) % len(waveforms)]
+    np.testing.assert_array_equal(np.concatenate(list(whole.as_numpy_iterator())), expected)
+
+
 def test_frame_without_labels_gives_waveforms_alone(clips_df):
     (waveform,) = clip_batches.make_dataset(clips_df[["path"]].head(3))
     assert waveform.shape == (3, 16_000) and waveform.dtype == tf.float32

@@ -51,6 +51,22 @@ def test_batches_hold_every_utterance_once_beside_others_of_its_length(rng, shuf
     assert shuffled != (batches[0][0] == np.argmin(num_samples))
 
 
+@pytest.mark.parametrize("batch_size", [3, 10])
+def test_whole_batches_repeat_the_longest_utterances(utterances_df, batch_size):
+    """The last batch without shuffling; the others are the same as without."""
+    plain, whole = (
+        make_utterance_dataset(utterances_df, batch_size, whole_batches=is_whole) for is_whole in (False, True)
+    )
+    inputs, targets = whole.element_spec
+    assert inputs["waveform"].shape[0] == inputs["num_samples"].shape[0] == targets.shape[0] == batch_size
+    (batches,), (whole_batches,) = passes_of(plain), passes_of(whole)
+    for (inputs, targets), (more_inputs, more_targets) in zip(batches, whole_batches, strict=True):
+        rows = np.arange(batch_size) % len(targets)
+        np.testing.assert_array_equal(more_targets, targets[rows])
+        for name in inputs:
+            np.testing.assert_array_equal(more_inputs[name], inputs[name][rows])
+
+
 def test_passes_differ_and_seeds_repeat(utterances_df):
     make = lambda seed: make_utterance_dataset(utterances_df, 2, shuffle=True, speed_fraction=0.1, seed=seed)  # noqa: E731
     first, again, other = (passes_of(make(seed), 2) for seed in (0, 0, 1))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kaggle_speech
 from kaggle_speech.data import clip_batches
 from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.models import runs
@@ -20,13 +21,15 @@ from kaggle_speech.training.callbacks import read_history
 from kaggle_speech.training.fit import fit
 
 SCRIPT = Path(__file__).parent / "train_on_devices.py"
+#: Where the processes find the package, and `fakes`.
+PYTHONPATH = os.pathsep.join(map(str, (Path(kaggle_speech.__file__).parents[1], SCRIPT.parents[1])))
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the optional package jax")
 LOSSES = ["loss", "val_loss"]
 
 
 def start_on_jax(*arguments, num_devices=4, **variables):
     """Start Python with virtual CPU devices."""
-    env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SCRIPT.parents[1])}
+    env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": PYTHONPATH}
     env |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}"} | variables
     command = [sys.executable, *map(str, arguments)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -86,72 +89,88 @@ def test_tensorflow_leaves_the_gpus_to_another_backend(backend, monkeypatch):
     assert hidden == ([] if backend == "tensorflow" else [([], "GPU")])
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("devices")
+
+
+@pytest.fixture(scope="module")
+def words_df(folder, sample_dir):
+    """History of the words on one device; the same on two and on four are beside it."""
+    end(start_on_jax(SCRIPT, "words", sample_dir, folder / "words", 1, 2, 4))
+    return read_history(folder / "words" / "1")
+
+
 @needs_jax
 @pytest.mark.slow
-class TestTrainings:
-    """The same training on 1, 2 and 4 virtual devices, of one process and of two; killed, continued, exported."""
-
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory):
-        return tmp_path_factory.mktemp("devices")
-
-    @pytest.fixture(scope="class")
-    def words_df(self, folder, sample_dir):
-        """History of the words on one device."""
-        end(start_on_jax(SCRIPT, "words", sample_dir, folder / "words_1", 1))
-        return read_history(folder / "words_1")
-
-    @pytest.mark.parametrize("number", [2, 4])
-    def test_words_do_not_depend_on_their_number(self, words_df, folder, sample_dir, number):
-        end(start_on_jax(SCRIPT, "words", sample_dir, folder / f"words_{number}", number))
-        history_df = read_history(folder / f"words_{number}")
+def test_words_do_not_depend_on_their_number(words_df, folder):
+    for number in ("2", "4"):
+        history_df = read_history(folder / "words" / number)
         np.testing.assert_allclose(history_df[LOSSES], words_df[LOSSES], atol=1e-4)
+        accuracies = [runs.read_json(folder / "words" / name / "metrics.json")["accuracy"] for name in ("1", number)]
+        assert accuracies[0] == accuracies[1]
 
-    def test_two_processes_train_as_one_does(self, words_df, folder, sample_dir):
-        """Each on two devices; the second one writes nothing, and ends with the first."""
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = f"localhost:{free.getsockname()[1]}"
-        hosts = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
-        arguments = (SCRIPT, "words", sample_dir, folder / "hosts", "all")
-        processes = [
-            start_on_jax(*arguments, num_devices=2, KERAS_DISTRIBUTION_PROCESS_ID=str(index), **hosts)
-            for index in range(2)
-        ]
-        for process in processes:
-            end(process)
-        np.testing.assert_allclose(read_history(folder / "hosts")[LOSSES], words_df[LOSSES], atol=1e-4)
-        assert runs.read_json(folder / "hosts" / "metrics.json")["accuracy"] >= 0
 
-    def test_a_killed_run_ends_on_two_devices_as_on_one(self, words_df, folder, sample_dir):
-        arguments = (SCRIPT, "words", sample_dir, folder / "killed")
-        end(start_on_jax(*arguments, 4, "--kill-at", 1), returncode=9)
-        assert len(read_history(folder / "killed")) == 1
-        end(start_on_jax(*arguments, 2))
-        np.testing.assert_allclose(read_history(folder / "killed")[LOSSES], words_df[LOSSES], atol=1e-4)
+@needs_jax
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(words_df, folder, sample_dir):
+    """Each on two devices; both end, and there is one run."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    hosts = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    arguments = (SCRIPT, "words", sample_dir, folder / "hosts", "all")
+    processes = [
+        start_on_jax(*arguments, num_devices=2, KERAS_DISTRIBUTION_PROCESS_ID=str(index), **hosts) for index in range(2)
+    ]
+    for process in processes:
+        end(process)
+    np.testing.assert_allclose(read_history(folder / "hosts" / "all")[LOSSES], words_df[LOSSES], atol=1e-4)
+    assert runs.read_json(folder / "hosts" / "all" / "metrics.json")["accuracy"] >= 0
 
-    def test_transcripts_do_not_depend_on_their_number(self, folder):
-        for number in (1, 4):
-            end(start_on_jax(SCRIPT, "transcripts", folder / "speech", folder / f"transcripts_{number}", number))
-        one, four = (read_history(folder / f"transcripts_{number}")["loss"] for number in (1, 4))
-        np.testing.assert_allclose(four, one, rtol=1e-4)
 
-    def test_what_was_trained_on_four_devices_is_exported_and_predicts(self, words_df, folder, sample_dir, speech):
-        """The export is asked for on JAX, and the file answers as the model does on TensorFlow."""
-        run_dir = folder / "words_4"
-        code = f"import kaggle_speech as ks; ks.export_run({str(run_dir)!r}, {str(run_dir)!r}, "
-        code += f"ks.read_clips_table({str(sample_dir)!r}, progress=False)[0], [('onnx', 'float32')])"
-        end(start_on_jax("-c", code))
-        model, _ = runs.load_run(run_dir)
-        probabilities = OnnxModel(run_dir / "model.onnx").predict_on_batch(speech)
-        np.testing.assert_allclose(probabilities, model.predict_on_batch(speech), atol=1e-4)
+@needs_jax
+@pytest.mark.slow
+def test_a_killed_run_ends_on_two_devices_as_on_one(words_df, folder, sample_dir):
+    arguments = (SCRIPT, "words", sample_dir, folder / "killed")
+    end(start_on_jax(*arguments, "--kill-at", 1, 4), returncode=9)
+    (folder / "killed" / "4").rename(folder / "killed" / "2")
+    assert len(read_history(folder / "killed" / "2")) == 1
+    end(start_on_jax(*arguments, 2))
+    np.testing.assert_allclose(read_history(folder / "killed" / "2")[LOSSES], words_df[LOSSES], atol=1e-4)
 
-    def test_what_cannot_be_divided_is_refused(self):
-        code = "from kaggle_speech.training.devices import use_devices\n"
-        code += "for arguments in ((5, 20), (3, 32), (2, None)):\n"
-        code += "  try: use_devices(*arguments)\n  except ValueError as error: print(error)"
-        lines = [line for line in end(start_on_jax("-c", code)).splitlines() if "Received" in line]
-        assert lines[0] == "`devices` must be at most 4: cpu:0, cpu:1, cpu:2, cpu:3. Received: devices=5"
-        rule = "every batch must have the same size, a multiple of the number of devices"
-        assert lines[1].startswith(f"{rule}, 3: ") and lines[1].endswith("Received: batch_size=32")
-        assert lines[2].startswith(f"{rule}, 2: ") and lines[2].endswith("Received: batch_size=None")
+
+@needs_jax
+@pytest.mark.slow
+def test_transcripts_do_not_depend_on_their_number(folder):
+    end(start_on_jax(SCRIPT, "transcripts", folder / "speech", folder / "transcripts", 1, 2, 4))
+    one, *others = (read_history(folder / "transcripts" / number) for number in ("1", "2", "4"))
+    for history_df in others:
+        np.testing.assert_allclose(history_df["loss"], one["loss"], rtol=1e-5)
+        np.testing.assert_allclose(history_df["val_cer"], one["val_cer"])
+
+
+@needs_jax
+@pytest.mark.slow
+def test_what_was_trained_on_four_devices_is_exported_and_predicts(words_df, folder, sample_dir, speech):
+    """The export is asked for on JAX, and the file answers as the model does on TensorFlow."""
+    run_dir = folder / "words" / "4"
+    code = f"import kaggle_speech as ks; ks.export_run({str(run_dir)!r}, {str(run_dir)!r}, "
+    code += f"ks.read_clips_table({str(sample_dir)!r}, progress=False)[0], [('onnx', 'float32')])"
+    end(start_on_jax("-c", code))
+    model, _ = runs.load_run(run_dir)
+    probabilities = OnnxModel(run_dir / "model.onnx").predict_on_batch(speech)
+    np.testing.assert_allclose(probabilities, model.predict_on_batch(speech), atol=1e-4)
+
+
+@needs_jax
+@pytest.mark.slow
+def test_what_cannot_be_divided_is_refused():
+    code = "from kaggle_speech.training.devices import use_devices\n"
+    code += "for arguments in ((5, 20), (3, 32), (2, None)):\n"
+    code += "  try: use_devices(*arguments)\n  except ValueError as error: print(error)"
+    lines = [line for line in end(start_on_jax("-c", code)).splitlines() if "Received" in line]
+    assert lines[0] == "`devices` must be at most 4: cpu:0, cpu:1, cpu:2, cpu:3. Received: devices=5"
+    rule = "every batch must have the same size, a multiple of the number of devices"
+    assert lines[1].startswith(f"{rule}, 3: ") and lines[1].endswith("Received: batch_size=32")
+    assert lines[2].startswith(f"{rule}, 2: ") and lines[2].endswith("Received: batch_size=None")
