@@ -26,6 +26,7 @@ on name what is in each:
     evaluation  metrics, intervals, open set, noise, error rates, the report
     training    from a recipe to a run
     export      files for other programs
+    web         the recogniser as a page for any browser
     cli         the commands
 
 Importing the package imports none of them: a name brings what it needs when it is first used.
@@ -68,6 +69,7 @@ if TYPE_CHECKING:  # for editors and type checkers, the names of `_NAMES`
     from kaggle_speech.training.recipe import TranscriptRecipe as TranscriptRecipe
     from kaggle_speech.training.transcripts import train_transcriber as train_transcriber
     from kaggle_speech.training.words import train as train
+    from kaggle_speech.web.notebook import page as page
 
 __version__ = "0.2.0"
 
@@ -96,11 +98,12 @@ _NAMES = {
     "training.recipe": "FitOptions, Recipe, TranscriptRecipe",
     "training.transcripts": "train_transcriber",
     "training.words": "train",
+    "web.notebook": "page",
 }
 #: The packages, by stage.
 _ROOMS = (
     *("text", "features", "models", "data", "plots", "inference", "streaming", "evaluation", "training", "export"),
-    "cli",
+    *("web", "cli"),
 )
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES, _ROOMS)

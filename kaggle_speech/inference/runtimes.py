@@ -30,6 +30,7 @@ class OnnxModel:
         embedding: whether to give embeddings as well; needs the package onnx.
 
     Attributes:
+        path: the file.
         metadata: dict of the facts in the file: vocabulary, sample rate, features, licence, ...
         vocabulary: labels in the order of the outputs.
         fingerprint: fingerprint of the file.
@@ -48,6 +49,7 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
         content = Path(path).read_bytes()
+        self.path = Path(path)
         self.fingerprint = fingerprint(content)
         add_outputs = _embedding_adder() if embedding else bytes
         try:
