@@ -1,11 +1,13 @@
 """Headless Chromium for tests of the page, by the Chrome DevTools protocol over a pipe; no package is needed."""
 
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from fakes import TIMEOUT_S
@@ -21,6 +23,15 @@ OPTIONS = (
 def find_chromium():
     """Path of the browser; None where there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def _pipe():
+    """Both ends of a pipe, with numbers above those that the browser expects, 3 and 4."""
+    ends = os.pipe()
+    numbers = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return numbers
 
 
 class Chromium:
@@ -41,11 +52,13 @@ class Chromium:
         if microphone_path:
             options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
             options += [f"--use-file-for-fake-audio-capture={microphone_path}%noloop"]
-        to_browser, self._to_browser = os.pipe()
-        self._from_browser, from_browser = os.pipe()
-        command = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
+        to_browser, self._to_browser = _pipe()
+        self._from_browser, from_browser = _pipe()
+        command = (
+            f"import os, sys; os.dup2({to_browser}, 3); os.dup2({from_browser}, 4); os.execv(sys.argv[1], sys.argv[1:])"
+        )
         self._process = subprocess.Popen(
-            ["sh", "-c", command, "sh", find_chromium(), *options],
+            [sys.executable, "-c", command, find_chromium(), *options],
             pass_fds=(to_browser, from_browser),
             start_new_session=True,
             stderr=subprocess.DEVNULL,
@@ -89,7 +102,13 @@ class Chromium:
         deadline = time.monotonic() + timeout_s
         while not self.evaluate(expression):
             assert time.monotonic() < deadline, f"{expression}: not in {timeout_s} s; errors: {self.errors}"
-            time.sleep(0.05)
+            self.pause(0.05)
+
+    def pause(self, seconds):
+        """Let the page run; the workers that it starts wait for this class to see them."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._read(deadline)
 
     def open(self, url):
         """Open a page, and forget the requests and errors of the one before."""
@@ -147,7 +166,8 @@ class Chromium:
         elif event == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])
         elif event == "Runtime.exceptionThrown":
-            self.errors.append(parameters["exceptionDetails"])
+            details = parameters["exceptionDetails"]
+            self.errors.append(details.get("exception", {}).get("description") or details["text"])
         elif event == "Runtime.consoleAPICalled" and parameters["type"] in ("warning", "error", "assert"):
             self.errors.append(parameters["args"])
         elif event == "Log.entryAdded" and parameters["entry"]["level"] in ("warning", "error"):

@@ -16,12 +16,12 @@ for (const rate of [8000, 16000, 22050, 44100, 48000, 96000]) {
     assert.ok(Math.abs(output.length - 16000) <= delay);
     const expected = sine(1000, 16000, output.length);
     // The first output is the sample before the first; the edges lack half of their neighbours.
-    for (let index = 50; index < output.length; index++) assert.ok(Math.abs(output[index] - expected[index]) < 2e-3, index);
+    for (let index = 100; index < output.length; index++) assert.ok(Math.abs(output[index] - expected[index]) < 2e-3, index);
   });
 }
 
 test("what 16 kHz cannot hold is left out", () => {
-  const output = new Resampler(48000, 16000).convert(sine(9500, 48000, 48000)).subarray(50);
+  const output = new Resampler(48000, 16000).convert(sine(9500, 48000, 48000)).subarray(100);
   assert.ok(10 * Math.log10(power(output) / 0.5) < -50);
 });
 

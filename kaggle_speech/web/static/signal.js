@@ -7,9 +7,9 @@ export function toMono(channels) {
 
 /** Converter of chunks from one sample rate to another by a windowed sinc, independent of the cuts. */
 export class Resampler {
-  constructor(fromRate, toRate, numZeros = 16) {
+  constructor(fromRate, toRate, numZeros = 32) {
     this.step = fromRate / toRate;
-    this.cutoff = 0.95 * Math.min(1, toRate / fromRate);
+    this.cutoff = 0.97 * Math.min(1, toRate / fromRate);
     this.radius = Math.ceil(numZeros / this.cutoff);
     this.past = new Float32Array(this.radius); // samples before the first
     this.position = this.radius; // of the next output, in `past`
@@ -18,7 +18,7 @@ export class Resampler {
 
   /** Weights of the samples around a position, by its fraction; common rates have few fractions. */
   kernel(fraction) {
-    const key = fraction.toFixed(6);
+    const key = Math.round(1e6 * fraction);
     const weigh = (_, index) => {
       const distance = index - this.radius + 1 - fraction;
       const angle = Math.PI * this.cutoff * distance;
@@ -31,6 +31,7 @@ export class Resampler {
   }
 
   convert(chunk) {
+    if (this.step === 1) return chunk;
     const samples = new Float32Array(this.past.length + chunk.length);
     samples.set(this.past);
     samples.set(chunk, this.past.length);
@@ -38,8 +39,9 @@ export class Resampler {
     for (; this.position + this.radius < samples.length; this.position += this.step) {
       const first = Math.floor(this.position + 1e-9);
       const weights = this.kernel(Math.max(0, this.position - first));
+      const start = first - this.radius + 1;
       let value = 0;
-      weights.forEach((weight, index) => (value += weight * samples[first - this.radius + 1 + index]));
+      for (let index = 0; index < weights.length; index++) value += weights[index] * samples[start + index];
       output.push(value);
     }
     const numDone = Math.max(0, Math.floor(this.position) - this.radius);

@@ -2,6 +2,8 @@
 
 import { Resampler, toMono } from "./signal.js";
 
+const USUAL_RATE = 48000;
+
 /** Why there is no sound, in words for the user. */
 const REASONS = {
   NotAllowedError: "The browser refused the microphone. Allow it beside the address of the page, then press Start; or play a file.",
@@ -25,18 +27,6 @@ export async function microphones() {
   return devices.filter(({ kind, deviceId, label }) => kind === "audioinput" && deviceId !== "default" && label);
 }
 
-/** Open an audio context at a sample rate; at that of the device where the browser cannot connect the two. */
-function connect(stream, sampleRate) {
-  for (const options of [{ sampleRate }, {}]) {
-    const context = new AudioContext(options);
-    try {
-      return [context, context.createMediaStreamSource(stream)];
-    } catch {
-      context.close();
-    }
-  }
-}
-
 /**
  * Start the microphone. `onChunk(samples)` is called with each chunk, `onEnd(message)` where the device goes away.
  * Resolves with `{name, stop}`.
@@ -47,14 +37,14 @@ export async function openMicrophone({ deviceId, settings, captureUrl, onChunk, 
   const { sample_rate, chunk_samples, silent_device_s } = settings;
   const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
   if (deviceId) audio.deviceId = { exact: deviceId };
-  let [stream, context, source] = [];
+  let [stream, context] = [];
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio });
-    [context, source] = connect(stream, sample_rate);
+    context = new AudioContext(); // at the rate of the device: browsers resample coarsely
     await context.audioWorklet.addModule(captureUrl);
     const numSamples = Math.round((chunk_samples * context.sampleRate) / sample_rate);
     const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions: { numSamples } });
-    const resampler = context.sampleRate === sample_rate ? null : new Resampler(context.sampleRate, sample_rate);
+    const resampler = new Resampler(context.sampleRate, sample_rate);
     const [track] = stream.getAudioTracks();
     const name = track.label || "microphone";
     const gone = () => onEnd(`${name} gives no sound any more. Plug it in again and press Start; or choose another one.`);
@@ -69,9 +59,9 @@ export async function openMicrophone({ deviceId, settings, captureUrl, onChunk, 
     track.onended = gone;
     capture.port.onmessage = ({ data }) => {
       lastTime = performance.now();
-      onChunk(resampler ? resampler.convert(data) : data);
+      onChunk(resampler.convert(data));
     };
-    source.connect(capture);
+    context.createMediaStreamSource(stream).connect(capture);
     await context.resume();
     return { name, stop };
   } catch (error) {
@@ -81,41 +71,46 @@ export async function openMicrophone({ deviceId, settings, captureUrl, onChunk, 
   }
 }
 
-/** Samples of an audio file, mono at a sample rate. */
-export async function decodeFile(file, sampleRate) {
+/** Sample rate that a WAV or FLAC file states in its usual place. */
+function statedRate(bytes) {
+  const view = new DataView(bytes);
+  const rate = view.getUint32(0) === 0x664c6143 ? view.getUint32(18) >>> 12 : view.getUint32(24, true);
+  return rate >= 8000 && rate <= 96000 ? rate : USUAL_RATE;
+}
+
+/** An audio file, decoded at its own sample rate where that is known. */
+async function decode(file) {
   const bytes = await file.arrayBuffer();
-  let buffer;
   try {
-    buffer = await new OfflineAudioContext(1, 1, sampleRate).decodeAudioData(bytes);
+    return await new OfflineAudioContext(1, 1, statedRate(bytes)).decodeAudioData(bytes);
   } catch {
     throw new Error(`${file.name} must be an audio file (WAV, FLAC, MP3, OGG) that is whole. Received: ${file.type || "an unknown type"}, ${file.size} bytes.`);
   }
-  return toMono(Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel)));
 }
 
 /** Play a file, and give its chunks at the speed of playback. Resolves with `{name, stop}`; `onEnd()` at its end. */
 export async function playFile({ file, settings, onChunk, onEnd }) {
   const { sample_rate, chunk_samples } = settings;
-  const samples = await decodeFile(file, sample_rate);
-  const context = new AudioContext({ sampleRate: sample_rate });
-  const buffer = context.createBuffer(1, samples.length, sample_rate);
-  buffer.copyToChannel(samples, 0);
+  const buffer = await decode(file);
+  const samples = toMono(Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel)));
+  const context = new AudioContext();
   const player = new AudioBufferSourceNode(context, { buffer });
   player.connect(context.destination);
   player.start();
+  const rate = buffer.sampleRate;
+  const resampler = new Resampler(rate, sample_rate);
+  const numSamples = Math.round((chunk_samples * rate) / sample_rate);
   let position = 0;
   let startTime = performance.now();
   const feed = () => {
-    const numDue = ((performance.now() - startTime) / 1000) * sample_rate;
-    const numLate = numDue - position - sample_rate; // the page slept: the file waits, a microphone would not
-    if (numLate > 0) startTime += (1000 * numLate) / sample_rate;
-    while (position + chunk_samples <= Math.min(numDue, samples.length)) {
-      onChunk(samples.slice(position, (position += chunk_samples)));
+    const numDue = ((performance.now() - startTime) / 1000) * rate;
+    const numLate = numDue - position - rate; // the page slept: the file waits, a microphone would not
+    if (numLate > 0) startTime += (1000 * numLate) / rate;
+    while (position < samples.length && Math.min(position + numSamples, samples.length) <= numDue) {
+      onChunk(resampler.convert(samples.slice(position, (position += numSamples))));
     }
-    if (numDue < samples.length) return;
-    const rest = samples.slice(position);
-    stop();
-    if (rest.length) onChunk(rest);
+    if (position < samples.length) return;
+    clearInterval(timer);
     onEnd();
   };
   const timer = setInterval(feed, 20);
