@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from fakes import TIMEOUT_S
 
@@ -133,6 +134,14 @@ class Chromium:
             mobile=width < 500,
         )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def memory_mb(self):
+        """Resident memory of the browser's processes by their kind, in MB; on Linux."""
+        sizes = {}
+        for process in self._send("SystemInfo.getProcessInfo")["processInfo"]:
+            pages = int(Path(f"/proc/{process['id']}/statm").read_text().split()[1])
+            sizes[process["type"]] = sizes.get(process["type"], 0) + pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return sizes
 
     def _send(self, method, session=None, **parameters):
         self._num_calls += 1

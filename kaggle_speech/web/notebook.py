@@ -76,7 +76,7 @@ def _document(files: dict[str, bytes], cdn: bool) -> str:
     """One HTML document of the files of a page."""
     index, style = files["index.html"].decode(), files["style.css"].decode()
     others = [name for name in files if name not in (*SCRIPTS, "index.html", "style.css")]
-    contents = {name: files[name] if name in SCRIPTS else _packed(files[name]) for name in (*others, *SCRIPTS)}
+    contents = {name: files[name] if name.endswith(".js") else _packed(files[name]) for name in (*others, *SCRIPTS)}
     encoded = json.dumps({name: base64.b64encode(content).decode() for name, content in contents.items()})
     loader = (STATIC_DIR / LOADER_NAME).read_text(encoding="utf-8")
     policy = allow(POLICY.encode(), runtime.CDN_ORIGIN).decode() if cdn else POLICY

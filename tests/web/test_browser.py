@@ -34,6 +34,7 @@ DURATION_S = 14
 IS_READY = "!document.getElementById('start').disabled"
 STATUS = "document.getElementById('status').textContent"
 BANNER = "document.getElementById('banner').textContent"
+FRAME = "document.querySelector('iframe').contentDocument"
 ROWS = (
     "[...document.querySelectorAll('#rows tr')].reverse().map((row) => [...row.cells].map((cell) => cell.textContent))"
 )
@@ -107,7 +108,7 @@ def words(sample_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def quiet_browser(tmp_path_factory):
-    """A browser without a microphone, in which http://plain.test/ is this machine, by a connection that is not secure."""
+    """A browser without a microphone, in which http://plain.test/ is this machine, and not secure."""
     options = ["--host-resolver-rules=MAP plain.test 127.0.0.1"]
     with chromium.Chromium(tmp_path_factory.mktemp("profile"), options=options) as browser:
         yield browser
@@ -355,23 +356,41 @@ def test_it_fits_every_width(quiet_browser, server, width):
     assert quiet_browser.evaluate("document.documentElement.scrollWidth") == width
 
 
-@needs_chromium
-def test_a_notebook_runs_the_page_in_a_frame(quiet_browser, recogniser, page_dir, words, tmp_path):
-    """In a host that does not pass the microphone on: the page says so, and a file can be dropped."""
-    shown = ks.page(recogniser, progress=False)
-    assert len(shown._repr_html_()) < 8e6
-    (tmp_path / "index.html").write_text(shown._repr_html_().replace("microphone; ", ""), encoding="utf-8")
-    frame = "document.querySelector('iframe').contentDocument"
+@pytest.fixture
+def show_notebook(recogniser, page_dir, tmp_path):
+    """A function of a browser and of the permission that the host gives: opens a host with the page in a frame."""
     with PageServer(tmp_path) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        quiet_browser.resize(1000, 800)
-        quiet_browser.open(server.url)
-        quiet_browser.wait_for(f"{frame}?.getElementById('status')?.textContent === 'Ready'")
-        drop(quiet_browser, words[0], frame)
-        quiet_browser.wait_for(f"{frame}.querySelectorAll('#rows tr').length > 0", 2 * DURATION_S)
-        time_s, label = listen(recogniser, words[0])[0]
-        row = quiet_browser.evaluate(f"{frame}.querySelector('#rows tr').innerText").split("\t")
-        assert row[1:3] == [f"{time_s:.2f} s", label]
-        assert {address for address in quiet_browser.requests if address.startswith("http")} <= {server.url}
-        assert quiet_browser.errors == []
+
+        def show(browser, permission):
+            shown = ks.page(recogniser, progress=False)._repr_html_()
+            assert len(shown) < 8e6
+            host = '<!DOCTYPE html><meta charset="utf-8"><title>notebook</title><link rel="icon" href="data:,">'
+            (tmp_path / "index.html").write_text(host + shown.replace("microphone;", permission), encoding="utf-8")
+            browser.resize(1000, 800)
+            browser.open(server.url)
+            browser.wait_for(f"{FRAME}?.{STATUS.removeprefix('document.')} === 'Ready'")
+            assert {address for address in browser.requests if address.startswith("http")} == {server.url}
+
+        yield show
         server.shutdown()
+
+
+@needs_chromium
+def test_a_notebook_that_keeps_the_microphone_plays_files(quiet_browser, show_notebook, words, recogniser):
+    show_notebook(quiet_browser, "microphone 'none';")
+    assert "does not pass the microphone on. Play a file here" in quiet_browser.evaluate(f"{FRAME}.{BANNER[9:]}")
+    drop(quiet_browser, words[0], FRAME)
+    quiet_browser.wait_for(f"{FRAME}.querySelectorAll('#rows tr').length > 0", 2 * DURATION_S)
+    time_s, label = listen(recogniser, words[0])[0]
+    row = quiet_browser.evaluate(f"{FRAME}.querySelector('#rows tr').innerText").split("\t")
+    assert row[1:3] == [f"{time_s:.2f} s", label]
+    assert quiet_browser.errors == []
+
+
+@needs_chromium
+def test_a_notebook_gives_the_page_the_microphone(microphone_browser, show_notebook):
+    show_notebook(microphone_browser, "microphone;")
+    microphone_browser.evaluate(f"{FRAME}.getElementById('start').click()")
+    microphone_browser.wait_for(f"{FRAME}.querySelectorAll('#rows tr').length > 0", 2 * DURATION_S)
+    assert microphone_browser.errors == []
