@@ -27,6 +27,7 @@ on name what is in each:
     training    from a recipe to a run
     export      files for other programs
     cluster     many runs and many clips on Ray; clips in tar shards, Parquet, or at an address
+    web         the recogniser as a page for any browser
     cli         the commands
 
 Importing the package imports none of them: a name brings what it needs when it is first used.
@@ -69,6 +70,7 @@ if TYPE_CHECKING:  # for editors and type checkers, the names of `_NAMES`
     from kaggle_speech.training.recipe import TranscriptRecipe as TranscriptRecipe
     from kaggle_speech.training.transcripts import train_transcriber as train_transcriber
     from kaggle_speech.training.words import train as train
+    from kaggle_speech.web.notebook import page as page
 
 __version__ = "0.2.0"
 
@@ -97,11 +99,12 @@ _NAMES = {
     "training.recipe": "FitOptions, Recipe, TranscriptRecipe",
     "training.transcripts": "train_transcriber",
     "training.words": "train",
+    "web.notebook": "page",
 }
 #: The packages, by stage.
 _ROOMS = (
     *("text", "features", "models", "data", "plots", "inference", "streaming", "evaluation", "training", "export"),
-    *("cluster", "cli"),
+    *("cluster", "web", "cli"),
 )
 
 __getattr__, __dir__ = lazy_names(__name__, _NAMES, _ROOMS)

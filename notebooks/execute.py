@@ -16,11 +16,13 @@ from PIL import Image
 def is_kept(output):
     """Whether an output may be committed.
 
-    Players hold recordings, the error stream progress and remarks, and widgets show nothing without a kernel.
+    Players hold recordings, frames a model, the error stream progress and remarks, and widgets show nothing without a
+    kernel.
     """
     data = output.get("data", {})
     is_widget = "application/vnd.jupyter.widget-view+json" in data
-    return output.get("name") != "stderr" and "<audio" not in str(data.get("text/html")) and not is_widget
+    is_left_out = any(tag in str(data.get("text/html")) for tag in ("<audio", "<iframe"))
+    return output.get("name") != "stderr" and not is_left_out and not is_widget
 
 
 def shrink_png(encoded):

@@ -30,6 +30,7 @@ ROOMS = {
     "streaming": {"features", "text"},
     "evaluation": {"inference", "data", "plots", "models", "features", "text", "streaming"},
     "training": {"data", "models", "inference", "evaluation", "text"},
+    "web": {"inference", "data", "features", "streaming", "export"},
     "export": {"models", "inference", "evaluation", "training", "data", "features", "text"},
     "cluster": {"inference"},
 }

@@ -69,12 +69,13 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
         "from IPython.display import Audio\nAudio([0.0, 1.0], rate=16_000)",
         "plt.imshow([[0, 1]]);",
         "import ipywidgets\nipywidgets.FloatProgress(0.5)",
+        "from IPython.display import IFrame\nIFrame('about:blank', 300, 100)",
     )
     path = tmp_path / "a.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources))), path)
     subprocess.run([sys.executable, NOTEBOOKS[0].parent / "execute.py", path], check=True, capture_output=True)
-    printed, player, picture, widget = (cell.outputs for cell in read(path).cells)
-    assert [output.text for output in printed] == ["kept\n"] and player == widget == []
+    printed, player, picture, widget, page = (cell.outputs for cell in read(path).cells)
+    assert [output.text for output in printed] == ["kept\n"] and player == widget == page == []
     assert "widgets" not in read(path).metadata
     pixels = plt.imread(io.BytesIO(base64.b64decode(picture[0].data["image/png"])))
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 2

@@ -78,6 +78,7 @@ GROUPS = {
         {
             "export": "write a model for other runtimes, compared with the original",
             "publish": "copy a finished model, with a card, to hand it on",
+            "page": "write a web page that recognises in any browser, without an install",
         },
     ),
 }

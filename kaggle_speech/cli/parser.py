@@ -147,6 +147,17 @@ def add_in_sentences(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stream_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add `--threshold` of a stream, and `--in-sentences`."""
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="NUMBER",
+        help="lowest smoothed score of a detection, 0.10 to 0.99; default: 0.80",
+    )
+    add_in_sentences(parser)
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add `--run`, which is required."""
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a finished training")

@@ -15,10 +15,10 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.cli.parser import (
     above_zero,
     add_command,
-    add_in_sentences,
     add_language_model,
     add_model,
     add_ray,
+    add_stream_threshold,
     rejection_threshold,
 )
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
@@ -76,7 +76,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     _add_microphone(parser)
     add_model(parser)
     _add_words(parser)
-    _add_stream_threshold(parser)
+    add_stream_threshold(parser)
     parser.add_argument("--real-time", action="store_true", help="read a file at the speed of playback")
     parser.add_argument(
         "--sample-rate", type=above_zero(int), default=SAMPLE_RATE, metavar="HZ", help="sample rate of standard input"
@@ -91,7 +91,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_model(parser)
     _add_words(parser)
     parser.add_argument("--file", type=Path, help="audio file to play instead of a microphone")
-    _add_stream_threshold(parser)
+    add_stream_threshold(parser)
     parser.add_argument(
         "--picture",
         type=Path,
@@ -169,16 +169,6 @@ def _add_microphone(parser):
         metavar="DEVICE",
         help="number or name of a microphone; default, also where no file is named: the system's",
     )
-
-
-def _add_stream_threshold(parser):
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        metavar="NUMBER",
-        help="lowest smoothed score of a detection, 0.10 to 0.99; default: 0.80",
-    )
-    add_in_sentences(parser)
 
 
 def _add_top(parser, what="labels"):

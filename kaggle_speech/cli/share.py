@@ -1,11 +1,13 @@
 """Commands that export and publish models."""
 
 import argparse
+import webbrowser
 
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
-from kaggle_speech.cli.parser import above_zero, add_command, add_run
+from kaggle_speech.cli.parser import above_zero, add_command, add_model, add_run, add_stream_threshold
 from kaggle_speech.inference.runtimes import FORMATS
 from kaggle_speech.models import folder
+from kaggle_speech.progress import note
 from kaggle_speech.quiet import import_tensorflow_quietly
 
 
@@ -44,6 +46,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_run(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to make")
 
+    parser = add_command(subparsers, page, "--run runs/mine --out mine --serve", "--out page --cdn")
+    add_model(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to make, for any static server")
+    add_stream_threshold(parser)
+    parser.add_argument("--cdn", action="store_true", help="leave onnxruntime-web, 14 MB, to a content network")
+    parser.add_argument("--serve", action="store_true", help="serve the page on localhost, and open it")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port of --serve; 0: one that is free")
+
 
 def _task(run_dir):
     """The task of a finished run: `words` or `transcripts`."""
@@ -81,3 +91,23 @@ def publish(args: argparse.Namespace) -> None:
 
     publish.publish_run(args.run, args.out)
     print(args.out)
+
+
+def page(args: argparse.Namespace) -> None:
+    """Write a web page that recognises commands in any browser: no install, and no sound leaves the browser.
+
+    The folder is static: put it on any server that speaks https, or see it with --serve. A folder of an earlier call is
+    replaced; other folders are refused.
+    """
+    from kaggle_speech.inference import load
+    from kaggle_speech.web import server
+    from kaggle_speech.web.folder import write_page
+
+    recogniser = load.load_recogniser(args.model, engine=args.engine)
+    options = {"threshold": args.threshold, "in_sentences": args.in_sentences}
+    print(write_page(recogniser, args.out, cdn=args.cdn, **options), flush=True)
+    if args.serve:
+        with server.PageServer(args.out, args.port) as page_server:
+            note(f"{page_server.url} (Ctrl+C ends it)")
+            webbrowser.open(page_server.url)
+            page_server.serve_forever()

@@ -82,7 +82,25 @@ def download(name: str, out_dir: Path | str, *, progress: bool = True) -> Path:
     """
     if name not in DOWNLOADS:
         raise ValueError(f"`name` must be one of {', '.join(DOWNLOADS)}. Received: {name!r}")
-    url, num_bytes, sha256 = DOWNLOADS[name]
+    return download_file(DOWNLOADS[name], out_dir, progress=progress)
+
+
+def download_file(published: Download, out_dir: Path | str, *, progress: bool = True) -> Path:
+    """Download a published archive; an interrupted download resumes.
+
+    Args:
+        published: its address, size and SHA-256.
+        out_dir: folder for the archive.
+        progress: show a progress bar.
+
+    Returns:
+        Path of the archive, its size and SHA-256 verified.
+
+    Raises:
+        ArchiveError: the download is not the published file; it has been removed.
+        requests.RequestException: the server cannot be reached.
+    """
+    url, num_bytes, sha256 = published
     path = Path(out_dir) / url.rpartition("/")[2]
     if path.is_file() and path.stat().st_size == num_bytes:
         return path

@@ -30,6 +30,7 @@ class OnnxModel:
         embedding: whether to give embeddings as well; needs the package onnx.
 
     Attributes:
+        path: the file.
         metadata: dict of the facts in the file: vocabulary, sample rate, features, licence, ...
         vocabulary: labels in the order of the outputs.
         fingerprint: fingerprint of the file.
@@ -51,6 +52,7 @@ class OnnxModel:
         self._arguments = (path, content, num_threads, embedding)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0
+        self.path = Path(path)
         self.fingerprint = fingerprint(content)
         add_outputs = _embedding_adder() if embedding else bytes
         try:

@@ -64,20 +64,20 @@ class VoiceActivity:
     ):
         self.margin_db = margin_db
         self.min_dbfs = min_dbfs
-        self._rise_db = rise_db_per_s * hop_ms / 1000
-        self._hangover_hops = max(1, round(hangover_ms / hop_ms))
+        self.rise_db = rise_db_per_s * hop_ms / 1000
+        self.hangover_hops = max(1, round(hangover_ms / hop_ms))
         self.reset()
 
     def reset(self) -> None:
         """Begin a new stream."""
         self.floor_dbfs = self.min_dbfs
         self.level_dbfs = MIN_LEVEL_DBFS
-        self._num_quiet_hops = self._hangover_hops
+        self._num_quiet_hops = self.hangover_hops
 
     @property
     def is_active(self) -> bool:
         """Whether one of the last hops was loud."""
-        return self._num_quiet_hops < self._hangover_hops
+        return self._num_quiet_hops < self.hangover_hops
 
     def update(self, level: float) -> bool:
         """Process the level of the next hop.
@@ -89,7 +89,7 @@ class VoiceActivity:
             `is_active`.
         """
         self.level_dbfs = level
-        self.floor_dbfs = max(self.min_dbfs, min(self.floor_dbfs + self._rise_db, level))
+        self.floor_dbfs = max(self.min_dbfs, min(self.floor_dbfs + self.rise_db, level))
         is_loud = level > self.floor_dbfs + self.margin_db
         self._num_quiet_hops = 0 if is_loud else self._num_quiet_hops + 1
         return self.is_active

@@ -33,7 +33,7 @@ class SpokenAlone:
         range_db: float = 15.0,
         margin_db: float = 9.0,
     ):
-        self.max_hops, self.before_hops, self.after_hops, self._num_levels = (
+        self.max_hops, self.before_hops, self.after_hops, self.num_levels = (
             max(1, round(duration / hop_ms)) for duration in (max_ms, before_ms, after_ms, MEMORY_MS)
         )
         self.range_db = range_db
@@ -42,7 +42,7 @@ class SpokenAlone:
 
     def reset(self) -> None:
         """Begin a new stream."""
-        self._levels = np.full(self._num_levels, -np.inf)
+        self._levels = np.full(self.num_levels, -np.inf)
         self._num_hops = 0
 
     def update(self, level_dbfs: float) -> bool | None:
@@ -55,7 +55,7 @@ class SpokenAlone:
             Whether the last sound was spoken alone; None while that is not known, because it lasts.
         """
         self._levels = np.append(self._levels[1:], level_dbfs)
-        self._num_hops = min(self._num_hops + 1, self._num_levels)
+        self._num_hops = min(self._num_hops + 1, self.num_levels)
         peak = self._levels[-self.max_hops - self.after_hops :].max()
         floor = self._levels[-self._num_hops :].min()
         loud = np.flatnonzero(self._levels > max(peak - self.range_db, floor + self.margin_db))

@@ -16,6 +16,8 @@ import numpy as np
 
 from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioBytes, AudioError, AudioInput, open_audio
 
+#: Length of a chunk in milliseconds.
+CHUNK_MS = 50
 #: Seconds without a sample after which a microphone counts as gone.
 SILENT_DEVICE_S = 2.0
 
@@ -91,7 +93,12 @@ class Samples:
     name = "array"
 
     def __init__(
-        self, waveform: np.ndarray, sample_rate: int = SAMPLE_RATE, *, real_time: bool = False, chunk_ms: float = 50
+        self,
+        waveform: np.ndarray,
+        sample_rate: int = SAMPLE_RATE,
+        *,
+        real_time: bool = False,
+        chunk_ms: float = CHUNK_MS,
     ):
         waveform = np.asarray(waveform)
         if waveform.ndim not in (1, 2) or 0 in waveform.shape:
@@ -147,7 +154,7 @@ class AudioFile:
         ('a.wav', 1.0, 16000)
     """
 
-    def __init__(self, path: AudioInput, *, real_time: bool = False, chunk_ms: float = 50):
+    def __init__(self, path: AudioInput, *, real_time: bool = False, chunk_ms: float = CHUNK_MS):
         self.path = path if isinstance(path, AudioBytes) else Path(path)
         self.name = Path(str(path)).name
         self.is_live = real_time
@@ -193,7 +200,12 @@ class StandardInput:
     is_live = False
 
     def __init__(
-        self, file: typing.BinaryIO, sample_rate: int = SAMPLE_RATE, num_channels: int = 1, *, chunk_ms: float = 50
+        self,
+        file: typing.BinaryIO,
+        sample_rate: int = SAMPLE_RATE,
+        num_channels: int = 1,
+        *,
+        chunk_ms: float = CHUNK_MS,
     ):
         Converter(sample_rate, num_channels)  # checks both
         self.file = file
@@ -270,7 +282,7 @@ class Microphone:
 
     is_live = True
 
-    def __init__(self, device: int | str | None = None, *, chunk_ms: float = 50):
+    def __init__(self, device: int | str | None = None, *, chunk_ms: float = CHUNK_MS):
         sounddevice = _sounddevice()
         try:
             properties = sounddevice.query_devices(device, "input")

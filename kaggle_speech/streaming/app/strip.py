@@ -7,18 +7,12 @@ import numpy as np
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.features.filters import FeatureSpec, hz_to_mel, log_mel_levels
+from kaggle_speech.features.filters import hz_to_mel, log_mel_levels
 from kaggle_speech.streaming.app import palette
+from kaggle_speech.streaming.app.palette import MIN_PEAK, MIN_TOP_DB, RANGE_DB, SPEC, TICKS_HZ
 from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
 from kaggle_speech.streaming.words import Detection
 
-SPEC = FeatureSpec(frame_length=512, fft_length=512, frame_step=240, num_mel_bins=56, lower_edge_hz=60, centered=False)
-#: Range of the colours in dB, below the loudest frame of the strip.
-RANGE_DB = 60.0
-#: Least level in dB at the top of the colours.
-MIN_TOP_DB = -40.0
-#: Least peak of a waveform that is scaled to full height.
-MIN_PEAK = 0.05
 DURATION_S = BUFFER_SAMPLES / SAMPLE_RATE
 MARGIN = 52  # pixels on the left, for the frequencies
 
@@ -32,9 +26,9 @@ def envelope(waveform: np.ndarray, num_columns: int) -> np.ndarray:
 @functools.cache
 def _color_table() -> list[int]:
     """256 colours of Qt, dark to bright."""
-    import matplotlib
-
-    colors = np.round(255 * matplotlib.colormaps["magma"](np.arange(256))[:, :3]).astype(int)
+    stops = np.array([[*bytes.fromhex(color[1:])] for color in palette.SPECTROGRAM_COLORS])
+    places = np.linspace(0, 255, len(stops))
+    colors = np.stack([np.interp(np.arange(256), places, part) for part in stops.T], axis=1).round().astype(int)
     return [QtGui.qRgb(*map(int, color)) for color in colors]
 
 
@@ -102,7 +96,7 @@ class SoundStrip(QtWidgets.QWidget):
         painter.setFont(font)
         painter.setPen(QtGui.QColor(palette.MUTED))
         edges = hz_to_mel([SPEC.lower_edge_hz, SPEC.upper_edge_hz])
-        for frequency_hz in (500, 2000, 8000):
+        for frequency_hz in TICKS_HZ:
             share = (hz_to_mel(frequency_hz) - edges[0]) / (edges[1] - edges[0])
             y = area.bottom() - float(share) * area.height()
             text = f"{frequency_hz / 1000:g} kHz"

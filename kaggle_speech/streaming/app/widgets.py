@@ -10,8 +10,6 @@ from kaggle_speech.streaming.words import Detection
 
 #: Duration of the glow of the word's panel after a detection.
 FLASH_MS = 900
-#: Time after a detection in which the word stays bright.
-BRIGHT_MS = 2500
 #: Text in the word's place before the first detection.
 READY = "ready"
 
@@ -226,7 +224,7 @@ class WordPanel(QtWidgets.QFrame):
         self.glow = QtCore.QVariantAnimation(self, startValue=1.0, endValue=0.0, duration=FLASH_MS)
         self.glow.setEasingCurve(QtCore.QEasingCurve.Type.OutQuad)
         self.glow.valueChanged.connect(self.update)
-        self.dim = QtCore.QTimer(self, singleShot=True, interval=BRIGHT_MS)
+        self.dim = QtCore.QTimer(self, singleShot=True, interval=palette.BRIGHT_MS)
         self.dim.timeout.connect(lambda: self._set_color(palette.MUTED))
         self.show_hint("Press the space bar, then say a command")
 

@@ -19,7 +19,6 @@ from kaggle_speech.streaming.runner import StreamRunner
 from kaggle_speech.streaming.stream import Source
 from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detection, LiveState, StreamingRecogniser
 
-REFRESH_MS = 50
 AUDIO_FILES = "Audio (*.wav *.flac *.ogg *.mp3);;All files (*)"
 #: Number of detections kept for the strip.
 MAX_RECENT = 16
@@ -84,7 +83,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         self._find_microphones()
         if path is not None:
             self.add_file(path)
-        self.timer = QtCore.QTimer(self, interval=REFRESH_MS)
+        self.timer = QtCore.QTimer(self, interval=palette.REFRESH_MS)
         self.timer.timeout.connect(self.refresh)
         self.timer.start()
         self.start_button.setFocus()
