@@ -143,11 +143,10 @@ def test_a_killed_run_ends_on_two_devices_as_on_one(words_df, folder, sample_dir
 @needs_jax
 @pytest.mark.slow
 def test_transcripts_do_not_depend_on_their_number(folder):
-    end(start_on_jax(SCRIPT, "transcripts", folder / "speech", folder / "transcripts", 1, 2, 4))
-    one, *others = (read_history(folder / "transcripts" / number) for number in ("1", "2", "4"))
-    for history_df in others:
-        np.testing.assert_allclose(history_df["loss"], one["loss"], rtol=1e-5)
-        np.testing.assert_allclose(history_df["val_cer"], one["val_cer"])
+    end(start_on_jax(SCRIPT, "transcripts", folder / "speech", folder / "transcripts", 1, 4))
+    one, four = (read_history(folder / "transcripts" / number) for number in ("1", "4"))
+    np.testing.assert_allclose(four["loss"], one["loss"], rtol=1e-5)
+    np.testing.assert_allclose(four["val_cer"], one["val_cer"])
 
 
 @needs_jax
