@@ -29,7 +29,7 @@ from kaggle_speech.web.server import PageServer
 from kaggle_speech.web.settings import page_settings
 
 FOLDER = Path(__file__).parent
-DURATION_S = 14
+DURATION_S = 11
 #: What the page shows, as JavaScript.
 IS_READY = "!document.getElementById('start').disabled"
 STATUS = "document.getElementById('status').textContent"
