@@ -31,7 +31,7 @@ class NotebookPage:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"NotebookPage({self.name}, {len(self.document) / 1e6:.1f} MB)"
+        return f"NotebookPage({self.name}, height={self.height})"
 
     def _repr_html_(self) -> str:
         return (
@@ -66,7 +66,7 @@ def page(
     Examples:
         >>> import kaggle_speech as ks
         >>> page(ks.load("tc_resnet"), cdn=True)
-        NotebookPage(tc_resnet, 0.6 MB)
+        NotebookPage(tc_resnet, height=760)
     """
     files = page_files(recogniser, cdn=cdn, progress=progress, **options)
     return NotebookPage(_document(files, cdn), height, recogniser.name)

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import chromium
@@ -29,7 +28,7 @@ from kaggle_speech.web.server import PageServer
 from kaggle_speech.web.settings import page_settings
 
 FOLDER = Path(__file__).parent
-DURATION_S = 14
+DURATION_S = 11
 #: What the page shows, as JavaScript.
 IS_READY = "!document.getElementById('start').disabled"
 STATUS = "document.getElementById('status').textContent"
@@ -208,7 +207,6 @@ def test_a_stereo_file_of_another_rate_gives_the_same_words(quiet_browser, serve
 def test_the_microphone_is_recognised_as_listen_does(microphone_browser, server, words, recogniser):
     """The sound that the page hears is the recording, without gaps; its detections are those of `listen` in it."""
     _, waveform = words
-    opened = time.monotonic()
     open_page(microphone_browser, server.url)
     microphone_browser.evaluate("""{
         globalThis.heard = [];
@@ -220,25 +218,19 @@ def test_the_microphone_is_recognised_as_listen_does(microphone_browser, server,
     }""")
     press(microphone_browser, " ", "Space")
     microphone_browser.wait_for(f"{STATUS} === 'Listening'")
-    assert time.monotonic() - opened < chromium.TIMEOUT_S
     microphone_browser.pause(DURATION_S - 1)
     press(microphone_browser, " ", "Space")
     microphone_browser.wait_for(f"{STATUS} === 'Stopped'")
     heard = np.array(microphone_browser.evaluate("globalThis.heard"), "float32")
     assert len(heard) > (DURATION_S - 3) * SAMPLE_RATE
-    offsets = []
-    for start in range(2 * SAMPLE_RATE, len(heard) - 2 * SAMPLE_RATE, 2 * SAMPLE_RATE):
-        part = heard[start : start + SAMPLE_RATE]
-        offsets.append(int(correlate(waveform[start - SAMPLE_RATE : start + 3 * SAMPLE_RATE], part, "valid").argmax()))
-    assert max(offsets) - min(offsets) <= 1
+    whole = heard[SAMPLE_RATE : -2 * SAMPLE_RATE]
+    offset = int(correlate(waveform, whole, "valid").argmax())
+    for start in range(0, len(whole) - SAMPLE_RATE, SAMPLE_RATE):
+        parts = whole[start : start + SAMPLE_RATE], waveform[offset + start : offset + start + SAMPLE_RATE]
+        assert np.corrcoef(*parts)[0, 1] > 0.9, start
     shown = detections(microphone_browser)
     assert len(shown) >= 2
-    assert (
-        shown
-        == [found for found in listen(recogniser, heard, SAMPLE_RATE) if found[0] <= len(heard) / SAMPLE_RATE][
-            : len(shown)
-        ]
-    )
+    assert shown == listen(recogniser, heard, SAMPLE_RATE)[: len(shown)]  # what came after the stop is not shown
     assert microphone_browser.evaluate("document.getElementById('source').options.length") > 1
     assert microphone_browser.errors == []
 
