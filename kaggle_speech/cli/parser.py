@@ -189,7 +189,7 @@ def add_ray(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="spread the work over a Ray cluster: host:port, ray://host:port, auto, or local; without an address "
+        help="spread the work over a Ray cluster: host:port, auto or local; without an address "
         "RAY_ADDRESS, else this machine",
     )
 

@@ -20,8 +20,8 @@ from kaggle_speech.progress import progress_bar
 MAX_RETRIES = 3
 #: Tasks for each core that wait or run; results of later items than the oldest one that is missing are kept.
 TASKS_PER_CORE = 2
-#: Addresses of a cluster: `auto`, `local`, `host:port`, `ray://host:port`.
-ADDRESS = re.compile(r"auto|local|(ray://)?[^\s/]+:\d+")
+#: Addresses of a cluster.
+ADDRESS = re.compile(r"auto|local|[^\s/:]+:\d+")
 #: Environment variables of Ray where the user set none: nothing sent to its makers, no warning about a future default,
 #: no traceback of a task whose error another one has already reported.
 RAY_VARIABLES = {
@@ -42,9 +42,8 @@ class RayMap:
     function, with all that it holds, is sent to each worker once; relative paths mean there what they mean here.
 
     Args:
-        address: `host:port` of a cluster or `ray://host:port`, `auto` for the one this machine is part of, `local` for
-            a new one on this machine alone; an empty string for RAY_ADDRESS, else a cluster of this machine, else a
-            new one.
+        address: `host:port` of a cluster, `auto` for the one this machine is part of, `local` for a new one on this
+            machine alone; an empty string for RAY_ADDRESS, else a cluster of this machine, else a new one.
         whole_runs: whether an item is a training, which gets a GPU where there are any, else an equal share of the
             cores; False gives each item one core.
         description: text beside a bar that counts items; None for no bar.
@@ -171,7 +170,7 @@ def connect(address: str = "") -> types.ModuleType:
         ConnectionError: there is no cluster.
     """
     if address and not ADDRESS.fullmatch(address):
-        raise ValueError(f"`--ray` must be auto, local, host:port or ray://host:port. Received: {address}")
+        raise ValueError(f"`--ray` must be auto, local or host:port. Received: {address}")
     for name, value in RAY_VARIABLES.items():
         os.environ.setdefault(name, value)
     try:
