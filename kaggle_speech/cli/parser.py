@@ -178,7 +178,7 @@ def add_clips(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         help="folder of clips or archives; or CSV (column path), tar shards, Parquet, also at an address such as "
-        "s3://bucket/clips; default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data",
+        "s3://clips; default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data",
     )
 
 

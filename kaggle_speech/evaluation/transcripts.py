@@ -175,8 +175,8 @@ def missed_words(references: Iterable[str], hypotheses: Iterable[str]) -> pd.Dat
         ValueError: see `utterance_error_rates`.
 
     Examples:
-        >>> missed_words(["go up", "up and up"], ["go pup", "pup and"]).loc["up"].tolist()
-        [3, 3, 'pup']
+        >>> missed_words(["go up", "up and up"], ["go pup", "pup and"]).reset_index().to_dict("list")
+        {'word': ['up'], 'num_said': [3], 'num_missed': [3], 'heard_as': ['pup']}
     """
     words, _ = _align(references, hypotheses)
     num_said = collections.Counter(word for reference in words.references for word in reference)
