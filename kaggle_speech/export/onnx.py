@@ -94,7 +94,7 @@ def export_onnx(
         metadata: entries from `metadata_of`, stored in the file.
         comparison: inputs to compare on, and the probabilities of the model.
         precision: `float32`; `float16` stores the weights in half the bytes; `int8`, for word recognisers only,
-            quantises convolutions and dense layers, with ranges from `calibration`.
+            quantises convolutions and dense layers, with ranges from `calibration`, and stores the rest as float16.
         calibration: `(clips, samples)`, some hundred training clips; only for int8.
 
     Returns:
@@ -115,7 +115,7 @@ def export_onnx(
     if precision == "int8":
         proto = onnx_graph.quantize(proto, calibration, [frontend.name])
     proto = onnx_graph.scatter_sparse_weights(onnx_graph.compute_dft_kernels(proto, frontend.spec))
-    if precision == "float16":
+    if precision != "float32":
         proto = onnx_graph.halve_weights(proto)
     proto = onnx_graph.shorten_names(onnx_graph.share_constants(proto))
     entries = {**metadata, "precision": precision}

@@ -44,7 +44,7 @@ def list_models() -> list[ModelFacts]:
 
     Examples:
         >>> [model.name for model in list_models() if model.task == "words"]
-        ['bc_resnet', 'bc_resnet_distilled', 'tc_resnet']
+        ['bc_resnet', 'bc_resnet_distilled', 'bc_resnet_tiny', 'tc_resnet']
         >>> list_models()[0].accuracy > 0.95
         True
     """
