@@ -4,16 +4,15 @@ import contextlib
 import functools
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import killed_at, wait_for
+from fakes import wait_for
+from workers import Reader, fill_the_disk, train_after_a_death
 
 from kaggle_speech.audio import write_wav
 from kaggle_speech.cli.main import main
@@ -36,7 +35,7 @@ def ray():
     ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
     os.environ.update(RAY_VARIABLES)
     before = os.environ.get("PYTHONPATH", "")
-    folders = (TESTS_DIR.parent, TESTS_DIR, TESTS_DIR / "cluster")  # where workers find this module and what it imports
+    folders = (TESTS_DIR.parent, TESTS_DIR, TESTS_DIR / "cluster")  # where workers find workers.py
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, folders), before])
     temp_dir = f"/tmp/ray_of_tests_{os.getpid()}"  # sockets in it: their paths must be short
     options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error", "_temp_dir": temp_dir}
@@ -67,30 +66,6 @@ def expected(clips_df, tmp_path):
     """Bytes of the file that this process writes by itself."""
     predict_to_file(load.load("tc_resnet"), clips_df, tmp_path / "here.npz", progress=False)
     return (tmp_path / "here.npz").read_bytes()
-
-
-def log_and_read(log_path, clips):
-    """Note which clips are read, after a while that differs from part to part."""
-    time.sleep(len(clips[0]) * hash(clips[0]) % 7 / 100)
-    with open(log_path, "a") as file:
-        file.write("".join(f"{os.path.basename(clip)}\n" for clip in clips))
-    return clips
-
-
-class Reader:
-    """A `read` that fails in some way before it reads a clip: the first time only, or always."""
-
-    def __init__(self, log_path, poison=None, marker=None):
-        self.log_path = log_path
-        self.poison = poison
-        self.marker = marker
-
-    def __call__(self, clips):
-        if any(str(self.poison) in clip for clip in clips) and not (self.marker and os.path.exists(self.marker)):
-            if self.marker:
-                Path(self.marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return log_and_read(self.log_path, clips)
 
 
 def read_log(path):
@@ -144,7 +119,7 @@ DRIVER = """
 import sys
 sys.path[:0] = [{tests!r}, {folder!r}]
 import pandas as pd
-from test_ray import Reader
+from workers import Reader
 from kaggle_speech.cluster.ray_map import map_parts
 from kaggle_speech.inference import load, predict
 predict.PART_CLIPS = 4
@@ -177,12 +152,12 @@ def driver(ray, clips_df, tmp_path):
 def test_a_killed_driver_loses_no_part(driver, clips_df, expected, tmp_path):
     parts_dir = tmp_path / "there.npz.parts"
     process = driver()
-    wait_for(lambda: len(list(parts_dir.glob("0*.npy"))) > 2 or process.poll() is not None, timeout_s=60)
+    wait_for(lambda: len(list(parts_dir.glob("0*.npy"))) > 2 or process.poll() is not None, timeout_s=120)
     process.kill()
     process.wait()
     assert not (tmp_path / "there.npz").exists(), "it was too quick to be killed"
     kept = {path: path.stat().st_mtime_ns for path in parts_dir.glob("0*.npy")}
-    assert driver().wait(60) == 0
+    assert driver().wait(120) == 0
     assert (tmp_path / "there.npz").read_bytes() == expected
     num_read = pd.Series(read_log(tmp_path / "log")).value_counts()
     assert len(num_read) == NUM_CLIPS  # those of parts that were begun when it was killed are read twice
@@ -192,7 +167,7 @@ def test_a_killed_driver_loses_no_part(driver, clips_df, expected, tmp_path):
 
 def test_two_drivers_at_once_answer_every_clip_once(driver, clips_df, expected, tmp_path):
     processes = [driver(), driver()]
-    assert [process.wait(90) for process in processes] == [0, 0]
+    assert [process.wait(120) for process in processes] == [0, 0]
     assert (tmp_path / "there.npz").read_bytes() == expected
     assert read_log(tmp_path / "log") == list(clips_df["fname"])
 
@@ -201,12 +176,8 @@ def test_results_are_in_order_and_errors_are_those_of_the_function(ray):
     assert list(RayMap()(lambda item: item**2, range(50))) == [item**2 for item in range(50)]
     assert list(RayMap()(str, [])) == []
     with pytest.raises(OSError, match="No space left") as caught:
-        list(RayMap()(_fill_the_disk, range(5)))
+        list(RayMap()(fill_the_disk, range(5)))
     assert caught.value.filename == "a.npy"
-
-
-def _fill_the_disk(item):
-    raise OSError(28, "No space left on device", "a.npy")
 
 
 def test_texts_are_those_of_this_process(ray, clips_df, tmp_path, capsys):
@@ -222,16 +193,6 @@ def test_texts_are_those_of_this_process(ray, clips_df, tmp_path, capsys):
 
 
 TIMES = ["minutes", "ms_per_clip"]
-
-
-def train_after_a_death(function, marker, item):
-    """Train; the first process that comes here dies in its second epoch."""
-    import keras
-
-    if not os.path.exists(marker):
-        Path(marker).touch()
-        keras.Model.fit = killed_at(keras.Model.fit, 1)
-    return function(item)
 
 
 def test_a_comparison_is_that_of_the_loop_though_a_worker_dies(ray, sample_dir, tmp_path):
