@@ -163,23 +163,16 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a finished training")
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`, a folder of clips."""
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        help="folder of clips or archives; default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data",
-    )
+def add_data(parser: argparse.ArgumentParser, *, or_listing: bool = False) -> None:
+    """Add `--data`, a folder of clips.
 
-
-def add_clips(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`, a folder of clips or a listing of them."""
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        help="folder of clips or archives; or CSV (column path), tar shards, Parquet, also at an address such as "
-        "s3://clips; default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data",
-    )
+    Args:
+        parser: parser of the command.
+        or_listing: whether it may also be a listing of clips (`cluster.addresses`).
+    """
+    listing = "; or CSV (column path), tar shards, Parquet, also at an address such as s3://clips" if or_listing else ""
+    default = "default: KAGGLE_SPEECH_DATA, a Kaggle kernel's input, or ./data"
+    parser.add_argument("--data", metavar="DIR", help=f"folder of clips or archives{listing}; {default}")
 
 
 def add_ray(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from kaggle_speech.cli.data import find_clips
 from kaggle_speech.cli.parser import (
     above_zero,
-    add_clips,
     add_command,
+    add_data,
     add_model,
     add_overwrite,
     add_ray,
@@ -99,7 +99,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def _add_pass(parser):
     """Add the options of a pass over clips."""
     add_model(parser)
-    add_clips(parser)
+    add_data(parser, or_listing=True)
     add_ray(parser)
     parser.add_argument(
         "--transforms",

@@ -299,7 +299,7 @@ def _sentences(names, left_out_books=frozenset()):
             raise ValueError(f"{path}: must hold .txt or .txt.gz files, or LibriSpeech's. Received: none")
         for text_path in progress_bar(paths, desc=path.name, unit="file", progress=len(paths) > 1):
             text = corpus.read_text(text_path)
-            if corpus.is_one_of(text, left_out_books):
+            if left_out_books and corpus.is_one_of(text, left_out_books):
                 left_out.append(text_path.stem)
             else:
                 sentences += corpus.split_sentences(text)

@@ -20,8 +20,8 @@ from kaggle_speech.text.lexicon import Lexicon
 ERROR_KINDS = {"substitute": "substitutions", "delete": "deletions", "insert": "insertions"}
 
 
-def _align(references: Iterable[str], hypotheses: Iterable[str]) -> tuple[Any, Any]:
-    """Alignments of the words and of the characters, jiwer's outputs.
+def _align(references: Iterable[str], hypotheses: Iterable[str]) -> Any:
+    """Alignments of the words, jiwer's output.
 
     Raises:
         ValueError: there are no utterances, the numbers of texts differ, or a reference has no word.
@@ -38,7 +38,7 @@ def _align(references: Iterable[str], hypotheses: Iterable[str]) -> tuple[Any, A
     empty = [index for index, text in enumerate(references) if not text.strip()]
     if empty:
         raise ValueError(f"each of `references` must hold a word. Received: none in those of index {empty}")
-    return jiwer.process_words(references, hypotheses), jiwer.process_characters(references, hypotheses)
+    return jiwer.process_words(references, hypotheses)
 
 
 def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.DataFrame:
@@ -46,7 +46,11 @@ def _count_errors(references: Iterable[str], hypotheses: Iterable[str]) -> pd.Da
 
     Columns: `word_errors, num_words, character_errors, num_characters`, and of the words `ERROR_KINDS`.
     """
-    words, characters = _align(references, hypotheses)
+    import jiwer
+
+    references, hypotheses = list(references), list(hypotheses)
+    words = _align(references, hypotheses)
+    characters = jiwer.process_characters(references, hypotheses)
     kinds_df = pd.DataFrame([_count_kinds(alignment) for alignment in words.alignments])
     return kinds_df.assign(
         word_errors=kinds_df.sum(axis=1),
@@ -178,7 +182,7 @@ def missed_words(references: Iterable[str], hypotheses: Iterable[str]) -> pd.Dat
         >>> missed_words(["go up", "up and up"], ["go pup", "pup and"]).reset_index().to_dict("list")
         {'word': ['up'], 'num_said': [3], 'num_missed': [3], 'heard_as': ['pup']}
     """
-    words, _ = _align(references, hypotheses)
+    words = _align(references, hypotheses)
     num_said = collections.Counter(word for reference in words.references for word in reference)
     heard: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     for reference, hypothesis, alignment in zip(words.references, words.hypotheses, words.alignments, strict=True):
@@ -213,7 +217,7 @@ def align_words(reference: str, hypothesis: str) -> str:
     """
     import jiwer
 
-    words, _ = _align([reference], [hypothesis])
+    words = _align([reference], [hypothesis])
     lines = jiwer.visualize_alignment(words, show_measures=False, skip_correct=False).splitlines()
     return "\n".join(line.rstrip() for line in lines if line and not line.startswith("==="))
 

@@ -158,7 +158,7 @@ def halve_weights(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Store the weights in 16 bits; loading widens them to 32 bits, so the speed stays.
 
     Args:
-        proto: ONNX model in float32.
+        proto: ONNX model; weights of other types stay as they are.
     """
     stored = []
     nodes = []

@@ -92,9 +92,8 @@ class KeepBest(keras.callbacks.Callback):
         share = 1 / min(self.average_epochs, epoch + 1)  # at first the plain mean, or the start would linger
         self.average = [before + share * (now - before) for before, now in zip(old, weights, strict=True)]
         self.averaged_model.set_weights(self.average)
-        logs.update(
-            self.epoch_metrics(self.averaged_model)
-        )  # Keras passes the same dict on to the callbacks that follow
+        # Keras passes the same dict on to the callbacks that follow.
+        logs.update(self.epoch_metrics(self.averaged_model))
         self.rows.append({"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)})
         replace_file(self.run_dir / HISTORY_NAME, lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
         self._average_path(epoch).parent.mkdir(exist_ok=True)

@@ -53,7 +53,7 @@ def train_transcriber(
         overwrite: set a run of another recipe or of other utterances aside, instead of raising.
         bad_df: utterances that cannot be used, to be listed in `left_out.csv` of the folder with those of unfit
             lengths.
-        initial: folder of a run or a published transcriber of the same network, whose weights to start from.
+        initial: folder of a run of the same network, whose weights to start from; a published one has none.
 
     Returns:
         dict, the content of `metrics.json`: minutes, error rates of both splits by decoder (of the training utterances
