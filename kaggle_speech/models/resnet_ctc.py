@@ -20,10 +20,29 @@ OUTPUT_STEP = SPEC.frame_step * STRIDES[0]
 #: Log-probability of every character but the blank in padding; finite, so that gradients are finite.
 IMPOSSIBLE = -1e4
 
-#: Arguments of `build_resnet_ctc` by size: `small` trains on two processor cores, `base` is meant for a GPU.
+#: Arguments of `build_resnet_ctc` by size: `small` and `medium` train on two processor cores, `base` is for a GPU.
 SIZES = {
-    "small": {"num_filters": 16, "num_residual_blocks": 2, "num_units": 128, "num_recurrent_blocks": 2},
-    "base": {"num_filters": 32, "num_residual_blocks": 5, "num_units": 512, "num_recurrent_blocks": 5},
+    "small": {
+        "num_filters": 16,
+        "num_residual_blocks": 2,
+        "num_units": 128,
+        "num_recurrent_blocks": 2,
+        "frames_per_step": 1,
+    },
+    "medium": {
+        "num_filters": 16,
+        "num_residual_blocks": 2,
+        "num_units": 192,
+        "num_recurrent_blocks": 3,
+        "frames_per_step": 2,
+    },
+    "base": {
+        "num_filters": 32,
+        "num_residual_blocks": 5,
+        "num_units": 512,
+        "num_recurrent_blocks": 5,
+        "frames_per_step": 1,
+    },
 }
 
 
@@ -92,6 +111,35 @@ class JoinBands(layers.Layer):
         return ops.reshape(features, (ops.shape(features)[0], -1, features.shape[2] * features.shape[3]))
 
 
+@keras.saving.register_keras_serializable("kaggle_speech")
+class SplitFrames(layers.Layer):
+    """Several frames of each step, as many as another tensor has.
+
+    Shape: `(batch, steps, num_frames * channels)`, `(batch, frames, ...)` -> `(batch, frames, channels)`.
+
+    Args:
+        num_frames: frames of a step.
+    """
+
+    def __init__(self, num_frames, **kwargs):
+        super().__init__(**kwargs)
+        self.num_frames = num_frames
+        self.supports_masking = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """Return no mask: that of the steps does not fit the frames."""
+
+    def compute_output_shape(self, steps_shape: tuple[Any, ...], frames_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return *frames_shape[:2], steps_shape[2] // self.num_frames
+
+    def call(self, steps: Any, frames: Any) -> Any:
+        split = ops.reshape(steps, (ops.shape(steps)[0], -1, steps.shape[2] // self.num_frames))
+        return split[:, : ops.shape(frames)[1]]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_frames": self.num_frames}
+
+
 def _residual_block(x, keep, num_filters, dropout_rate):
     """Add dropout, GELU and a 3x3 convolution, twice, to the input; frames of padding stay zero."""
     shortcut = x
@@ -110,6 +158,7 @@ def build_resnet_ctc(
     num_residual_blocks: int | None = None,
     num_units: int | None = None,
     num_recurrent_blocks: int | None = None,
+    frames_per_step: int | None = None,
     dropout_rate: float = 0.1,
     recurrent_dropout_rate: float = 0.2,
 ) -> keras.Model:
@@ -123,11 +172,13 @@ def build_resnet_ctc(
     Args:
         num_classes: characters, the blank among them; 29 for `alphabet.ALPHABET`.
         spec: `FeatureSpec` of the log-mel spectrogram; centered, so that frame i is at sample i * frame_step.
-        size: key of `SIZES`: the values of the following four arguments where they are None.
+        size: key of `SIZES`: the values of the following five arguments where they are None.
         num_filters: filters of each convolution.
         num_residual_blocks: blocks of two convolutions each.
         num_units: units of a GRU layer, in each direction.
         num_recurrent_blocks: bidirectional GRU layers.
+        frames_per_step: outputs that each step of the GRU layers makes: with 2 they take half the steps, and the model
+            still has an output every 25 ms.
         dropout_rate: before each convolution, and before the last layer.
         recurrent_dropout_rate: after each recurrent layer.
 
@@ -144,6 +195,7 @@ def build_resnet_ctc(
     num_residual_blocks = num_residual_blocks or defaults["num_residual_blocks"]
     num_units = num_units or defaults["num_units"]
     num_recurrent_blocks = num_recurrent_blocks or defaults["num_recurrent_blocks"]
+    frames_per_step = frames_per_step or defaults["frames_per_step"]
     waveform = keras.Input((None,), name=WAVEFORM)
     num_samples = keras.Input((), dtype="int32", name=NUM_SAMPLES)
     x = LogMelSpectrogram(spec, name="log_mel_spectrogram")(waveform)
@@ -164,11 +216,20 @@ def build_resnet_ctc(
     for _ in range(num_residual_blocks):
         x = _residual_block(x, keep, num_filters, dropout_rate)
     x = JoinBands(name="join_bands")(x)
+    step_mask = mask
+    if frames_per_step > 1:
+        frames = x
+        x = layers.ZeroPadding1D((0, frames_per_step - 1))(x)
+        x = layers.Conv1D(num_units, frames_per_step, frames_per_step, name="join_frames")(x)
+        step_mask = FrameMask(spec.frame_step * STRIDES[0] * frames_per_step, name="step_mask")(x, num_samples)
     for _ in range(num_recurrent_blocks):
         x = layers.LayerNormalization()(x)
-        x = layers.Bidirectional(layers.GRU(num_units, return_sequences=True))(x, mask=mask)
+        x = layers.Bidirectional(layers.GRU(num_units, return_sequences=True))(x, mask=step_mask)
         x = layers.Dropout(recurrent_dropout_rate)(x)
-    x = layers.Activation("gelu")(layers.Dense(num_units)(x))
+    x = layers.Dense(frames_per_step * num_units)(x)
+    if frames_per_step > 1:
+        x = SplitFrames(frames_per_step, name="split_frames")(x, frames)
+    x = layers.Activation("gelu")(x)
     x = layers.Dense(num_classes, name="logits")(layers.Dropout(dropout_rate)(x))
     outputs = LogProbabilities(name="log_probabilities")(x, mask)
     return keras.Model({WAVEFORM: waveform, NUM_SAMPLES: num_samples}, outputs, name="resnet_ctc")

@@ -24,7 +24,7 @@ from kaggle_speech.text.decoders import BeamDecoder
 from kaggle_speech.training.callbacks import read_history
 from kaggle_speech.training.fit import fit
 from kaggle_speech.training.recipe import FitOptions, TranscriptRecipe
-from kaggle_speech.training.transcripts import train_transcriber
+from kaggle_speech.training.transcripts import CTC, train_transcriber
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
@@ -53,7 +53,7 @@ def test_ten_utterances_are_learned_by_heart(spoken_df, tmp_path):
         None,
         tmp_path,
         options=FitOptions(num_epochs=5, learning_rate=5e-3, average_epochs=1),
-        loss=keras.losses.CTC(),
+        loss=CTC(),
         epoch_metrics=lambda model: {},
         monitor=None,
     )
@@ -96,6 +96,33 @@ def test_a_run_says_what_it_did(run, spoken_df):
     assert list(history_df.columns) == ["epoch", "loss", "train_cer", "val_cer", "seconds"]
     assert history_df["val_cer"].iloc[-1] == pytest.approx(metrics["val"]["greedy"]["cer"])
     assert files.read_json(run_dir / "run.json")["settings"]["max_seconds"] == recipe.max_seconds
+
+
+def test_the_loss_is_that_of_keras(rng):
+    """Loss and gradient, of texts of several lengths (one with a letter twice) and of padded frames."""
+    tf = pytest.importorskip("tensorflow")
+    targets = np.array([[3, 3, 7, 1], [5, 2, 0, 0], [9, 0, 0, 0]])
+    logits = np.array(keras.ops.log_softmax(rng.standard_normal((3, 12, len(ALPHABET))).astype("float32")))
+    logits[1, 8:] = [0, *[-1e4] * (len(ALPHABET) - 1)]
+    results = []
+    for loss in (CTC(), keras.losses.CTC()):
+        with tf.GradientTape() as tape:
+            outputs = tf.Variable(logits)
+            value = loss(targets, outputs)
+        results.append((value, tape.gradient(value, outputs)))
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_test_split_is_neither_trained_on_nor_judged(spoken_df, tmp_path):
+    speakers = sorted(spoken_df["speaker"].unique())
+    split = spoken_df["speaker"].map({speakers[0]: "test", speakers[1]: "val"}).fillna("train")
+    train_transcriber(dataclasses.replace(TINY, num_epochs=1), spoken_df.assign(split=split), tmp_path / "run")
+    seen = {
+        name: set(pd.read_csv(tmp_path / "run" / f"transcripts_{name}.csv", dtype=str)["speaker"])
+        for name in ("train", "val")
+    }
+    assert seen == {"train": set(speakers[2:]), "val": {speakers[1]}}
 
 
 def test_the_language_model_knows_the_training_texts_only(run):
