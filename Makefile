@@ -9,7 +9,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help run notebooks test test-all test-oldest test-newest setup clean clean-runs
+.PHONY: help run notebooks kaggle test test-all test-oldest test-newest setup clean clean-runs
 .DEFAULT_GOAL := run
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "test-oldest  tests with the oldest supported versions, in an environment of their own"
 	@echo "test-newest  tests with the newest versions, in an environment of their own"
 	@echo "notebooks    the notebooks with their outputs, for committing"
+	@echo "kaggle       dist/kaggle, a folder to upload to Kaggle: package, wheels, notebooks; KAGGLE_USERNAME=you"
 	@echo "clean        remove environments and build products; clean-runs: remove trainings, after a yes"
 
 setup: .venv/installed
@@ -57,6 +58,10 @@ run: setup
 # The notebooks with what they show for the clips of KAGGLE_SPEECH_DATA, for committing.
 notebooks: setup
 	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+
+# One data set for Kaggle, where the notebooks run without internet.
+kaggle: setup
+	@$(BIN)/python notebooks/kaggle.py dist/kaggle
 
 test test-all: setup
 	$(BIN)/ruff check .

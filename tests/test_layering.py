@@ -18,6 +18,7 @@ GROUND = {
     "quiet": set(),
     "backend": {"quiet"},
     "lazy": set(),
+    "kernel": {"files", "folders"},
 }
 #: room -> rooms that it may import, beside the ground and itself.
 ROOMS = {

@@ -15,6 +15,7 @@ import pytest
 from notebook_runs import GROUPS, NOTEBOOKS, group_params
 
 PRIVATE = r"<audio|data:audio|(?<![\w.])/(home|root|work|tmp|mnt|data|Users|kaggle)/|[A-Z]:\\"
+#: Also in the first cell, which finds the package beside Kaggle's working folder and leaves the rest to a script.
 FORBIDDEN = [r"!\s*pip", r"%pip", r"sys\.path", r"[\"']/(home|root|work|kaggle|tmp)/", r"^\s*# *\w+\(.*\)$"]
 
 
@@ -31,7 +32,7 @@ def test_shape(path):
     assert re.fullmatch(r"\d\d_[a-z]+(_[a-z]+)*", path.stem)
     cells = code_cells(path)
     num_lines = [len(source.splitlines()) for source in cells]
-    assert len(cells) <= 12 and statistics.median(num_lines) <= 8 and max(num_lines) <= 25
+    assert len(cells) <= 13 and statistics.median(num_lines) <= 8 and max(num_lines) <= 25
     for source in cells:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef):

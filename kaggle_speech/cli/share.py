@@ -42,9 +42,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="training clips that measure the ranges for int8",
     )
 
-    parser = add_command(subparsers, publish, "--run runs/mine --out mine")
+    parser = add_command(
+        subparsers, publish, "--run runs/mine --out mine", "--run runs/mine --out mine --to hf --name me/mine --dry-run"
+    )
     add_run(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to make")
+    parser.add_argument("--to", choices=("kaggle", "hf"), help="upload it to Kaggle Models or Hugging Face, too")
+    parser.add_argument("--name", metavar="OWNER/MODEL", help="name there; a new model is private at first")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be uploaded, and upload nothing")
 
     parser = add_command(subparsers, page, "--run runs/mine --out mine --serve", "--out page --cdn")
     add_model(parser)
@@ -84,13 +89,22 @@ def export(args: argparse.Namespace) -> None:
 
 
 def publish(args: argparse.Namespace) -> None:
-    """Copy a finished model, with a card of its accuracy and limits, to a folder that can be shared."""
+    """Copy a finished model, with a card of its accuracy and limits, to a folder that can be shared.
+
+    With --to the folder is uploaded as well; for that, `pip install "kaggle_speech[hubs]"`.
+    """
     _task(args.run)  # raises where there is no finished run, before TensorFlow starts
+    if (args.to is None) != (args.name is None):
+        raise ValueError(f"`--to` and `--name` must be given together. Received: {args.to}, {args.name}")
     import_tensorflow_quietly()
     from kaggle_speech.export import publish
 
     publish.publish_run(args.run, args.out)
     print(args.out)
+    if args.to is not None:
+        from kaggle_speech.export.upload import upload_model
+
+        print(upload_model(args.out, args.to, args.name, dry_run=args.dry_run))
 
 
 def page(args: argparse.Namespace) -> None:

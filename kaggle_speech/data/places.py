@@ -210,6 +210,7 @@ def _usual_speech_dirs():
     return [
         *([Path(named).expanduser().absolute() / LIBRISPEECH] if named else []),
         *sorted((folders.KAGGLE_DIR / "input").glob("librispeech*")),
+        *sorted((folders.KAGGLE_DIR / "input" / "datasets").glob("*/librispeech*")),
         speech_extraction_dir() / LIBRISPEECH,
         folders.project_dir() / "data" / "sentences",
     ]

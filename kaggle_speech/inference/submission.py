@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kaggle_speech import folders
 from kaggle_speech.files import listing, replace_file
 from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.labels import COMPETITION_LABELS
@@ -112,6 +114,8 @@ def write_submission(
 ) -> Path:
     r"""Write a checked submission, and a JSON file of its settings beside it.
 
+    In a Kaggle kernel the last one is also `submission.csv` in the kernel's output, which Kaggle offers to submit.
+
     Args:
         predictions: from `predict`, for the test clips.
         path: CSV to write; its folder is made.
@@ -139,6 +143,10 @@ def write_submission(
         rejection["threshold"] = None  # JSON has no infinity
     settings = (settings or {}) | {"probabilities": predictions.settings, "rejection": rejection}
     write_answers(predictions.names, predictions.labels(), path, sample_path, settings)
+    if folders.is_kaggle_kernel():
+        offered_path = folders.KAGGLE_DIR / "working" / "submission.csv"
+        if Path(path).resolve() != offered_path.resolve():
+            replace_file(offered_path, lambda new_path: shutil.copyfile(path, new_path))
     return Path(path)
 
 

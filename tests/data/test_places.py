@@ -134,6 +134,8 @@ def test_speech_is_looked_for_in_order(machine, monkeypatch):
     assert places.find_speech() == rendered
     downloaded = put(machine / "project/data/LibriSpeech" / TRANSCRIPT).parents[2]
     assert places.find_speech() == downloaded == places.speech_extraction_dir() / "LibriSpeech"
+    new_mount = put(machine / "kaggle/input/datasets/me/librispeech-clean/LibriSpeech" / TRANSCRIPT).parents[3]
+    assert places.find_speech() == new_mount
     attached = put(machine / "kaggle/input/librispeech-clean/LibriSpeech" / TRANSCRIPT).parents[3]
     assert places.find_speech() == attached
     (machine / "clips").mkdir()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kaggle_speech import folders
 from kaggle_speech.inference.predictions import Predictions
 from kaggle_speech.inference.submission import (
     SubmissionError,
@@ -100,3 +101,15 @@ def test_predictions_are_written_with_how_they_were_made(tmp_path, sample_path, 
     assert "sample_submission.csv is missing: the names" in capsys.readouterr().err
     with pytest.raises(SubmissionError, match=r"must answer every name of .*Missing: clip_c.wav"):
         write_submission(predictions.rows([True, True, False]), tmp_path / "c.csv", tmp_path)
+
+
+def test_a_kaggle_kernel_offers_the_last_submission(tmp_path, sample_path, monkeypatch):
+    monkeypatch.setattr(folders, "KAGGLE_DIR", tmp_path / "kaggle")
+    offered_path = tmp_path / "kaggle" / "working" / "submission.csv"
+    offered_path.parent.mkdir(parents=True)
+    predictions = Predictions(NAMES, np.eye(3), ("yes", "silence", "unknown"))
+    path = write_submission(predictions, tmp_path / "mine.csv", sample_path.parent)
+    assert offered_path.read_bytes() == path.read_bytes()
+    offered_path.write_text("older")
+    assert write_submission(predictions, offered_path, sample_path.parent) == offered_path
+    assert offered_path.read_bytes() == path.read_bytes()
