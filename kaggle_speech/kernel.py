@@ -8,6 +8,7 @@ It runs as a script, before the package is installed, and needs no internet.
 """
 
 import functools
+import importlib
 import importlib.metadata
 import shutil
 import subprocess
@@ -68,8 +69,9 @@ def copy_runs(input_dir: Path, runs_dir: Path) -> list[str]:
 
 def main() -> None:
     """Do both, and say so in one line."""
-    data_set_dir = Path(__file__).parents[1]
+    data_set_dir = Path(__file__).resolve().parents[1]
     installed = install_missing(data_set_dir / "wheels")
+    importlib.invalidate_caches()
     from kaggle_speech import __version__, folders
 
     copied = copy_runs(folders.KAGGLE_DIR / "input", folders.output_dir() / "runs")
