@@ -37,8 +37,8 @@ def install_missing(wheel_dir: Path) -> list[str]:
         raise FileNotFoundError(f"{wheel_dir}: must hold the wheels of `make kaggle`. Received: none")
     missing = [name for name in names if not any(importlib.metadata.distributions(name=name))]
     if missing:
-        options = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--find-links", str(wheel_dir))
-        command = [sys.executable, "-m", "pip", "install", *options, *missing]
+        options = ("--disable-pip-version-check", "--no-compile", "--no-index", "--no-deps", "--find-links")
+        command = [sys.executable, "-m", "pip", "install", *options, str(wheel_dir), *missing]
         process = subprocess.run(command, capture_output=True, text=True)
         if process.returncode:
             raise RuntimeError(f"{wheel_dir}: must hold a wheel of {missing} that fits. Received: {process.stderr}")
