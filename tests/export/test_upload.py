@@ -67,12 +67,13 @@ def test_the_packages_of_the_hubs_take_these_arguments(name, monkeypatch):
     if importlib.util.find_spec(MODULES[name]) is None:
         pytest.skip(f"needs the optional package {MODULES[name]}")
     package = importlib.import_module(MODULES[name])
+    target = package if name == "kaggle" else package.HfApi
     stand_in = Hub()
     monkeypatch.setitem(sys.modules, MODULES[name], stand_in)
     upload_model(model_location("tc_resnet"), name, "me/commands")
-    target = package if name == "kaggle" else package.HfApi()
     for function, args, options in stand_in.calls:
-        inspect.signature(getattr(target, function)).bind(*args, **options)
+        self = () if name == "kaggle" else (None,)
+        inspect.signature(getattr(target, function)).bind(*self, *args, **options)
 
 
 def test_a_transcriber_is_no_keras_model_on_kaggle(monkeypatch):
