@@ -117,7 +117,7 @@ def export_onnx(
     proto = onnx_graph.scatter_sparse_weights(onnx_graph.compute_dft_kernels(proto, frontend.spec))
     if precision != "float32":
         proto = onnx_graph.halve_weights(proto)
-    proto = onnx_graph.shorten_names(onnx_graph.share_constants(proto))
+    proto = onnx_graph.shorten_names(onnx_graph.remove_defaults(onnx_graph.share_constants(proto)))
     entries = {**metadata, "precision": precision}
     onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
     return write_checked(out_path, lambda path: onnx.save(proto, path), OnnxModel, comparison, precision)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import itertools
 import logging
+import string
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -310,8 +311,33 @@ def name_axes(proto: onnx.ModelProto, axes: Mapping[str, Sequence[str]]) -> onnx
     return named
 
 
+def remove_defaults(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove attributes that have the default of their operator: they say nothing, and take 2 kB of a small file.
+
+    Args:
+        proto: ONNX model.
+    """
+    shorter = onnx.ModelProto()
+    shorter.CopyFrom(proto)
+    version = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
+    for node in shorter.graph.node:
+        if node.domain not in ("", "ai.onnx"):
+            continue
+        defaults = onnx.defs.get_schema(node.op_type, version).attributes
+        told = [attribute for attribute in node.attribute if attribute != defaults[attribute.name].default_value]
+        del node.attribute[:]
+        node.attribute.extend(told)
+    return shorter
+
+
+def _identifiers() -> Iterator[str]:
+    """All words of letters, the short ones first: a, b, ..., aa, ab, ..."""
+    for length in itertools.count(1):
+        yield from map("".join, itertools.product(string.ascii_letters, repeat=length))
+
+
 def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Shorten the names of nodes and tensors, except inputs and outputs; small files shrink by a sixth.
+    """Shorten the names of nodes and tensors, except inputs and outputs; small files shrink by a fifth.
 
     Each node keeps a name of its own: onnxruntime before 1.22 refuses some graphs of nodes without.
 
@@ -322,17 +348,20 @@ def shorten_names(proto: onnx.ModelProto) -> onnx.ModelProto:
     shortened.CopyFrom(proto)
     kept = {value.name for value in (*proto.graph.input, *proto.graph.output)}
     short = {name: name for name in {"", *kept}}
-    node_number = itertools.count()
+    tensor_names = (name for name in _identifiers() if name not in kept)
+    node_names = _identifiers()
 
     def rename(name):
-        return short.setdefault(name, f"t{len(short)}")
+        if name not in short:
+            short[name] = next(tensor_names)
+        return short[name]
 
     def visit(graph):
         del graph.value_info[:]
         for tensor in (*graph.initializer, *graph.input, *graph.output):
             tensor.name = rename(tensor.name)
         for node in graph.node:
-            node.name = f"n{next(node_number)}"
+            node.name = next(node_names)
             node.ClearField("doc_string")
             node.input[:] = map(rename, list(node.input))
             node.output[:] = map(rename, list(node.output))
