@@ -41,7 +41,7 @@ TRANSCRIBER_CARD = """# {model}: speech to text
 
 `model.onnx`: `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
 `num_samples` `(batch,)` (int32) in; out come log-probabilities of a blank, a space, an apostrophe and the letters a to
-z, every {step_ms:g} ms. Weights are stored in 16 bits. `ngram.json` counts which characters follow which in the
+z, every {step_ms:g} ms. Weights are stored as {precision}. `ngram.json` counts which characters follow which in the
 training transcripts.
 
 - **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
@@ -64,7 +64,8 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     fingerprint.
 
     Args:
-        run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
+        run_dir: folder of a finished run; of a transcriber, with `model_int8.onnx` or `model_float16.onnx` from
+            `export_run`: the first of them is published.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
             of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx` and `rejection.json` where
             the run has them (older ones in `out_dir`, exported from another model, go); of a transcriber
@@ -140,14 +141,15 @@ def _is_exported_from(path: Path, fingerprint: str) -> bool:
 
 
 def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
-    """Copy the exported file and the language model of a transcriber."""
-    if not (run_dir / FLOAT16_ONNX_NAME).exists():
+    """Copy the smallest exported file and the language model of a transcriber."""
+    exported = [run_dir / name for name in (INT8_ONNX_NAME, FLOAT16_ONNX_NAME) if (run_dir / name).exists()]
+    if not exported:
         raise FileNotFoundError(
-            f"{run_dir}: must hold {FLOAT16_ONNX_NAME}. Received: none; "
-            f"write it with `kaggle-speech export --run {run_dir}`"
+            f"{run_dir}: must hold {FLOAT16_ONNX_NAME} or {INT8_ONNX_NAME}. Received: neither; "
+            f"write one with `kaggle-speech export --run {run_dir}`"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(run_dir / FLOAT16_ONNX_NAME, out_dir / ONNX_NAME)
+    shutil.copyfile(exported[0], out_dir / ONNX_NAME)
     language_models.copy_language_models(run_dir, out_dir)
 
 
@@ -187,8 +189,10 @@ def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:
         )
         for split in ("train", "val")
     }
+    metadata = OnnxModel(out_dir / ONNX_NAME).metadata
     return {
         **rates,
         "num_utterances": metrics["val"]["greedy"]["num_utterances"],
-        "step_ms": 1000 * OnnxModel(out_dir / ONNX_NAME).metadata["output_step"] / SAMPLE_RATE,
+        "step_ms": 1000 * metadata["output_step"] / SAMPLE_RATE,
+        "precision": metadata["precision"],
     }

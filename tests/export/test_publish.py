@@ -140,7 +140,7 @@ def test_a_transcriber_is_published_as_its_exported_file(tmp_path):
     settings = metrics["settings"]
     with runs.open_run(run_dir, task="transcripts", vocabulary=ALPHABET, settings=settings) as run:
         run.finish(build_model("resnet_ctc", len(ALPHABET)), metrics)
-    with pytest.raises(FileNotFoundError, match=r"must hold model_float16.onnx.* export --run"):
+    with pytest.raises(FileNotFoundError, match=r"must hold model_float16.onnx or model_int8.onnx.* export --run"):
         publish_run(run_dir, tmp_path / "public")
     assert not (tmp_path / "public").exists()
     shutil.copyfile(published_dir / "model.onnx", run_dir / "model_float16.onnx")
