@@ -1,14 +1,12 @@
 """Publish a finished run of either task: a folder with the files needed to use its model, and a card."""
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.evaluation import report
+from kaggle_speech.evaluation import report, transcripts
 from kaggle_speech.export import card
 from kaggle_speech.export.report import REPORT_NAME
 from kaggle_speech.files import read_json, what_is_there, write_json
@@ -36,29 +34,17 @@ PUBLISHED_NAMES = {
     *(*language_models.FILE_NAMES, card.CURVE_NAME),
 }
 
-#: Card of a transcriber.
-TRANSCRIBER_CARD = """# {model}: speech to text
-
-`model.onnx`: `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
-`num_samples` `(batch,)` (int32) in; out come log-probabilities of a blank, a space, an apostrophe and the letters a to
-z, every {step_ms:g} ms. Weights are stored as {precision}. `ngram.json` counts which characters follow which in the
-training transcripts.
-
-- **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
-  {val}.
-  Training speakers, whose texts the language model knows: {train}.
-- **Recipe** `{recipe}`
-- **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
-- **Versions** {versions}; training took {training_minutes} minutes.
-- **Limits** read English in quiet rooms, and only what its training data teaches: look at the errors before you use it.
-"""
+#: Transcripts in the folder of a run, of the speakers that judge it, and of those that the training held out.
+TEST_NAME = "transcripts_test.csv"
+VAL_NAME = "transcripts_val.csv"
 
 
 def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     """Copy the files needed to use a model, and write its card: use, accuracy, training, data, limits.
 
     The card of a word recogniser also says what is in `evaluation`, `running_speech` and `model_report.csv` of the
-    run's folder, where `evaluate`, `stream-evaluate --speech` and `export` have been told to write.
+    run's folder, where `evaluate`, `stream-evaluate --speech` and `export` have been told to write; that of a
+    transcriber what is in `transcripts_test.csv`, written by `evaluate-transcriber --out`.
 
     A run of version 0.1, which holds `model.keras`, is converted to weights that every Keras loads, with the same
     fingerprint.
@@ -93,7 +79,10 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         text = _words_card(run_dir, out_dir, metrics)
     else:
         _publish_transcripts(run_dir, out_dir)
-        text = TRANSCRIBER_CARD.format(**_run_facts(metrics), **_transcripts_facts(metrics, out_dir))
+        transcripts_df = next(_tables(run_dir, TEST_NAME, VAL_NAME), None)
+        if transcripts_df is not None and (run_dir / TEST_NAME).exists():
+            metrics["test"] = transcripts.summarize_transcripts(transcripts_df, transcripts_df.columns[3:])
+        text = card.transcriber_card(out_dir.name, metrics, OnnxModel(out_dir / ONNX_NAME).metadata, transcripts_df)
     write_json(out_dir / RUN_NAME, run)
     write_json(out_dir / METRICS_NAME, metrics | run)
     (out_dir / CARD_NAME).write_text(text)
@@ -153,18 +142,6 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
     language_models.copy_language_models(run_dir, out_dir)
 
 
-def _run_facts(metrics: Mapping) -> dict:
-    """Fields of the card of a transcriber: model, recipe, data, versions, minutes."""
-    settings = metrics["settings"]
-    return {
-        "model": settings["model"],
-        "recipe": json.dumps({name: value for name, value in settings.items() if name not in ("data", "model")}),
-        "data": settings["data"],
-        "versions": ", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
-        "training_minutes": metrics["training_minutes"],
-    }
-
-
 def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
     """Card of a word recogniser, by what was measured of it; copies the picture of the curve in running speech."""
     evaluation_path = run_dir / "evaluation" / report.EVALUATION_NAME
@@ -181,18 +158,8 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
     return card.words_card(out_dir.name, metrics, evaluation, points_df, files_df)
 
 
-def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:
-    """Fields of the card of a transcriber."""
-    rates = {
-        split: "; ".join(
-            f"{decoder} CER {errors['cer']:.1%}, WER {errors['wer']:.1%}" for decoder, errors in metrics[split].items()
-        )
-        for split in ("train", "val")
-    }
-    metadata = OnnxModel(out_dir / ONNX_NAME).metadata
-    return {
-        **rates,
-        "num_utterances": metrics["val"]["greedy"]["num_utterances"],
-        "step_ms": 1000 * metadata["output_step"] / SAMPLE_RATE,
-        "precision": metadata["precision"],
-    }
+def _tables(run_dir: Path, *names: str) -> Iterator[pd.DataFrame]:
+    """Those of several tables of transcripts that there are."""
+    for name in names:
+        if (run_dir / name).exists():
+            yield pd.read_csv(run_dir / name, dtype=str, keep_default_na=False)

@@ -22,9 +22,10 @@ from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.text.decoders import BeamDecoder
 from kaggle_speech.training.callbacks import read_history
+from kaggle_speech.training.ctc_loss import CTC
 from kaggle_speech.training.fit import fit
 from kaggle_speech.training.recipe import FitOptions, TranscriptRecipe
-from kaggle_speech.training.transcripts import CTC, train_transcriber
+from kaggle_speech.training.transcripts import train_transcriber
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
