@@ -59,7 +59,7 @@ every {step_ms:g} ms. Its weights are stored as {precision}.
 
 {errors}
 `greedy` takes the most probable character of each frame; `beam` is a beam search; `beam_ngram` asks a model of letters,
-too (`ngram.json`), `beam_words` a lexicon and a model of words (`words.arpa.gz`).
+too (`ngram.json.gz`), `beam_words` a lexicon and a model of words (`words.arpa.gz`).
 
 ## Training
 

@@ -55,7 +55,7 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
             of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx` and `rejection.json` where
             the run has them (older ones in `out_dir`, exported from another model, go); of a transcriber
-            `model.onnx`, `ngram.json`, and `words.arpa.gz` where the run has one.
+            `model.onnx`, `ngram.json.gz`, and `words.arpa.gz` where the run has one.
 
     Raises:
         FileExistsError: `out_dir` holds other files; nothing is changed.

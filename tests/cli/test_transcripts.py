@@ -298,7 +298,7 @@ def test_publish_wants_an_exported_run(run, tmp_path, capsys):
 def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
     assert main(["publish", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
     names = {path.name for path in (tmp_path / "mine").iterdir()}
-    assert names == {"model.onnx", "ngram.json", "metrics.json", "run.json", "README.md"}
+    assert names == {"model.onnx", "ngram.json.gz", "metrics.json", "run.json", "README.md"}
     assert "held-out speakers" in (tmp_path / "mine" / "README.md").read_text()
     capsys.readouterr()
     for folder in (run, tmp_path / "mine"):

@@ -130,7 +130,7 @@ def test_the_language_model_knows_the_training_texts_only(run):
     run_dir, recipe, _ = run
     texts = pd.read_csv(run_dir / "transcripts_train.csv")["text"]
     expected = ngram.count_ngrams(texts, recipe.ngram_order)
-    assert ngram.read_ngram(run_dir / "ngram.json").counts == expected.counts
+    assert ngram.read_ngram(run_dir / "ngram.json.gz").counts == expected.counts
 
 
 def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
