@@ -147,7 +147,7 @@ def test_options_programs_and_targets_that_are_named_exist(name, parser):
 @pytest.mark.parametrize("name", READMES)
 def test_links_files_and_pictures_are_there(name):
     text, folder = READMES[name], (ROOT / name).parent
-    for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\((?!http)([^)]+)\)", text)):
+    for target, _, anchor in (link.partition("#") for link in re.findall(r"(?:\]\(|src=\")(?!http)([^)\"]+)", text)):
         path = (folder / target).resolve() if target else ROOT / name
         assert path.exists(), target
         assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
@@ -162,7 +162,7 @@ def test_nothing_is_left_to_be_filled_in():
 def test_the_first_page_is_short_and_opens_with_a_picture():
     lines = READMES["README.md"].splitlines()
     assert len(lines) <= 180
-    assert any(line.startswith("![") for line in lines[:15])
+    assert any(line.startswith(("![", "<img ")) for line in lines[:15])
 
 
 def test_lists_are_complete():
