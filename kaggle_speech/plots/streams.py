@@ -135,7 +135,7 @@ def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: st
         ax.annotate(
             "no alarm",
             (half_alarm.iloc[0], 100 * curve_df["found_rate"][best_quiet]),
-            (4, -12),
+            (2, 16),
             textcoords="offset points",
         )
     if name:
