@@ -41,7 +41,7 @@ TOP = {"cli", "__main__"}
 MAY_IMPORT = {
     "tensorflow": {
         *("data/clip_batches", "data/utterance_batches", "data/augment"),
-        *("models/blocks", "inference/runtimes", "export"),
+        *("models/blocks", "training/ctc_loss", "inference/runtimes", "export"),
     },
     "jax": {"training/devices"},
     "keras": {"features/ops", "features/layers", "models", "training", "export"},

@@ -9,6 +9,7 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
 from kaggle_speech.cli.parser import (
     above_zero,
+    add_beam_width,
     add_command,
     add_data,
     add_in_sentences,
@@ -131,6 +132,15 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="count the N speakers with the highest ids only; 0: all; default: those that the training held out",
     )
+    add_beam_width(parser)
+    for name, what in (("--lm-weights", "weights"), ("--lm-bonuses", "bonuses for each character")):
+        parser.add_argument(
+            name,
+            type=float,
+            nargs="+",
+            metavar="NUMBER",
+            help=f"{what} of the language model to choose from, on speakers that are not for judging",
+        )
     parser.add_argument("--out", metavar="CSV", help="table to write, a row for each utterance")
 
 
@@ -337,7 +347,12 @@ def evaluate_transcriber(args: argparse.Namespace) -> None:
         utterances_df = splits.split_speakers(utterances_df, num_speakers)
         utterances_df = utterances_df[utterances_df["split"] == "val"]
     print(f"{len(utterances_df)} utterances of {utterances_df['speaker'].nunique()} speakers")
-    decoders = transcripts.decoders(transcriber.language_model)
+    if args.lm_weights or args.lm_bonuses:
+        decoders = transcripts.weighted_decoders(
+            transcriber.language_model, args.lm_weights, args.lm_bonuses, args.beam_width
+        )
+    else:
+        decoders = transcripts.decoders(transcriber.language_model, args.beam_width)
     transcripts_df = transcripts.transcribe_utterances(transcriber.model, utterances_df, decoders, progress=True)
     _print_transcript_errors(transcripts_df, list(decoders))
     if args.out:

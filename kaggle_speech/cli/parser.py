@@ -209,6 +209,13 @@ def new_file(name: str) -> Path:
     return path
 
 
+def add_beam_width(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add `--beam-width`; `more` is said of it."""
+    parser.add_argument(
+        "--beam-width", type=above_zero(int), default=16, metavar="N", help=f"hypotheses that are kept{more}"
+    )
+
+
 def add_language_model(parser: argparse.ArgumentParser) -> None:
     """Add `--language-model`."""
     parser.add_argument(

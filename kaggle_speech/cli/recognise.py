@@ -14,6 +14,7 @@ from pathlib import Path
 from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.cli.parser import (
     above_zero,
+    add_beam_width,
     add_command,
     add_language_model,
     add_model,
@@ -116,13 +117,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--live", action="store_true", help="print text while it is spoken: microphone, or a file in real time"
     )
     _add_microphone(parser)
-    parser.add_argument(
-        "--beam-width",
-        type=above_zero(int),
-        default=16,
-        metavar="N",
-        help="hypotheses that are kept; 1: the best path, faster and without a language model",
-    )
+    add_beam_width(parser, "; 1: the best path, faster and without a language model")
     add_language_model(parser)
     parser.add_argument(
         "--lm-weight",

@@ -39,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         type=above_zero(int),
         default=256,
         metavar="N",
-        help="training clips that measure the ranges for int8",
+        help="training clips that measure the ranges of a word recogniser for int8",
     )
 
     parser = add_command(

@@ -222,23 +222,53 @@ def align_words(reference: str, hypothesis: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line and not line.startswith("==="))
 
 
-def decoders(language_model: LanguageModel | None = None) -> dict[str, Callable[[], Decoder]]:
+def decoders(language_model: LanguageModel | None = None, beam_width: int = 16) -> dict[str, Callable[[], Decoder]]:
     """Decoders by name: `greedy`, `beam`, `beam_ngram` with a model of characters, `beam_words` with one of words.
 
     Args:
         language_model: a model of characters, or a `Lexicon`, whose `spelling` is that of `beam_ngram`; None leaves
             both decoders out.
+        beam_width: number of hypotheses of the beam searches.
 
     Returns:
         dict of functions without arguments, each of which makes a decoder.
     """
-    makers: dict[str, Callable[[], Decoder]] = {"greedy": GreedyDecoder, "beam": BeamDecoder}
+    make_beam = functools.partial(BeamDecoder, beam_width)
+    makers: dict[str, Callable[[], Decoder]] = {"greedy": GreedyDecoder, "beam": make_beam}
     spelling = language_model.spelling if isinstance(language_model, Lexicon) else language_model
     if spelling is not None:
-        makers["beam_ngram"] = functools.partial(BeamDecoder, language_model=spelling)
+        makers["beam_ngram"] = functools.partial(make_beam, language_model=spelling)
     if isinstance(language_model, Lexicon):
-        makers["beam_words"] = functools.partial(BeamDecoder, language_model=language_model)
+        makers["beam_words"] = functools.partial(make_beam, language_model=language_model)
     return makers
+
+
+def weighted_decoders(
+    language_model: LanguageModel | None,
+    weights: Sequence[float] | None = None,
+    bonuses: Sequence[float] | None = None,
+    beam_width: int = 16,
+) -> dict[str, Callable[[], Decoder]]:
+    """Beam searches by name, `weight 0.7, bonus 1.2`, to choose the weight of a language model from.
+
+    Args:
+        language_model: a model of characters, or a `Lexicon`.
+        weights: values of `lm_weight`; None for the model's own.
+        bonuses: values of `insertion_bonus`; None for the model's own.
+        beam_width: number of hypotheses.
+
+    Raises:
+        ValueError: there is no language model, or a weight is negative.
+    """
+    if language_model is None:
+        raise ValueError("`language_model` must be given, to weigh it. Received: None")
+    return {
+        f"weight {weight:g}, bonus {bonus:g}": functools.partial(
+            BeamDecoder, beam_width, language_model, lm_weight=weight, insertion_bonus=bonus
+        )
+        for weight in weights or [language_model.weight]
+        for bonus in bonuses or [language_model.bonus]
+    }
 
 
 def utterance_log_probabilities(

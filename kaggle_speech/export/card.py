@@ -1,4 +1,4 @@
-"""Card of a published word recogniser: what it is for, how right it is, where, how it was trained, its limits."""
+"""Card of a published model: what it is for, how right it is, where, how it was trained, its limits."""
 
 import dataclasses
 import shlex
@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from kaggle_speech.audio import SAMPLE_RATE
+from kaggle_speech.evaluation.transcripts import error_intervals
 from kaggle_speech.labels import COMMANDS, SILENCE, UNKNOWN
-from kaggle_speech.training.recipe import Recipe, recipe_of
+from kaggle_speech.training.recipe import Recipe, TranscriptRecipe, recipe_of
 
 #: Picture of the curve in running speech, as `stream-evaluate --speech` names it.
 CURVE_NAME = "running_speech.png"
@@ -40,6 +42,37 @@ Very quiet or distorted speech is often taken for another label. Noise of kinds 
 for a word.
 """
 
+TRANSCRIBER_TEMPLATE = """# {name}: speech to text
+
+Writes down read English in the letters a to z, apostrophes and spaces.{num_parameters}
+
+    import kaggle_speech as ks
+    ks.load({name!r}).transcribe("speech.flac").text
+
+`model.onnx` takes `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
+`num_samples` `(batch,)` (int32); out come log-probabilities of a blank, a space, an apostrophe and the letters a to z,
+every {step_ms:g} ms. Its weights are stored as {precision}.
+
+## Errors
+
+{held_out}, none of them trained on, and none chose anything about the model:
+
+{errors}
+`greedy` takes the most probable character of each frame; `beam` is a beam search; `beam_ngram` asks a model of letters,
+too (`ngram.json.gz`), `beam_words` a lexicon and a model of words (`words.arpa.gz`).
+
+## Training
+
+    {command}
+
+Data: LibriSpeech (V. Panayotov et al., ICASSP 2015, CC BY 4.0), fingerprint `{data}`; no recording is in here.
+Training took {training_minutes:.0f} minutes. {versions}.
+
+## Limits
+
+Read English in quiet rooms. Names and rare words are spelled by ear; look at the errors before you use it.
+"""
+
 
 def _table(rows: Iterator[tuple] | list[tuple]) -> str:
     """Markdown table; the first row is the head."""
@@ -49,7 +82,7 @@ def _table(rows: Iterator[tuple] | list[tuple]) -> str:
 
 
 def train_command(settings: Mapping) -> str:
-    """The command that trains with the settings of a run; options at their defaults are left out.
+    """The command that trains with the settings of a run of words; options at their defaults are left out.
 
     Args:
         settings: entry `settings` of a `run.json`.
@@ -70,7 +103,56 @@ def train_command(settings: Mapping) -> str:
     words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
     words += ["--initial", "MODEL"] if "initial" in settings else []
     words += ["--speech-negatives", "DIR"] if "speech" in settings else []
+    words += ["--mined", "CSV"] if {"speech", "mined_share"} <= {*settings} else []
     return shlex.join(words)
+
+
+def _transcriber_command(settings: Mapping) -> str:
+    """The same for a run of transcripts."""
+    words = ["kaggle-speech", "train-transcriber", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
+    default = dataclasses.asdict(TranscriptRecipe(settings["model"]))
+    for name, value in settings.items():
+        if value != default.get(name, value):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--initial", "MODEL"] if "initial" in settings else []
+    return shlex.join(words)
+
+
+def transcriber_card(name: str, metrics: Mapping, metadata: Mapping, transcripts_df: pd.DataFrame | None = None) -> str:
+    """Card of a transcriber in Markdown.
+
+    Args:
+        name: title, and what `load` takes.
+        metrics: content of its `metrics.json`.
+        metadata: metadata of its ONNX file.
+        transcripts_df: transcripts of held-out speakers, a column for each decoder after `name, speaker, text`, as
+            `evaluate-transcriber --out` writes them; None for the figures of `metrics` without intervals.
+    """
+    rows = [("decoder", "words wrong (WER)", "characters wrong (CER)")]
+    if transcripts_df is None:
+        held_out = f"{metrics['val']['greedy']['num_utterances']:,} utterances of held-out speakers"
+        for decoder, rates in metrics["val"].items():
+            rows.append((decoder, f"{rates['wer']:.1%}", f"{rates['cer']:.1%}"))
+    else:
+        num_speakers = transcripts_df["speaker"].nunique()
+        held_out = f"{len(transcripts_df):,} utterances of {num_speakers} speakers (95 % intervals over speakers)"
+        for decoder, row in error_intervals(transcripts_df, transcripts_df.columns[3:]).iterrows():
+            cells = (
+                f"{row[rate]:.1%} ({row[f'{rate}_low']:.1%} to {row[f'{rate}_high']:.1%})" for rate in ("wer", "cer")
+            )
+            rows.append((decoder, *cells))
+    return TRANSCRIBER_TEMPLATE.format(
+        name=name,
+        num_parameters=f" {metrics['num_parameters']:,} parameters." if "num_parameters" in metrics else "",
+        step_ms=1000 * metadata["output_step"] / SAMPLE_RATE,
+        precision=metadata["precision"],
+        held_out=held_out,
+        errors=_table(rows),
+        command=_transcriber_command(metrics["settings"]),
+        data=metrics["settings"]["data"],
+        training_minutes=metrics["training_minutes"],
+        versions=_versions(metrics),
+    )
 
 
 def words_card(
@@ -113,8 +195,12 @@ def words_card(
         data=settings["data"],
         speech=", and running speech of LibriSpeech (CC BY 4.0)" if "speech" in settings else "",
         training_minutes=metrics["training_minutes"],
-        versions=", ".join(f"{library} {version}" for library, version in metrics["versions"].items()),
+        versions=_versions(metrics),
     )
+
+
+def _versions(metrics: Mapping) -> str:
+    return ", ".join(f"{library} {version}" for library, version in metrics["versions"].items())
 
 
 def _files_section(files_df: pd.DataFrame) -> str:

@@ -18,8 +18,8 @@ from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.models import anatomy
 
 OPSET = 18
-#: Precisions of the files, by task.
-PRECISIONS = {"words": ("float32", "float16", "int8"), "transcripts": ("float32", "float16")}
+#: Precisions of the files.
+PRECISIONS = ("float32", "float16", "int8")
 LICENCES = {
     "words": "code MIT; trained on Speech Commands (Pete Warden, arXiv 1804.03209), CC BY 4.0",
     "transcripts": "code MIT; weights as their training data: LibriSpeech (Panayotov et al., ICASSP 2015) is CC BY 4.0",
@@ -93,31 +93,34 @@ def export_onnx(
         out_path: the `.onnx` file.
         metadata: entries from `metadata_of`, stored in the file.
         comparison: inputs to compare on, and the probabilities of the model.
-        precision: `float32`; `float16` stores the weights in half the bytes; `int8`, for word recognisers only,
-            quantises convolutions and dense layers, with ranges from `calibration`, and stores the rest as float16.
-        calibration: `(clips, samples)`, some hundred training clips; only for int8.
+        precision: `float32`; `float16` stores the weights in half the bytes; `int8` quantises convolutions and dense
+            layers of a word recogniser, with ranges from `calibration`, and of a transcriber stores the weights of
+            dense and recurrent layers in a quarter of the bytes; the rest is stored as float16.
+        calibration: `(clips, samples)`, some hundred training clips; only for a word recogniser in int8.
 
     Returns:
         Probabilities of the file, `(answers, labels)`.
 
     Raises:
         ExportError: the probabilities of the file are not those of the model.
-        ValueError: files of the task have no such precision, or there are no clips to calibrate on.
+        ValueError: there is no such precision, or there are no clips to calibrate on.
     """
-    precisions = PRECISIONS[metadata["task"]]
-    if precision not in precisions:
-        raise ValueError(f"`precision` must be one of {precisions}. Received: precision={precision!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}")
+    is_words = metadata["task"] == "words"
     calibration = np.empty((0, 0), "float32") if calibration is None else calibration
-    if precision == "int8" and not len(calibration):
+    if is_words and precision == "int8" and not len(calibration):
         raise ValueError("`calibration` must be training clips where `precision` is int8. Received: none")
     frontend = anatomy.frontend(model)
-    proto = keras_to_onnx(onnx_gru.mark_gru(model) if metadata["task"] == "transcripts" else model)
-    if precision == "int8":
+    proto = keras_to_onnx(model if is_words else onnx_gru.mark_gru(model))
+    if is_words and precision == "int8":
         proto = onnx_graph.quantize(proto, calibration, [frontend.name])
     proto = onnx_graph.scatter_sparse_weights(onnx_graph.compute_dft_kernels(proto, frontend.spec))
+    if not is_words and precision == "int8":
+        proto = onnx_graph.quantize_weights(proto)
     if precision != "float32":
         proto = onnx_graph.halve_weights(proto)
-    proto = onnx_graph.shorten_names(onnx_graph.share_constants(proto))
+    proto = onnx_graph.shorten_names(onnx_graph.remove_defaults(onnx_graph.share_constants(proto)))
     entries = {**metadata, "precision": precision}
     onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in entries.items()})
     return write_checked(out_path, lambda path: onnx.save(proto, path), OnnxModel, comparison, precision)

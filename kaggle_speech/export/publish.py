@@ -1,14 +1,12 @@
 """Publish a finished run of either task: a folder with the files needed to use its model, and a card."""
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from kaggle_speech.audio import SAMPLE_RATE
-from kaggle_speech.evaluation import report
+from kaggle_speech.evaluation import report, transcripts
 from kaggle_speech.export import card
 from kaggle_speech.export.report import REPORT_NAME
 from kaggle_speech.files import read_json, what_is_there, write_json
@@ -36,39 +34,28 @@ PUBLISHED_NAMES = {
     *(*language_models.FILE_NAMES, card.CURVE_NAME),
 }
 
-#: Card of a transcriber.
-TRANSCRIBER_CARD = """# {model}: speech to text
-
-`model.onnx`: `waveform` `(batch, samples)` (16 kHz, mono, float in [-1, 1], zeros after the end of each) and
-`num_samples` `(batch,)` (int32) in; out come log-probabilities of a blank, a space, an apostrophe and the letters a to
-z, every {step_ms:g} ms. Weights are stored in 16 bits. `ngram.json` counts which characters follow which in the
-training transcripts.
-
-- **Errors** held-out speakers ({num_utterances} utterances, none of them trained on, and none chose the epoch):
-  {val}.
-  Training speakers, whose texts the language model knows: {train}.
-- **Recipe** `{recipe}`
-- **Data** fingerprint `{data}`. LibriSpeech (V. Panayotov et al., ICASSP 2015) is CC BY 4.0; no recording is in here.
-- **Versions** {versions}; training took {training_minutes} minutes.
-- **Limits** read English in quiet rooms, and only what its training data teaches: look at the errors before you use it.
-"""
+#: Transcripts in the folder of a run, of the speakers that judge it, and of those that the training held out.
+TEST_NAME = "transcripts_test.csv"
+VAL_NAME = "transcripts_val.csv"
 
 
 def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
     """Copy the files needed to use a model, and write its card: use, accuracy, training, data, limits.
 
     The card of a word recogniser also says what is in `evaluation`, `running_speech` and `model_report.csv` of the
-    run's folder, where `evaluate`, `stream-evaluate --speech` and `export` have been told to write.
+    run's folder, where `evaluate`, `stream-evaluate --speech` and `export` have been told to write; that of a
+    transcriber what is in `transcripts_test.csv`, written by `evaluate-transcriber --out`.
 
     A run of version 0.1, which holds `model.keras`, is converted to weights that every Keras loads, with the same
     fingerprint.
 
     Args:
-        run_dir: folder of a finished run; of a transcriber, with `model_float16.onnx` from `export_run`.
+        run_dir: folder of a finished run; of a transcriber, with `model_int8.onnx` or `model_float16.onnx` from
+            `export_run`: the first of them is published.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
             of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx` and `rejection.json` where
             the run has them (older ones in `out_dir`, exported from another model, go); of a transcriber
-            `model.onnx`, `ngram.json`, and `words.arpa.gz` where the run has one.
+            `model.onnx`, `ngram.json.gz`, and `words.arpa.gz` where the run has one.
 
     Raises:
         FileExistsError: `out_dir` holds other files; nothing is changed.
@@ -92,7 +79,10 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         text = _words_card(run_dir, out_dir, metrics)
     else:
         _publish_transcripts(run_dir, out_dir)
-        text = TRANSCRIBER_CARD.format(**_run_facts(metrics), **_transcripts_facts(metrics, out_dir))
+        transcripts_df = next(_tables(run_dir, TEST_NAME, VAL_NAME), None)
+        if transcripts_df is not None and (run_dir / TEST_NAME).exists():
+            metrics["test"] = transcripts.summarize_transcripts(transcripts_df, transcripts_df.columns[3:])
+        text = card.transcriber_card(out_dir.name, metrics, OnnxModel(out_dir / ONNX_NAME).metadata, transcripts_df)
     write_json(out_dir / RUN_NAME, run)
     write_json(out_dir / METRICS_NAME, metrics | run)
     (out_dir / CARD_NAME).write_text(text)
@@ -140,27 +130,16 @@ def _is_exported_from(path: Path, fingerprint: str) -> bool:
 
 
 def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
-    """Copy the exported file and the language model of a transcriber."""
-    if not (run_dir / FLOAT16_ONNX_NAME).exists():
+    """Copy the smallest exported file and the language model of a transcriber."""
+    exported = [run_dir / name for name in (INT8_ONNX_NAME, FLOAT16_ONNX_NAME) if (run_dir / name).exists()]
+    if not exported:
         raise FileNotFoundError(
-            f"{run_dir}: must hold {FLOAT16_ONNX_NAME}. Received: none; "
-            f"write it with `kaggle-speech export --run {run_dir}`"
+            f"{run_dir}: must hold {FLOAT16_ONNX_NAME} or {INT8_ONNX_NAME}. Received: neither; "
+            f"write one with `kaggle-speech export --run {run_dir}`"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(run_dir / FLOAT16_ONNX_NAME, out_dir / ONNX_NAME)
+    shutil.copyfile(exported[0], out_dir / ONNX_NAME)
     language_models.copy_language_models(run_dir, out_dir)
-
-
-def _run_facts(metrics: Mapping) -> dict:
-    """Fields of the card of a transcriber: model, recipe, data, versions, minutes."""
-    settings = metrics["settings"]
-    return {
-        "model": settings["model"],
-        "recipe": json.dumps({name: value for name, value in settings.items() if name not in ("data", "model")}),
-        "data": settings["data"],
-        "versions": ", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
-        "training_minutes": metrics["training_minutes"],
-    }
 
 
 def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
@@ -179,16 +158,8 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
     return card.words_card(out_dir.name, metrics, evaluation, points_df, files_df)
 
 
-def _transcripts_facts(metrics: Mapping, out_dir: Path) -> dict:
-    """Fields of the card of a transcriber."""
-    rates = {
-        split: "; ".join(
-            f"{decoder} CER {errors['cer']:.1%}, WER {errors['wer']:.1%}" for decoder, errors in metrics[split].items()
-        )
-        for split in ("train", "val")
-    }
-    return {
-        **rates,
-        "num_utterances": metrics["val"]["greedy"]["num_utterances"],
-        "step_ms": 1000 * OnnxModel(out_dir / ONNX_NAME).metadata["output_step"] / SAMPLE_RATE,
-    }
+def _tables(run_dir: Path, *names: str) -> Iterator[pd.DataFrame]:
+    """Those of several tables of transcripts that there are."""
+    for name in names:
+        if (run_dir / name).exists():
+            yield pd.read_csv(run_dir / name, dtype=str, keep_default_na=False)

@@ -34,9 +34,9 @@ COMPARED_BATCH_SIZE = 4
 #: Figures of `metrics.json` in the metadata of a file, by task.
 FIGURES = {"words": ("accuracy", "recall", "num_clips"), "transcripts": ("train", "val")}
 #: Formats and their precisions, by task.
-KNOWN_FILES = {
+KNOWN_FILES: dict[str, dict[str, tuple[str, ...]]] = {
     "words": {name: precisions for name, (_, precisions) in FORMATS.items()},
-    "transcripts": {"onnx": PRECISIONS["transcripts"]},
+    "transcripts": {"onnx": PRECISIONS},
 }
 
 
@@ -59,7 +59,7 @@ def export_run(
         df: of a word recogniser, readable clips of all splits (`data.clips`); of a transcriber, utterances of all
             speakers (`data.utterances`). The files are compared and evaluated on those that the training held out.
         files: `(format, precision)` pairs: formats onnx, litert, saved_model, precisions float32, float16, int8.
-        num_calibration: number of training clips that measure the ranges for int8.
+        num_calibration: number of training clips that measure the ranges of a word recogniser for int8.
 
     Returns:
         pandas DataFrame, a row for each file, after a row for the model itself: `file, runtime, precision, bytes`;
@@ -98,8 +98,8 @@ def export_run(
         quality = _WordsQuality(model, vocabulary, df)
     else:
         quality = _TranscriptsQuality(model, df, metadata["num_val_speakers"])
-    has_int8 = any(precision == "int8" for _, precision in files)
-    calibration = _calibration(df, num_calibration) if has_int8 else None
+    needs_clips = task == "words" and any(precision == "int8" for _, precision in files)
+    calibration = _calibration(df, num_calibration) if needs_clips else None
     rows = [{"file": "", "runtime": "keras"} | quality.figures({2: model}, quality.comparison.expected)]
     for file_format, precision in progress_bar(files, desc="exporting", unit="file"):
         suffix = "" if precision == "float32" else f"_{precision}"

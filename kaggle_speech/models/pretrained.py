@@ -55,7 +55,10 @@ def _facts(model_dir):
     run = folder.read_run(model_dir)
     metrics = read_json(model_dir / folder.METRICS_NAME)
     task = folder.task_of(run)
-    accuracy = metrics["accuracy"] if task == "words" else 1 - min(rates["wer"] for rates in metrics["val"].values())
+    if task == "words":
+        accuracy = metrics["accuracy"]
+    else:
+        accuracy = 1 - min(rates["wer"] for rates in metrics.get("test", metrics["val"]).values())
     num_bytes = (model_dir / "model.onnx").stat().st_size
     return ModelFacts(
         model_dir.name, task, len(run["vocabulary"]), run.get("num_parameters"), round(accuracy, 4), num_bytes

@@ -106,7 +106,8 @@ def plot_stream_curve(
 def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: str = "", **style: Any) -> Axes:
     """Plot commands found against false alarms per hour of running speech, with the 95 % interval of the alarms.
 
-    A dot marks the default threshold. No alarms are drawn as half an alarm in the time that was counted.
+    A dot marks the default threshold. Of the thresholds without an alarm the one that finds most is drawn, at half an
+    alarm in the time that was counted.
 
     Args:
         curve_df: from `evaluation.running_speech`.
@@ -115,14 +116,28 @@ def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: st
         style: of the line, such as `color`.
     """
     ax = ax or plt.gca()
+    is_quiet = curve_df["alarms_per_hour"] == 0
+    best_quiet = curve_df["found_rate"].where(is_quiet, -1).idxmax()
+    curve_df = curve_df[~is_quiet | (is_quiet & (curve_df.index == best_quiet))]
     half_alarm = 0.5 / curve_df["alarm_hours"]
     alarms, low, high = (curve_df[f"alarms_{end}"].clip(lower=half_alarm) for end in ("per_hour", "low", "high"))
     found = 100 * curve_df["found_rate"]
     (line,) = ax.plot(alarms, found, label=name or None, **style)
+    ax.margins(y=0.1)
     ax.fill_betweenx(found, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     is_default = curve_df["is_default"]
     ax.plot(alarms[is_default], found[is_default], "o", color=line.get_color())
-    ax.set(xscale="log", xlabel="false alarms per hour of speech", ylabel="commands that are found, %", ylim=(0, 100))
+    ax.set(
+        xscale="log", xlabel="false alarms per hour of speech", ylabel="commands that are found, %", ylim=(None, 100)
+    )
+    ax.xaxis.set_major_formatter("{x:g}")
+    if is_quiet.any():
+        ax.annotate(
+            "no alarm",
+            (half_alarm.iloc[0], 100 * curve_df["found_rate"][best_quiet]),
+            (2, 16),
+            textcoords="offset points",
+        )
     if name:
         ax.legend(fontsize="small", loc="lower right")
     return ax

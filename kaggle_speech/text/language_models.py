@@ -7,7 +7,7 @@ from kaggle_speech.text import ngram, word_ngram
 from kaggle_speech.text.decoders import LanguageModel
 from kaggle_speech.text.lexicon import Lexicon
 
-FILE_NAMES = (ngram.FILE_NAME, word_ngram.FILE_NAME)
+FILE_NAMES = (ngram.FILE_NAME, ngram.OLD_FILE_NAME, word_ngram.FILE_NAME)
 
 
 def read_language_model(folder: Path | str) -> LanguageModel | None:
@@ -19,8 +19,8 @@ def read_language_model(folder: Path | str) -> LanguageModel | None:
     Raises:
         ValueError: a file is damaged; names it.
     """
-    ngram_path, words_path = (Path(folder) / name for name in FILE_NAMES)
-    spelling = ngram.read_ngram(ngram_path) if ngram_path.exists() else None
+    *ngram_paths, words_path = (Path(folder) / name for name in FILE_NAMES)
+    spelling = next((ngram.read_ngram(path) for path in ngram_paths if path.exists()), None)
     return Lexicon(word_ngram.read_arpa(words_path), spelling) if words_path.exists() else spelling
 
 

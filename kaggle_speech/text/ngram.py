@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import gzip
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,9 @@ from kaggle_speech.files import replace_file
 from kaggle_speech.text.alphabet import ALPHABET, text_to_indices
 
 #: The file in the folder of a transcriber.
-FILE_NAME = "ngram.json"
+FILE_NAME = "ngram.json.gz"
+#: The same in runs of version 0.1.
+OLD_FILE_NAME = "ngram.json"
 #: Character before the beginning of a sentence and after its end. Sentences have no two spaces in a row, so several
 #: spaces mark a beginning; in a stream a sentence ends as words do.
 BOUNDARY = " "
@@ -94,10 +97,11 @@ class NGram:
         """Write the model to a JSON file that `read_ngram` reads.
 
         Args:
-            path: file to write.
+            path: file to write, compressed by gzip where its name ends in .gz.
         """
-        content = json.dumps({"order": self.order, "counts": self.counts}, separators=(",", ":"))
-        replace_file(path, lambda partial_path: partial_path.write_text(content, encoding="utf-8"))
+        content = json.dumps({"order": self.order, "counts": self.counts}, separators=(",", ":")).encode()
+        content = gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content
+        replace_file(path, lambda partial_path: partial_path.write_bytes(content))
 
     def _probabilities(self, context):
         context = context.rjust(self.order - 1, BOUNDARY)
@@ -142,16 +146,17 @@ def read_ngram(path: Path | str) -> NGram:
     """Read a model that `NGram.write` wrote.
 
     Args:
-        path: the JSON file.
+        path: the JSON file, compressed by gzip where its name ends in .gz.
 
     Raises:
         ValueError: the file holds something else.
         OSError: the file is missing or cannot be read.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = Path(path).read_bytes()
+        content = json.loads(gzip.decompress(data) if str(path).endswith(".gz") else data)
         return NGram(content["order"], content["counts"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: must be a file of `NGram.write`. Received: {error}") from error
 
 

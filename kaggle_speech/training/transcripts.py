@@ -16,8 +16,9 @@ from kaggle_speech.files import listing
 from kaggle_speech.models import cost, registry, runs
 from kaggle_speech.models.resnet_ctc import num_output_frames
 from kaggle_speech.text import ngram
-from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
+from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.training import fit
+from kaggle_speech.training.ctc_loss import CTC
 from kaggle_speech.training.devices import is_first_process, open_run, use_devices
 from kaggle_speech.training.recipe import TranscriptRecipe
 
@@ -27,25 +28,6 @@ NUM_WATCHED = 50
 MAX_EVALUATED = 2000
 #: Name of the file of utterances that are not trained on, each with the reason, in the folder of the run.
 LEFT_OUT_NAME = "left_out.csv"
-
-
-class CTC(keras.losses.Loss):
-    """`keras.losses.CTC`; on TensorFlow by the operator that it has for the CPU, in a twentieth of the time.
-
-    Shape: `(batch, characters)` int32 with blanks at the end, `(batch, frames, characters)` logits -> `()`.
-    """
-
-    def __init__(self, name: str = "ctc"):
-        super().__init__(name=name)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        if keras.backend.backend() != "tensorflow":
-            return keras.losses.ctc(y_true, y_pred)
-        import tensorflow as tf
-
-        num_frames = tf.fill(tf.shape(y_pred)[:1], tf.shape(y_pred)[1])
-        labels = tf.sparse.from_dense(tf.cast(y_true, "int32"))  # sparse ones choose that operator
-        return tf.nn.ctc_loss(labels, y_pred, None, num_frames, logits_time_major=False, blank_index=BLANK_INDEX)
 
 
 def train_transcriber(

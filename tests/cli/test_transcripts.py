@@ -276,6 +276,18 @@ def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
     assert "of 8 speakers" in lines_of(capsys)[0]
 
 
+def test_evaluate_tries_weights_of_the_language_model(run, speech, capsys):
+    """A weight of 0 is a search without the model; the best of the table is for the user to take."""
+    model, beam = ["--run", str(run), "--data", str(speech)], read_json(run / "metrics.json")["val"]["beam"]
+    assert main(["evaluate-transcriber", *model, "--lm-weights", "0", "0.5", "--lm-bonuses", "1", "2"]) == 0
+    lines = lines_of(capsys)[1:5]
+    names = [f"weight {weight}, bonus {bonus}" for weight in ("0", "0.5") for bonus in ("1", "2")]
+    assert [line.partition(":")[0] for line in lines] == names
+    assert all(f"CER {beam['cer']:.4f} (" in line and f"WER {beam['wer']:.4f} (" in line for line in lines[:2])
+    assert main(["evaluate-transcriber", *model, "--lm-weights", "-1"]) == 1
+    assert "`lm_weight` not below" in capsys.readouterr().err
+
+
 def test_publish_wants_an_exported_run(run, tmp_path, capsys):
     for name in ("run.json", "metrics.json", "model.weights.h5"):
         shutil.copy(run / name, tmp_path)
@@ -286,7 +298,7 @@ def test_publish_wants_an_exported_run(run, tmp_path, capsys):
 def test_publish_hands_on_what_transcribe_needs(run, recordings, tmp_path, capsys):
     assert main(["publish", "--run", str(run), "--out", str(tmp_path / "mine")]) == 0
     names = {path.name for path in (tmp_path / "mine").iterdir()}
-    assert names == {"model.onnx", "ngram.json", "metrics.json", "run.json", "README.md"}
+    assert names == {"model.onnx", "ngram.json.gz", "metrics.json", "run.json", "README.md"}
     assert "held-out speakers" in (tmp_path / "mine" / "README.md").read_text()
     capsys.readouterr()
     for folder in (run, tmp_path / "mine"):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,6 +108,17 @@ def test_a_curve_counts_what_the_tones_say(utterances_df, clips_df):
     ax = streams.plot_running_speech(curve_df, name="tones")
     assert ax.get_xscale() == "log" and ax.get_legend_handles_labels()[1] == ["tones"]
     ax.figure.clear()  # other tests draw on the same axes
+
+
+def test_of_the_thresholds_without_alarm_the_best_is_drawn():
+    curve_df = pd.DataFrame({"found_rate": [0.9, 0.8, 0.7, 0.1], "alarms_per_hour": [4.0, 2.0, 0, 0]}).assign(
+        alarms_low=[3.0, 1.0, 0, 0], alarms_high=[6.0, 3.0, 1.0, 1.0], alarm_hours=2.0, is_default=[False, True] * 2
+    )
+    ax = streams.plot_running_speech(curve_df, plt.figure().add_subplot())
+    alarms, found = ax.lines[0].get_data()
+    assert list(alarms) == [4, 2, 0.25] and list(found) == pytest.approx([90, 80, 70])
+    assert [text.get_text() for text in ax.texts] == ["no alarm"]
+    plt.close(ax.figure)
 
 
 def test_operating_points_find_most_within_a_limit():

@@ -145,6 +145,29 @@ def test_int8_leaves_the_frontend_in_float(trained, clips):
     assert {"Log", "ReduceMax"} <= {*operators[:first]} and operators.count("QuantizeLinear") > 10
 
 
+def test_attributes_that_are_left_out_change_no_answer(rng):
+    """Of a convolution of two groups and a pool: what is not the default stays."""
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], group=2, auto_pad="NOTSET", strides=[2]),
+        helper.make_node("AveragePool", ["y"], ["z"], kernel_shape=[3], pads=[1, 1], count_include_pad=0, ceil_mode=0),
+    ]
+    weights = onnx.numpy_helper.from_array(rng.standard_normal((4, 1, 3)).astype("float32"), "w")
+    values = [helper.make_tensor_value_info(name, floats, [1, size, None]) for name, size in (("x", 2), ("z", 4))]
+    graph = helper.make_graph(nodes, "graph", values[:1], values[1:], [weights])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    shorter = onnx_graph.remove_defaults(proto)
+    onnx.checker.check_model(shorter)
+    told = [{attribute.name for attribute in node.attribute} for node in shorter.graph.node]
+    assert told == [{"group", "strides"}, {"kernel_shape", "pads"}]
+    speech = rng.standard_normal((1, 2, 20)).astype("float32")
+    answers = [
+        onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": speech})[0]
+        for model in (proto, shorter)
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
 def test_each_node_has_a_name_of_its_own(trained):
     """onnxruntime before 1.22 refuses some graphs of nodes without names."""
     names = [node.name for node in onnx_graph.shorten_names(keras_to_onnx(trained)).graph.node]

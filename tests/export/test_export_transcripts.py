@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -115,6 +116,29 @@ def test_half_precision_saves_bytes(trained, batches, run_dir):
     assert OnnxModel(run_dir / "half.onnx").metadata["precision"] == "float16"
 
 
+def test_a_quarter_of_the_bytes_gives_nearly_the_same_answers(trained, batches, run_dir, tmp_path):
+    """The matrices of recurrent and dense layers are in 8 bits, and loaded without a step of rounding per answer."""
+    facts, comparison = metadata_of(trained, "transcripts", ALPHABET), check.compare_on_batches(trained, batches)
+    probabilities = export_onnx(trained, tmp_path / "int8.onnx", facts, comparison, precision="int8")
+    assert 1e-4 < np.abs(probabilities - comparison.expected).max() < 0.2
+    proto = onnx.load(tmp_path / "int8.onnx")
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    in_8_bits = {name for name, values in tensors.items() if values.dtype == np.int8}
+    assert {node.input[0] for node in proto.graph.node if node.op_type == "Cast"} >= in_8_bits
+    num_weights = trained.count_params()
+    assert sum(tensors[name].size for name in in_8_bits) > 0.5 * num_weights
+    assert (tmp_path / "int8.onnx").stat().st_size < (run_dir / "half.onnx").stat().st_size
+
+
+def test_steps_of_several_frames_are_exported(batches, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = build_model(f"{NAME},frames_per_step=2", len(ALPHABET))
+    comparison = check.compare_on_batches(model, batches)
+    facts = metadata_of(model, "transcripts", ALPHABET)
+    probabilities = export_onnx(model, tmp_path / "model.onnx", facts, comparison)
+    np.testing.assert_allclose(probabilities, comparison.expected, atol=1e-4)
+
+
 def test_the_file_says_what_it_is(trained, run_dir):
     metadata = OnnxModel(run_dir / "model.onnx").metadata
     assert metadata["task"] == "transcripts"
@@ -146,9 +170,9 @@ def test_a_file_that_answers_otherwise_is_not_kept(trained, batches, tmp_path, m
 
 
 def test_precisions_that_there_are_not(trained, batches, tmp_path):
-    with pytest.raises(ValueError, match=r"`precision` must be one of .*'int8'"):
+    with pytest.raises(ValueError, match=r"`precision` must be one of .*'int8'.* Received: precision='int4'"):
         facts = metadata_of(trained, "transcripts", ALPHABET)
-        export_onnx(trained, tmp_path / "a.onnx", facts, check.compare_on_batches(trained, batches), precision="int8")
+        export_onnx(trained, tmp_path / "a.onnx", facts, check.compare_on_batches(trained, batches), precision="int4")
 
 
 def test_a_transcriber_is_a_run_or_a_file(trained, batches, run_dir, tmp_path):

@@ -19,7 +19,7 @@ from kaggle_speech.labels import COMPETITION_LABELS
 from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.text.alphabet import ALPHABET
-from kaggle_speech.training.recipe import Recipe
+from kaggle_speech.training.recipe import Recipe, TranscriptRecipe
 
 SETTINGS = {"model": "tc_resnet", "seed": 1, "data": "0123456789abcdef", "label_smoothing": 0.2}
 METRICS = {"accuracy": 0.95123, "macro_f1": 0.9444, "num_clips": 964, "training_minutes": 7.5}
@@ -140,7 +140,7 @@ def test_a_transcriber_is_published_as_its_exported_file(tmp_path):
     settings = metrics["settings"]
     with runs.open_run(run_dir, task="transcripts", vocabulary=ALPHABET, settings=settings) as run:
         run.finish(build_model("resnet_ctc", len(ALPHABET)), metrics)
-    with pytest.raises(FileNotFoundError, match=r"must hold model_float16.onnx.* export --run"):
+    with pytest.raises(FileNotFoundError, match=r"must hold model_float16.onnx or model_int8.onnx.* export --run"):
         publish_run(run_dir, tmp_path / "public")
     assert not (tmp_path / "public").exists()
     shutil.copyfile(published_dir / "model.onnx", run_dir / "model_float16.onnx")
@@ -151,9 +151,26 @@ def test_a_transcriber_is_published_as_its_exported_file(tmp_path):
     assert files.read_json(tmp_path / "public" / "run.json")["task"] == "transcripts"
     card = (tmp_path / "public" / "README.md").read_text()
     errors = metrics["val"]["greedy"]
-    facts = ("# resnet_ctc: speech to text", "every 25 ms", f"greedy CER {errors['cer']:.1%}, WER {errors['wer']:.1%}")
+    facts = ("# public: speech to text", "every 25 ms", f"| greedy | {errors['wer']:.1%} | {errors['cer']:.1%} |")
     for fact in (*facts, f"{errors['num_utterances']} utterances", settings["data"]):
         assert fact in card
+    assert "test" not in files.read_json(tmp_path / "public" / "metrics.json")
+
+
+def test_the_card_of_a_transcriber_tells_who_judged_it(tmp_path):
+    settings = dataclasses.asdict(TranscriptRecipe("resnet_ctc", num_epochs=7, noise_fraction=0.2)) | {"data": "0123"}
+    metrics = {"training_minutes": 61.2, "val": {"greedy": {"wer": 0.9, "cer": 0.5, "num_utterances": 3}}}
+    with runs.open_run(tmp_path / "run", task="transcripts", vocabulary=ALPHABET, settings=settings) as run:
+        run.finish(build_model("resnet_ctc", len(ALPHABET)), metrics)
+    shutil.copyfile(pretrained.TRANSCRIBER_DIR / "model.onnx", tmp_path / "run" / "model_int8.onnx")
+    rows = ["name,speaker,text,greedy,beam_words", "a,7,go up now,go cup now,go up now", "b,8,stop,,stop"]
+    (tmp_path / "run" / "transcripts_test.csv").write_text("\n".join(rows))
+    publish_run(tmp_path / "run", tmp_path / "public")
+    card = (tmp_path / "public" / "README.md").read_text()
+    assert "2 utterances of 2 speakers" in card
+    assert "| greedy | 50.0% (33.3% to 100.0%) |" in card and "| beam_words | 0.0% (0.0% to 0.0%) | 0.0%" in card
+    assert "--out RUN --model resnet_ctc --num-epochs 7 --noise-fraction 0.2\n" in card
+    assert files.read_json(tmp_path / "public" / "metrics.json")["test"]["greedy"]["wer"] == 0.5
 
 
 def test_nothing_else_is_overwritten(run_dir, tmp_path):

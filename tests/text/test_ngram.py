@@ -90,10 +90,11 @@ def test_nothing_known_is_uniform():
     assert count_ngrams([]).perplexity(["go"]) == pytest.approx(28)
 
 
-def test_file_gives_the_same_model(tmp_path):
+@pytest.mark.parametrize("name", ["ngram.json", "ngram.json.gz"])
+def test_file_gives_the_same_model(tmp_path, name):
     ngram = count_ngrams(SENTENCES, 5)
-    ngram.write(tmp_path / "ngram.json")
-    again = read_ngram(tmp_path / "ngram.json")
+    ngram.write(tmp_path / name)
+    again = read_ngram(tmp_path / name)
     assert (again.order, again.counts) == (5, ngram.counts)
     assert again.perplexity(SENTENCES) == ngram.perplexity(SENTENCES)
 
@@ -103,6 +104,9 @@ def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "ngram.json").write_text(content)
     with pytest.raises(ValueError, match=r"ngram\.json: must be a file of `NGram\.write`"):
         read_ngram(tmp_path / "ngram.json")
+    (tmp_path / "ngram.json.gz").write_text(content)  # not compressed
+    with pytest.raises(ValueError, match=r"ngram\.json\.gz: must be a file"):
+        read_ngram(tmp_path / "ngram.json.gz")
 
 
 def test_bad_input_is_refused():

@@ -22,9 +22,10 @@ from kaggle_speech.text import ngram
 from kaggle_speech.text.alphabet import ALPHABET
 from kaggle_speech.text.decoders import BeamDecoder
 from kaggle_speech.training.callbacks import read_history
+from kaggle_speech.training.ctc_loss import CTC
 from kaggle_speech.training.fit import fit
 from kaggle_speech.training.recipe import FitOptions, TranscriptRecipe
-from kaggle_speech.training.transcripts import CTC, train_transcriber
+from kaggle_speech.training.transcripts import train_transcriber
 
 pytest.importorskip("espeakng_loader", reason="rendering needs the optional package espeakng-loader")
 
@@ -129,7 +130,7 @@ def test_the_language_model_knows_the_training_texts_only(run):
     run_dir, recipe, _ = run
     texts = pd.read_csv(run_dir / "transcripts_train.csv")["text"]
     expected = ngram.count_ngrams(texts, recipe.ngram_order)
-    assert ngram.read_ngram(run_dir / "ngram.json").counts == expected.counts
+    assert ngram.read_ngram(run_dir / "ngram.json.gz").counts == expected.counts
 
 
 def test_a_finished_run_is_read_and_another_is_not_mixed_in(run, spoken_df):
