@@ -13,7 +13,7 @@ from kaggle_speech.data.utterance_batches import plan_batches, read_batch
 from kaggle_speech.evaluation.intervals import mean_intervals
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.stream import BatchModel
-from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
+from kaggle_speech.text.decoders import BEAM_WIDTH, BeamDecoder, Decoder, GreedyDecoder, LanguageModel
 from kaggle_speech.text.lexicon import Lexicon
 
 #: Kinds of word errors, by the type of a chunk of jiwer's alignments.
@@ -222,7 +222,9 @@ def align_words(reference: str, hypothesis: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line and not line.startswith("==="))
 
 
-def decoders(language_model: LanguageModel | None = None, beam_width: int = 16) -> dict[str, Callable[[], Decoder]]:
+def decoders(
+    language_model: LanguageModel | None = None, beam_width: int = BEAM_WIDTH
+) -> dict[str, Callable[[], Decoder]]:
     """Decoders by name: `greedy`, `beam`, `beam_ngram` with a model of characters, `beam_words` with one of words.
 
     Args:
@@ -247,7 +249,7 @@ def weighted_decoders(
     language_model: LanguageModel | None,
     weights: Sequence[float] | None = None,
     bonuses: Sequence[float] | None = None,
-    beam_width: int = 16,
+    beam_width: int = BEAM_WIDTH,
 ) -> dict[str, Callable[[], Decoder]]:
     """Beam searches by name, `weight 0.7, bonus 1.2`, to choose the weight of a language model from.
 

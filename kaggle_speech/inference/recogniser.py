@@ -21,7 +21,7 @@ from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming import sources, transcripts
 from kaggle_speech.streaming.stream import BatchModel, Source
 from kaggle_speech.streaming.words import Detection, StreamingRecogniser
-from kaggle_speech.text.decoders import LanguageModel
+from kaggle_speech.text.decoders import BEAM_WIDTH, LanguageModel
 from kaggle_speech.text.lexicon import Lexicon
 from kaggle_speech.text.word_ngram import read_arpa
 
@@ -402,7 +402,7 @@ class Transcriber:
         source: Recordings | AudioBytes,
         sample_rate: int | None = None,
         *,
-        beam_width: int = 16,
+        beam_width: int = BEAM_WIDTH,
         lm_weight: float | None = None,
         num_alternatives: int = 0,
         progress: bool = False,
@@ -444,7 +444,7 @@ class Transcriber:
     def stream(
         self,
         *,
-        beam_width: int = 16,
+        beam_width: int = BEAM_WIDTH,
         lm_weight: float | None = None,
         windows: transcripts.Windows = transcripts.FILE_WINDOWS,
     ) -> transcripts.StreamingTranscriber:
@@ -465,7 +465,7 @@ class Transcriber:
         source: Source | Path | str | np.ndarray,
         sample_rate: int | None = None,
         *,
-        beam_width: int = 16,
+        beam_width: int = BEAM_WIDTH,
         lm_weight: float | None = None,
     ) -> Iterator[transcripts.PartialTranscript]:
         """Transcribe sound of any length while it is spoken.

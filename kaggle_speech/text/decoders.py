@@ -19,6 +19,8 @@ import numpy as np
 from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 from kaggle_speech.text.ngram import BOUNDARY
 
+#: Default number of hypotheses of a beam search: with a lexicon, 16 get 3 more of 100 words wrong, 128 one less.
+BEAM_WIDTH = 64
 _INDEX = {character: index for index, character in enumerate(ALPHABET)}
 
 
@@ -192,7 +194,7 @@ class BeamDecoder(Decoder):
 
     def __init__(
         self,
-        beam_width: int = 16,
+        beam_width: int = BEAM_WIDTH,
         language_model: LanguageModel | None = None,
         *,
         lm_weight: float | None = None,

@@ -101,7 +101,7 @@ def train_transcriber(
             metrics: dict[str, Any] = {"training_minutes": round(history_df["seconds"].sum() / 60, 2)}
             language_model = ngram.count_ngrams(train_df["text"], recipe.ngram_order)
             language_model.write(run.path / ngram.FILE_NAME)
-            named_decoders = decoders(language_model)
+            named_decoders = decoders(language_model, beam_width=16)  # in a quarter of the time
             for split, split_df in (("train", _sample(train_df, MAX_EVALUATED)), ("val", val_df)):
                 transcripts_df = transcribe_utterances(model, split_df, named_decoders)
                 metrics[split] = summarize_transcripts(transcripts_df, named_decoders)

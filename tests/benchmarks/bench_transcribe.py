@@ -20,6 +20,7 @@ from kaggle_speech.inference import load
 from kaggle_speech.models import pretrained
 from kaggle_speech.streaming.sources import AudioFile
 from kaggle_speech.streaming.transcripts import FILE_WINDOWS, LIVE_WINDOWS, make_stream, transcribe_source
+from kaggle_speech.text.decoders import BEAM_WIDTH
 
 
 def write_hour(source, path, hours):
@@ -72,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hour.flac"
         write_hour(args.data, path, args.hours)
-        for beam_width, windows in ((1, FILE_WINDOWS), (16, FILE_WINDOWS), (16, LIVE_WINDOWS)):
+        for beam_width, windows in ((1, FILE_WINDOWS), (BEAM_WIDTH, FILE_WINDOWS), (BEAM_WIDTH, LIVE_WINDOWS)):
             process = multiprocessing.get_context("spawn").Process(
                 target=transcribe, args=(args.run, path, beam_width, windows, args.hours)
             )
