@@ -127,7 +127,7 @@ def test_gru_parameters_are_those_of_the_formula(model):
 
 
 def test_unknown_sizes():
-    with pytest.raises(ValueError, match=r"`size` must be one of \['base', 'small'\]. Received: size='huge'"):
+    with pytest.raises(ValueError, match=r"`size` must be one of \['base', 'medium', 'small'\]. Received: size='huge'"):
         build_resnet_ctc(29, size="huge")
     with pytest.raises(ValueError, match=r"resnet_ctc,num_unit=512: .*num_unit"):
         build_model("resnet_ctc,num_unit=512", 29)
