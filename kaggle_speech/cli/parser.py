@@ -210,7 +210,7 @@ def new_file(name: str) -> Path:
 
 
 def add_beam_width(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Add `--beam-width`; `more` is said of it."""
+    """Add `--beam-width`; `more` is said of it. The default is `decoders.BEAM_WIDTH`, which NumPy comes with."""
     parser.add_argument(
         "--beam-width", type=above_zero(int), default=64, metavar="N", help=f"hypotheses that are kept{more}"
     )

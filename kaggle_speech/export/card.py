@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -93,13 +93,8 @@ def train_command(settings: Mapping) -> str:
     """
     chosen, default = (dataclasses.asdict(recipe) for recipe in (recipe_of(settings), Recipe(settings["model"])))
     augmentation = (settings.get("augmentation", {}), chosen.pop("augmentation"), default.pop("augmentation"))
-    words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", chosen.pop("model")]
-    for names, values, defaults in ((settings, chosen, default), augmentation):
-        for name in names:
-            if name in values and values[name] != defaults[name]:
-                value = values[name]
-                arguments = [] if value is True else value if isinstance(value, tuple) else [value]
-                words += [f"--{name.replace('_', '-')}", *map(str, arguments)]
+    words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
+    words += [*_options(settings, chosen, default), *_options(*augmentation)]
     words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
     words += ["--initial", "MODEL"] if "initial" in settings else []
     words += ["--speech-negatives", "DIR"] if "speech" in settings else []
@@ -110,12 +105,18 @@ def train_command(settings: Mapping) -> str:
 def _transcriber_command(settings: Mapping) -> str:
     """The same for a run of transcripts."""
     words = ["kaggle-speech", "train-transcriber", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
-    default = dataclasses.asdict(TranscriptRecipe(settings["model"]))
-    for name, value in settings.items():
-        if value != default.get(name, value):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += _options(settings, settings, dataclasses.asdict(TranscriptRecipe(settings["model"])))
     words += ["--initial", "MODEL"] if "initial" in settings else []
     return shlex.join(words)
+
+
+def _options(names: Iterable[str], values: Mapping, defaults: Mapping) -> Iterator[str]:
+    """Words of the options that have another value than their default, in the order of `names`."""
+    for name in names:
+        if name in defaults and values[name] != defaults[name]:
+            value = values[name]
+            arguments = [] if value is True else value if isinstance(value, tuple) else [value]
+            yield from (f"--{name.replace('_', '-')}", *map(str, arguments))
 
 
 def transcriber_card(name: str, metrics: Mapping, metadata: Mapping, transcripts_df: pd.DataFrame | None = None) -> str:

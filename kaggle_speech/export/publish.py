@@ -1,7 +1,7 @@
 """Publish a finished run of either task: a folder with the files needed to use its model, and a card."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -79,9 +79,11 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         text = _words_card(run_dir, out_dir, metrics)
     else:
         _publish_transcripts(run_dir, out_dir)
-        transcripts_df = next(_tables(run_dir, TEST_NAME, VAL_NAME), None)
-        if transcripts_df is not None and (run_dir / TEST_NAME).exists():
+        transcripts_df = _read_transcripts(run_dir / TEST_NAME)
+        if transcripts_df is not None:
             metrics["test"] = transcripts.summarize_transcripts(transcripts_df, transcripts_df.columns[3:])
+        else:
+            transcripts_df = _read_transcripts(run_dir / VAL_NAME)
         text = card.transcriber_card(out_dir.name, metrics, OnnxModel(out_dir / ONNX_NAME).metadata, transcripts_df)
     write_json(out_dir / RUN_NAME, run)
     write_json(out_dir / METRICS_NAME, metrics | run)
@@ -158,8 +160,6 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
     return card.words_card(out_dir.name, metrics, evaluation, points_df, files_df)
 
 
-def _tables(run_dir: Path, *names: str) -> Iterator[pd.DataFrame]:
-    """Those of several tables of transcripts that there are."""
-    for name in names:
-        if (run_dir / name).exists():
-            yield pd.read_csv(run_dir / name, dtype=str, keep_default_na=False)
+def _read_transcripts(path: Path) -> pd.DataFrame | None:
+    """A table of transcripts, or None where there is none."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None

@@ -118,7 +118,7 @@ def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: st
     ax = ax or plt.gca()
     is_quiet = curve_df["alarms_per_hour"] == 0
     best_quiet = curve_df["found_rate"].where(is_quiet, -1).idxmax()
-    curve_df = curve_df[~is_quiet | (is_quiet & (curve_df.index == best_quiet))]
+    curve_df = curve_df[~is_quiet | (curve_df.index == best_quiet)]
     half_alarm = 0.5 / curve_df["alarm_hours"]
     alarms, low, high = (curve_df[f"alarms_{end}"].clip(lower=half_alarm) for end in ("per_hour", "low", "high"))
     found = 100 * curve_df["found_rate"]
