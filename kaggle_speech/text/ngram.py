@@ -5,6 +5,7 @@ import functools
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def read_ngram(path: Path | str) -> NGram:
         data = Path(path).read_bytes()
         content = json.loads(gzip.decompress(data) if str(path).endswith(".gz") else data)
         return NGram(content["order"], content["counts"])
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: must be a file of `NGram.write`. Received: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -167,7 +168,7 @@ def read_arpa(path: Path | str) -> WordNGram:
     try:
         with _open(path, "rt", is_gzip=str(path).endswith(".gz")) as file:
             return _ArpaReader(file).read()
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: must be an ARPA file. Received: {error}") from error
 
 

@@ -1,12 +1,15 @@
 """ngram.py: probabilities that sum to one, known texts more probable than others, and the same from a file."""
 
+import gzip
 import math
 import random
 
 import pytest
 
 from kaggle_speech.text.alphabet import ALPHABET
+from kaggle_speech.text.corpus import read_text
 from kaggle_speech.text.ngram import CHARACTERS, NGram, count_ngrams, read_ngram
+from kaggle_speech.text.word_ngram import read_arpa
 
 SENTENCES = [
     "the quick brown fox jumps over the lazy dog",
@@ -122,3 +125,12 @@ def test_bad_input_is_refused():
         count_ngrams(SENTENCES).log_probability("a", "?")
     with pytest.raises(ValueError, match="`sentences` must hold at least one"):
         count_ngrams(SENTENCES).perplexity([])
+
+
+@pytest.mark.parametrize("read", [read_ngram, read_arpa, read_text])
+def test_a_damaged_compressed_file_is_named(tmp_path, read):
+    content = bytearray(gzip.compress(b"a line of text\n" * 999))
+    content[12:40] = b"\xff" * 28
+    (tmp_path / "file.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"file\.gz: must be"):
+        read(tmp_path / "file.gz")
