@@ -244,11 +244,23 @@ def test_the_window_names_the_model(application, recogniser, monkeypatch):
     assert window.model.text() == "bc_resnet, onnxruntime"
     window.close()
     window = LiveWindow(recogniser, name="a" * 99)
-    assert window.model.text() == "a" * 31 + "…" and window.model.toolTip() == "a" * 99
     window.show()
     window.resize(1, 1)
-    assert (window.width(), window.height()) == (900, 620)  # a long name does not make it wider
+    shown = window.model.shown_text()
+    assert window.model.toolTip() == "a" * 99 and 9 < len(shown) < 99 and shown == "a" * (len(shown) - 1) + "…"
+    assert window.model.geometry().right() < window.source_box.geometry().left()
     window.close()
+
+
+def test_nothing_is_cut_at_the_smallest_size(window):
+    window.show_message("A message of two lines.\nThis is the second one.")
+    window.dropped.setText("100 chunks dropped")
+    window.dropped.show()
+    window.device.setText("a" * 99)
+    window.resize(1, 1)
+    QtTest.QTest.qWait(50)
+    needed = window.minimumSizeHint()
+    assert window.width() >= needed.width() and window.height() >= needed.height()
 
 
 @pytest.mark.slow

@@ -35,6 +35,30 @@ def label_of(text: str = "", role: str | None = None, meaning: str = "") -> QtWi
     return label
 
 
+class Elided(QtWidgets.QLabel):
+    """A grey text label that shortens its text where there is no room.
+
+    Args:
+        meaning: description for screen readers.
+    """
+
+    def __init__(self, meaning: str):
+        super().__init__()
+        self.setAccessibleDescription(meaning)
+
+    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
+        return QtCore.QSize(0, super().minimumSizeHint().height())
+
+    def shown_text(self) -> str:
+        """The text as far as there is room."""
+        return self.fontMetrics().elidedText(self.text(), QtCore.Qt.TextElideMode.ElideRight, self.width())
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+        painter = QtGui.QPainter(self)
+        painter.setPen(QtGui.QColor(palette.MUTED))
+        painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignVCenter, self.shown_text())
+
+
 def card_of(heading: QtWidgets.QLayout, content: QtWidgets.QWidget, spacing: int = 12) -> QtWidgets.QFrame:
     """A surface with rounded corners.
 

@@ -17,6 +17,7 @@ from kaggle_speech.streaming.app.widgets import (
     Button,
     Chooser,
     ClassGrid,
+    Elided,
     Meter,
     Note,
     WordPanel,
@@ -34,8 +35,6 @@ from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detectio
 AUDIO_FILES = "Audio (*.wav *.flac *.ogg *.mp3);;All files (*)"
 #: Number of detections kept for the strip.
 MAX_RECENT = 16
-#: Longest name of a model that the window has room for.
-MAX_NAME = 32
 NOTES_HINT = "Float a note up for two seconds when a command is heard"
 NO_MICROPHONE = "No microphone was found. Plug one in and open this window again, or play a file."
 
@@ -119,7 +118,8 @@ class LiveWindow(QtWidgets.QMainWindow):
         column = QtWidgets.QVBoxLayout(page)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(theme.SPACING)
-        self.model = label_of(f"{name[: MAX_NAME - 1]}…" if len(name) > MAX_NAME else name, "muted", "model and engine")
+        self.model = Elided("model and engine")
+        self.model.setText(name)
         self.model.setToolTip(name)
         title = label_of("Kaggle Speech", "title"), self.model
         column.addLayout(row_of(*title, None, self.source_box, self.open_button, self.start_button))
@@ -128,7 +128,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.setCentralWidget(page)
         self.note = Note(page)
         self._build_status()
-        self.setMinimumSize(900, 620)
+        self.setMinimumSize(900, 660)
         self.resize(1120, 720)
         for key, action in {
             "Space": self.toggle,
@@ -167,7 +167,7 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def _build_status(self):
         self.status = label_of(meaning="state")
-        self.device = label_of(role="muted", meaning="microphone or file")
+        self.device = Elided("microphone or file")
         self.played = label_of(role="muted", meaning="time played, of the whole file")
         self.level_meter = Meter("level", (palette.BLUE, palette.BLUE), 8)
         self.level_meter.setFixedWidth(90)
@@ -179,7 +179,7 @@ class LiveWindow(QtWidgets.QMainWindow):
         bar.setLayout(row_of(self.status, self.device, self.played, None, *right))
         bar.layout().setContentsMargins(18, 4, 18, 4)
         bar.layout().setSpacing(18)
-        for label, text in ((self.level, "-100 dBFS"), (self.rate, "00 inferences/s")):
+        for label, text in ((self.level, "\N{MINUS SIGN}100 dBFS"), (self.rate, "00 inferences/s")):
             label.setMinimumWidth(label.fontMetrics().horizontalAdvance(text) + 6)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(bar, 1)
