@@ -63,7 +63,7 @@ def test_an_ablation_switches_off_one_part_at_a_time():
     ("values", "message"),
     [
         ({"model": "resnet"}, r"`model` must be one of \['bc_resnet', .*Received: 'resnet'"),
-        ({"num_classes": 10}, r"`num_classes` must be one of \[11, 12, 31, 32, 35\]. Received: num_classes=10"),
+        ({"num_classes": 10}, r"`num_classes` must be one of \[11, 12, 31, 32, 33, 35\]. Received: num_classes=10"),
         ({"num_epochs": 0}, "`num_epochs` must be above 0. Received: num_epochs=0"),
         ({"average_epochs": 0.5}, "`average_epochs` must be >= 1. Received: average_epochs=0.5"),
         ({"learning_rate": -1.0}, "`learning_rate` must be above 0. Received: learning_rate=-1.0"),
