@@ -99,12 +99,13 @@ def librosa_clips_per_second(paths):
 
 
 def main():
-    """Runs both engines and prints a table."""
+    """Runs each engine and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("KAGGLE_SPEECH_DATA"))
     parser.add_argument("--num-clips", type=int, default=NUM_CLIPS)
     parser.add_argument("--run", type=Path, help="a finished run; TC-ResNet8 of the package")
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--engines", nargs="+", choices=("onnxruntime", "keras"), default=["onnxruntime", "keras"])
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
@@ -118,7 +119,7 @@ def main():
         some = sorted(map(str, (data_dir / "test" / "audio").iterdir()))[:1000]
         usual = librosa_clips_per_second(some)
         print(f"librosa.load + librosa.feature.mfcc, no network: {usual:,.0f} clips/s")
-        for engine in ("onnxruntime", "keras"):
+        for engine in args.engines:
             command = [sys.executable, __file__, "--data", data_dir, "--run", run_dir, "--engine", engine]
             command += ["--batch-size", str(args.batch_size)]
             shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
