@@ -55,6 +55,15 @@ def test_history_marks_the_chosen_epoch(ax):
     (x,), (y,) = ax.lines[2].get_data()
     assert (x, y) == (2, 0.6)
     assert "chosen: epoch 2" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ax.figure.axes == [ax]
+
+
+def test_the_learning_rate_is_beside_the_loss(ax):
+    history_df = pd.DataFrame({"epoch": [0, 1], "loss": [2.0, 1.0], "val_loss": [3.0, 2.0], "learning_rate": [0.01, 0]})
+    training.plot_history(history_df, ax, "loss")
+    _, rate_ax = ax.figure.axes
+    np.testing.assert_array_equal(rate_ax.lines[0].get_data(), [[1, 2], [0.01, 0]])
+    assert all(tick == round(tick) for tick in ax.get_xticks())  # there is no half an epoch
 
 
 def test_roc_names_each_label_with_its_area(ax, rng):
