@@ -4,7 +4,8 @@ from kaggle_speech.lazy import lazy_names, with_names
 
 _NAMES = {
     "clips": "plot_waveform, plot_features, plot_label_counts, plot_lengths",
-    "training": "plot_history, plot_error_rates",
+    "training": "plot_history, plot_error_rates, plot_accuracy_over_size",
+    "networks": "plot_network, plot_filters, plot_occlusion, plot_update_gates",
     "scores": (
         "plot_confusion, plot_roc, plot_precision_recall, plot_intervals, plot_robustness, plot_scores, "
         "plot_oscr, plot_det, plot_reliability"

@@ -207,8 +207,7 @@ def plot_scores(
         ax.hist(scores[rows], edges.tolist(), weights=weights, color=color, alpha=0.6, label=f"{rows.sum()} {name}")
     if threshold is not None:
         ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
-    ax.set(xlabel="score", ylabel="% of the clips", yscale="symlog")
-    ax.set_yticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
+    ax.set(xlabel="score", ylabel="% of the clips")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", frameon=False)
     return ax
 
