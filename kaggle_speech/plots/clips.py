@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from kaggle_speech.audio import SAMPLE_RATE, read_clip
 from kaggle_speech.features.filters import FeatureSpec, hz_to_mel, log_mel_levels
@@ -135,7 +136,7 @@ def plot_word_counts(clips_df: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_count_histogram(counts: npt.ArrayLike, ax: Axes | None = None, xlabel: str = "") -> Axes:
+def plot_count_histogram(counts: npt.ArrayLike, ax: Axes | None = None, xlabel: str = "", ylabel: str = "") -> Axes:
     """Plot how often each whole number occurs, such as speakers over their clips.
 
     Shape: `(values,)`.
@@ -144,13 +145,14 @@ def plot_count_histogram(counts: npt.ArrayLike, ax: Axes | None = None, xlabel: 
         counts: whole numbers, >= 0.
         ax: axes to draw on; None for the current ones.
         xlabel: what the numbers count.
+        ylabel: what has these numbers.
     """
     ax = ax or plt.gca()
     occurrences = np.bincount(np.asarray(counts, int))
     first = int(np.flatnonzero(occurrences)[0])
     ax.bar(np.arange(first, len(occurrences)), occurrences[first:], width=0.85)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set(xlabel=xlabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax
 
 

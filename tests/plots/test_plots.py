@@ -79,8 +79,9 @@ def test_every_word_has_a_bar_and_commands_their_colour(ax):
 
 
 def test_whole_numbers_are_counted(ax):
-    clips.plot_count_histogram([2, 4, 4], ax, "clips")
+    clips.plot_count_histogram([2, 4, 4], ax, "clips", "speakers")
     assert [(bar.get_center()[0], bar.get_height()) for bar in ax.patches] == [(2, 1), (3, 0), (4, 2)]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clips", "speakers")
 
 
 def test_shares_are_of_each_group(ax):
