@@ -3,7 +3,10 @@
 from kaggle_speech.lazy import lazy_names, with_names
 
 _NAMES = {
-    "clips": "plot_waveform, plot_features, plot_label_counts, plot_lengths",
+    "clips": (
+        "plot_waveform, plot_features, plot_label_counts, plot_word_counts, plot_lengths, plot_count_histogram, "
+        "plot_shares, plot_answer, browse_clips, show_players"
+    ),
     "training": "plot_history, plot_error_rates, plot_accuracy_over_size",
     "networks": "plot_network, plot_filters, plot_occlusion, plot_update_gates",
     "scores": (
