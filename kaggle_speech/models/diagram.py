@@ -60,7 +60,7 @@ def _add_light_layer(row: dict[str, Any], light: dict[str, Any]) -> None:
     row["parameters"] += light["parameters"]
     for text in light["details"]:
         row["shape"] = light["shape"]
-        if text not in row["details"]:
+        if row["kind"] != "branches" and text not in row["details"]:
             row["details"].append(text)
 
 
