@@ -13,6 +13,9 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+#: Longest alternative text of a picture, in characters.
+MAX_TEXT = 300
+
 
 def is_kept(output):
     """Whether an output may be committed.
@@ -36,16 +39,18 @@ def shrink_png(encoded):
 
 
 def plain_text(markdown):
-    """Heading and first sentence of a text in Markdown, without its marks."""
-    lines = [line.strip() for line in markdown.splitlines() if line.strip() and not line.startswith("|")]
-    heading = [line.lstrip("# ") for line in lines if line.startswith("#")][-1:]
+    """Heading and first sentences of a text in Markdown, without its marks."""
+    lines = [line.strip() for line in markdown.splitlines() if line.strip() and not line.startswith(("|", "!["))]
+    heading = [line.lstrip("# ") + "." for line in lines if line.startswith("#")][-1:]
     prose = " ".join(line for line in lines if not line.startswith("#"))
-    sentence = re.split(r"(?<=[.?!])\s", prose, maxsplit=1)[0].rstrip(":")
-    return re.sub(r"\[(.+?)\]\(.+?\)|[`*]", r"\1", ". ".join(filter(None, [*heading, sentence])))
+    sentences = re.split(r"(?<=[.?!])\s", re.sub(r"\[(.+?)\]\(.+?\)|[`*]", r"\1", prose))
+    while len(" ".join(sentences)) > MAX_TEXT and len(sentences) > 1:
+        sentences.pop()
+    return " ".join([*heading, *sentences])
 
 
 def describe_pictures(notebook):
-    """Give every picture an alternative text for those who do not see it: the heading and the sentence before it."""
+    """Give every picture an alternative text for those who do not see it: the heading and the text before it."""
     text = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

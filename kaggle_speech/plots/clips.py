@@ -197,6 +197,8 @@ def plot_answer(
 ) -> Figure:
     """Plot a clip's waveform and log-mel spectrogram beside a bar for each label's probability.
 
+    The figure is closed for pyplot: a notebook shows it where it is displayed, and not once more.
+
     Shape: `(samples,)`, at least a frame of 400.
 
     Args:
@@ -205,7 +207,8 @@ def plot_answer(
         title: of the figure.
         xlabel: what the bars show.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = plt.figure(figsize=(10, 4), layout="constrained")
+    plt.close(figure)
     figure.suptitle(title)
     axes = figure.subplot_mosaic([["waveform", "bars"], ["log-mel", "bars"]], width_ratios=(1.6, 1))
     plot_waveform(waveform, axes["waveform"])
