@@ -91,7 +91,7 @@ def update_gates(model: keras.Model, waveform: np.ndarray) -> dict[str, np.ndarr
     recurrent = next((layer for layer in model.layers if isinstance(layer, layers.Bidirectional)), None)
     if recurrent is None:
         raise ValueError(f"`model` must have a bidirectional GRU. Received: {model.name!r}")
-    until = keras.Model(model.inputs, [recurrent.input, recurrent.output])
+    until = keras.Model(model.input, [recurrent.input, recurrent.output])
     steps, states = (np.asarray(part)[0] for part in until(np.asarray(waveform)[None]))
     num_units = states.shape[1] // 2
     directions = {"forward": recurrent.forward_layer, "backward": recurrent.backward_layer}

@@ -259,7 +259,7 @@ def fit(
         >>> model = keras.Sequential([keras.Input((ks.SAMPLE_RATE,)), keras.layers.Dense(12, "softmax")])
         >>> history_df = fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2)
         >>> sorted(history_df)
-        ['accuracy', 'epoch', 'loss', 'seconds', 'val_accuracy', 'val_loss']
+        ['accuracy', 'epoch', 'learning_rate', 'loss', 'seconds', 'val_accuracy', 'val_loss']
         >>> len(fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2))  # read, not trained again
         2
     """

@@ -24,7 +24,7 @@ def test_update_gates_are_those_that_made_the_states(rng):
     waveform = rng.uniform(-0.1, 0.1, 16_000).astype("float32")
     shares = anatomy.update_gates(model, waveform)
 
-    until = type(model)(model.inputs, [layer.input, layer.output])
+    until = type(model)(model.input, [layer.input, layer.output])
     steps, states = (np.asarray(part)[0] for part in until(waveform[None]))
     for number, (name, gru) in enumerate(zip(shares, (layer.forward_layer, layer.backward_layer), strict=True)):
         kernel, recurrent, (bias, recurrent_bias) = gru.get_weights()
