@@ -41,7 +41,7 @@ def shrink_png(encoded):
 def plain_text(markdown):
     """Heading and first sentences of a text in Markdown, without its marks."""
     lines = [line.strip() for line in markdown.splitlines() if line.strip() and not line.startswith(("|", "!["))]
-    heading = [line.lstrip("# ") + "." for line in lines if line.startswith("#")][-1:]
+    heading = [line.lstrip("# ").removesuffix("?") + "." for line in lines if line.startswith("#")][-1:]
     prose = " ".join(line for line in lines if not line.startswith("#"))
     sentences = re.split(r"(?<=[.?!])\s", re.sub(r"\[(.+?)\]\(.+?\)|[`*]", r"\1", prose))
     while len(" ".join(sentences)) > MAX_TEXT and len(sentences) > 1:
