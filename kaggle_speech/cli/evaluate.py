@@ -166,7 +166,7 @@ def evaluate(args: argparse.Namespace) -> None:
     report.refuse_run_folder(out_dir)  # before the minutes that an assessment takes
     options = {"against": against, "noise_dir": args.noise, "in_rooms": args.rooms, "seed": args.seed}
     assessment = assess.assess(recogniser, read_clips(data_dir)[0], **options)
-    page_path = report.write_report(assessment, out_dir, path.stem)
+    page_path = report.write_report(assessment, out_dir, recogniser.name)
     print_metrics(assessment.metrics)
     if args.against:
         print(f"against {args.against}: {report.comparison_text(assessment.metrics['comparison'])}")

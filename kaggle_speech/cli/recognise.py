@@ -236,11 +236,12 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def _stream(args):
-    """The streaming recogniser of `listen` and `live`."""
+    """The streaming recogniser of `listen` and `live`, and the name of its model and engine."""
     from kaggle_speech.inference import load
 
     recogniser = load.load_recogniser(args.model, engine=args.engine, words=args.words)
-    return recogniser.stream(threshold=args.threshold, in_sentences=args.in_sentences)
+    stream = recogniser.stream(threshold=args.threshold, in_sentences=args.in_sentences)
+    return stream, f"{recogniser.name}, {recogniser.settings['engine']}"
 
 
 def listen(args: argparse.Namespace) -> None:
@@ -250,7 +251,7 @@ def listen(args: argparse.Namespace) -> None:
     """
 
     source = _source(args)
-    stream = _stream(args)
+    stream, _ = _stream(args)
     with open_rows(_columns({"second": 2}, args.top), args) as rows:
 
         def show(detection):
@@ -319,8 +320,8 @@ def live(args: argparse.Namespace) -> None:
     requirements.require_screen(args.file, args.picture)
     from kaggle_speech.streaming.app import launch
 
-    stream = _stream(args)
-    launch.run(stream, args.file, args.picture)
+    stream, name = _stream(args)
+    launch.run(stream, args.file, args.picture, name)
     if args.picture:
         print(args.picture)
 

@@ -119,7 +119,10 @@ def assess(
         other_probabilities = predict_competition(against.model, against.vocabulary, val_df, progress)
         comparison, differences_df = _compare(val_df, other_probabilities, bootstrap_options)
         assessment = assessment._replace(differences_df=differences_df)
-        metrics["comparison"] = comparison
+        is_namesake = against.name == recogniser.name
+        metrics["comparison"] = comparison | {
+            "other_name": f"the other {against.name}" if is_namesake else against.name
+        }
         settings["against"] = against.settings["model"]
     return assessment._replace(metrics=metrics | {"settings": settings})
 

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,10 +16,17 @@ from kaggle_speech import audio, files, folders
 from kaggle_speech.data.clips import read_clips_table
 from kaggle_speech.evaluation import html_page
 from kaggle_speech.evaluation.assess import Assessment, assess
-from kaggle_speech.evaluation.html_page import Section
+from kaggle_speech.evaluation.html_page import Section, Tile
+from kaggle_speech.evaluation.verdict import (
+    HEADLINE_SNR_DB,
+    noisy_accuracy,
+    percent,
+    recommendations,
+    spoken_accuracy,
+    verdict,
+)
 from kaggle_speech.features import ops
 from kaggle_speech.inference.load import load_recogniser
-from kaggle_speech.labels import SILENCE
 from kaggle_speech.models.pretrained import PRETRAINED_DIR
 from kaggle_speech.plots import clips, scores
 from kaggle_speech.progress import progress_bar
@@ -29,10 +37,25 @@ MAX_SPEAKERS = 20
 #: File of every number, in the folder of a report.
 EVALUATION_NAME = "evaluation.json"
 
-
-def _spoken_accuracy(assessment: Assessment) -> float:
-    """Accuracy over the clips that noise is added to: all but silence."""
-    return assessment.clips_df.loc[assessment.clips_df["label"] != SILENCE, "is_right"].mean()
+#: Column of a table -> its name on the page, and the form of its numbers.
+COLUMNS: dict[str, tuple[str, Callable]] = {
+    "accuracy": ("right", percent),
+    "interval": ("95 % interval", str),
+    "num_clips": ("clips", "{:,}".format),
+    "num_speakers": ("speakers", "{:,}".format),
+    "num_wrong": ("wrong", "{:,}".format),
+    "area_under_roc": ("area under ROC curve", "{:.4f}".format),
+    "average_precision": ("average precision", percent),
+    "noise": ("noise", lambda name: name.replace("_", " ")),
+    "snr_db": ("speech over noise", "{:g} dB".format),
+    "reverberation_s": ("reverberation", "{:g} s".format),
+    "shift_ms": ("shift", "{:g} ms".format),
+    "missed": ("missed", percent),
+    "confused": ("taken for another", percent),
+    "word": ("word", str),
+    "speaker": ("speaker", str),
+    "label": ("said", str),
+}
 
 
 def _speakers_with_errors(assessment: Assessment) -> pd.DataFrame:
@@ -68,7 +91,7 @@ FIGURES: dict[str, ReportFigure] = {
         (7, 7),
         lambda assessment, ax: scores.plot_confusion(assessment.confusion_df, ax),
         "A row is what was said, a column what was answered, in percent of the row. What is off the diagonal is wrong: "
-        "look for a dark cell there, which is a pair of words that are mixed up.",
+        "look for a coloured cell there, which is a pair of words that are mixed up.",
     ),
     "confusion_counts": ReportFigure(
         (7, 7),
@@ -98,9 +121,9 @@ FIGURES: dict[str, ReportFigure] = {
     "robustness_snr": ReportFigure(
         (7, 4.5),
         lambda assessment, ax: scores.plot_robustness(
-            assessment.robustness_df, "snr_db", ax, _spoken_accuracy(assessment)
+            assessment.robustness_df, "snr_db", ax, spoken_accuracy(assessment)
         ),
-        "The black line is the share of spoken clips answered right with background noise behind them, its band the "
+        "The thick line is the share of spoken clips answered right with background noise behind them, its band the "
         "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
         "small differences between them mean nothing. At 0 dB noise and clip are equally loud. The noise is that of "
         "`--noise`; without it, of the second halves of the recordings whose first ones training uses, so that noises "
@@ -117,7 +140,7 @@ FIGURES: dict[str, ReportFigure] = {
     "robustness_rooms": ReportFigure(
         (7, 4.5),
         lambda assessment, ax: scores.plot_robustness(
-            assessment.robustness_df, "reverberation_s", ax, _spoken_accuracy(assessment)
+            assessment.robustness_df, "reverberation_s", ax, spoken_accuracy(assessment)
         ),
         "The share of spoken clips answered right in made rooms, a room for each clip, against the time in which the "
         "sound of the room falls by 60 dB: 0.2 s is a furnished bedroom, 0.8 s a bare kitchen.",
@@ -154,9 +177,13 @@ def draw_figure(assessment: Assessment, name: str) -> Figure | None:
 
 
 def _draw_clip(clip: typing.Any, size: tuple[float, float] = (3, 2)) -> Figure:
-    """Spectrogram of a row of `worst_df`."""
-    figure = Figure(figsize=size, layout="constrained")
-    clips.plot_features(ops.log_mel_spectrogram(audio.read_clip(clip.path)), figure.subplots())
+    """Spectrogram of a row of `worst_df`, its axes in a grey that shows on white and on black."""
+    gray = "#808080"
+    with matplotlib.rc_context(
+        {"axes.edgecolor": gray, "axes.labelcolor": gray, "xtick.color": gray, "ytick.color": gray}
+    ):
+        figure = Figure(figsize=size, layout="constrained")
+        clips.plot_features(ops.log_mel_spectrogram(audio.read_clip(clip.path)), figure.subplots())
     return figure
 
 
@@ -164,8 +191,8 @@ def _clip_caption(clip: typing.Any) -> str:
     """Caption of a row of `worst_df`: true label, answer, probabilities, speaker."""
     word = "" if clip.word == clip.label else f" ({clip.word})"
     return (
-        f"{clip.label}{word}, answered {clip.answer} with {clip.confidence:.0%}; {clip.label} got "
-        f"{clip.label_probability:.1%}. Speaker {clip.speaker}"
+        f"{clip.label}{word}, answered {clip.answer} with {percent(clip.confidence)}; {clip.label} got "
+        f"{percent(clip.label_probability)}. Speaker {clip.speaker}"
     )
 
 
@@ -186,12 +213,12 @@ def refuse_run_folder(out_dir: Path | str) -> None:
 
 
 def write_report(assessment: Assessment, out_dir: Path | str, name: str, progress: bool = True) -> Path:
-    """Write a report: `evaluation.json`, tables as CSV, figures as PNG, and `report.html`, which holds all of it.
+    """Write a report: `evaluation.json`, tables as CSV, figures as SVG, and `report.html`, which holds all of it.
 
     Args:
         assessment: from `assess.assess`.
         out_dir: folder to write to; files of an earlier report are replaced.
-        name: name of the model, for the title.
+        name: name of the model.
         progress: show a progress bar.
 
     Returns:
@@ -207,15 +234,16 @@ def write_report(assessment: Assessment, out_dir: Path | str, name: str, progres
     pictures = {}
     for file in progress_bar(FIGURES, desc="drawing", unit="figure", progress=progress):
         figure = draw_figure(assessment, file)
-        (out_dir / f"{file}.png").unlink(missing_ok=True)
+        (out_dir / f"{file}.svg").unlink(missing_ok=True)
         if figure is not None:
-            png = html_page.png_bytes(figure)
-            (out_dir / f"{file}.png").write_bytes(png)
-            pictures[file] = html_page.picture(png, FIGURES[file].caption, file.replace("_", " "))
+            svg = html_page.svg_bytes(figure)
+            (out_dir / f"{file}.svg").write_bytes(svg)
+            pictures[file] = html_page.drawing(svg, FIGURES[file].caption, file.replace("_", " "))
     files.write_json(out_dir / EVALUATION_NAME, assessment.metrics)
     path = out_dir / "report.html"
     title = f"How well {name} recognises words"
-    path.write_text(html_page.page(title, _introduction(assessment), _sections(assessment, pictures)), encoding="utf-8")
+    content = html_page.page(title, _introduction(assessment, name), _sections(assessment, name, pictures))
+    path.write_text(content, encoding="utf-8")
     return path
 
 
@@ -241,63 +269,90 @@ def _write_tables(assessment: Assessment, out_dir: Path) -> None:
             table_df.to_csv(out_dir / f"{name}.csv", index=False)
 
 
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
+def _introduction(assessment: Assessment, name: str) -> str:
+    """Clips and models, the verdict, and the headline numbers, as HTML."""
+    metrics = assessment.metrics
+    texts = [f"{metrics['num_clips']:,} validation clips", f"{metrics['speakers']['num_speakers']:,} speakers"]
+    if "comparison" in metrics:
+        texts.append(f"against {metrics['comparison']['other_name']}")
+    note = html_page.paragraph(", ".join(texts), "note")
+    return note + html_page.paragraph(verdict(assessment, name), "lead") + html_page.tiles(_tiles(assessment))
 
 
-def _introduction(assessment: Assessment) -> str:
-    """Summary of the page in four sentences, as HTML."""
+def _tiles(assessment: Assessment) -> list[Tile]:
+    """Accuracy, macro F1, speakers with errors, accuracy under noise: those that were measured."""
     metrics = assessment.metrics
     low, high = metrics["accuracy_interval"]
     recall = pd.Series(metrics["recall"])
-    texts = [
-        f"{_percent(metrics['accuracy'])} of {metrics['num_clips']} validation clips are answered right; with other "
-        f"speakers, it would be {_percent(low)} to {_percent(high)} (95 % interval). Macro F1 is "
-        f"{metrics['macro_f1']:.4f}. Hardest is {recall.idxmin()} with {_percent(recall.min())}."
+    tiles = [
+        Tile("Accuracy", percent(metrics["accuracy"]), f"with other speakers {_interval(low, high)} (95 % interval)"),
+        Tile("Macro F1", percent(metrics["macro_f1"]), f"hardest is {recall.idxmin()}, {percent(recall.min())} right"),
     ]
     speakers = metrics["speakers"]
     if speakers["num_speakers"]:
-        texts.append(f"{speakers['num_with_errors']} of {speakers['num_speakers']} speakers meet at least one error.")
-    noisy_df = assessment.robustness_df[assessment.robustness_df["noise"] == "all"]
-    if len(noisy_df):
-        steps = ", ".join(
-            f"{_percent(accuracy)} at {snr_db} dB"
-            for snr_db, accuracy in zip(noisy_df["value"], noisy_df["accuracy"], strict=True)
-        )
-        recorded = _percent(_spoken_accuracy(assessment))
-        texts.append(f"With background noise, spoken clips: {recorded} as recorded, {steps}.")
-    return "".join(map(html_page.paragraph, texts))
+        note = f"of {speakers['num_speakers']:,}; the mean of their accuracies is {percent(speakers['mean_accuracy'])}"
+        tiles.append(Tile("Speakers with errors", f"{speakers['num_with_errors']:,}", note))
+    noisy = noisy_accuracy(assessment)
+    if HEADLINE_SNR_DB in noisy:
+        note = f"of the spoken clips; without noise {percent(spoken_accuracy(assessment))}"
+        tiles.append(Tile(f"Accuracy at {HEADLINE_SNR_DB} dB", percent(noisy[HEADLINE_SNR_DB]), note))
+    return tiles
 
 
-def _sections(assessment: Assessment, pictures: dict[str, str]) -> list[Section]:
+def _interval(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {percent(high)}"
+
+
+def _in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as the page shows it: limits in one column, numbers as text, columns by their names in `COLUMNS`."""
+    shown_df = frame
+    if "low" in frame:
+        intervals = [_interval(low, high) for low, high in zip(frame["low"], frame["high"], strict=True)]
+        shown_df = frame.drop(columns=["low", "high"])
+        shown_df.insert(shown_df.columns.get_loc("accuracy") + 1, "interval", intervals)
+    columns = {COLUMNS[column][0]: shown_df[column].map(COLUMNS[column][1]) for column in shown_df}
+    return pd.DataFrame(columns, index=shown_df.index)
+
+
+def _conditions(assessment: Assessment, kind: str) -> str:
+    """All numbers under noise, in rooms or under shifts, as HTML."""
+    kind_df = assessment.robustness_df[assessment.robustness_df["kind"] == kind]
+    kind_df = kind_df.rename(columns={"value": kind}).drop(columns=["kind", "num_clips"])
+    names = ["noise"] if kind == "snr_db" else []
+    shown_df = _in_words(kind_df[[*names, kind, "accuracy", "low", "high", "missed", "confused"]])
+    return html_page.folded("All numbers", html_page.table(shown_df, index=False))
+
+
+def _sections(assessment: Assessment, name: str, pictures: dict[str, str]) -> list[Section]:
     """Sections of the page."""
-    robustness_df = assessment.robustness_df.drop(columns="num_clips").round(4)
-    noisy_df = robustness_df[robustness_df["kind"] == "snr_db"].drop(columns="kind")
-    rooms_df, shifted_df = (
-        robustness_df[robustness_df["kind"] == kind].drop(columns=["kind", "noise"])
-        for kind in ("reverberation_s", "shift_ms")
-    )
-    speakers = html_page.folded("All speakers", html_page.table(assessment.speaker_df.round(3)))
-    areas = {name: assessment.metrics[name] for name in ("area_under_roc", "average_precision")}
-    curves_df = pd.DataFrame(areas).round(4)
+    speakers = html_page.folded("All speakers", html_page.table(_in_words(assessment.speaker_df)))
+    curves_df = pd.DataFrame({column: assessment.metrics[column] for column in ("area_under_roc", "average_precision")})
     content = {
-        "Which words are hard": [pictures["labels"], html_page.table(assessment.label_df.round(4))],
-        "What is taken for what": [pictures["confusion"], pictures["confusion_counts"]],
-        "How well a threshold could tell": [pictures["roc"], pictures["precision_recall"], html_page.table(curves_df)],
+        "What to do": [html_page.bullets(recommendations(assessment, name))],
+        "Which words are hard": [pictures["labels"], html_page.table(_in_words(assessment.label_df))],
+        "What is taken for what": [pictures["confusion"], html_page.folded("In clips", pictures["confusion_counts"])],
+        "How well a threshold could tell": [
+            pictures["roc"],
+            pictures["precision_recall"],
+            html_page.table(_in_words(curves_df.rename_axis("label"))),
+        ],
         "Who is not understood": [pictures.get("speakers", ""), speakers],
     }
     if "robustness_snr" in pictures:
-        table = html_page.folded("All numbers", html_page.table(noisy_df, index=False))
-        content["When it is noisy"] = [pictures["robustness_snr"], pictures["fates_snr"], table]
+        numbers = _conditions(assessment, "snr_db")
+        content["When it is noisy"] = [pictures["robustness_snr"], pictures["fates_snr"], numbers]
     if "robustness_rooms" in pictures:
-        table = html_page.folded("All numbers", html_page.table(rooms_df, index=False))
-        content["When it is spoken across a room"] = [pictures["robustness_rooms"], table]
+        numbers = _conditions(assessment, "reverberation_s")
+        content["When it is spoken across a room"] = [pictures["robustness_rooms"], numbers]
     if "robustness_shift" in pictures:
-        table = html_page.folded("All numbers", html_page.table(shifted_df, index=False))
-        content["When the word comes early or late"] = [pictures["robustness_shift"], table]
+        content["When the word comes early or late"] = [
+            pictures["robustness_shift"],
+            _conditions(assessment, "shift_ms"),
+        ]
     content["The worst clips"] = [_worst_clips(assessment)]
     if assessment.differences_df is not None:
-        content["Against the other model"] = _comparison(assessment, assessment.differences_df)
+        other = assessment.metrics["comparison"]["other_name"]
+        content[f"Against {other}"] = _comparison(assessment, name, assessment.differences_df)
     content["Settings"] = [_settings(assessment.metrics["settings"])]
     return [Section(title, "".join(parts)) for title, parts in content.items()]
 
@@ -314,38 +369,44 @@ def _worst_clips(assessment: Assessment) -> str:
     return html_page.paragraph(text) + html_page.clip_players(players)
 
 
-def comparison_text(figures: dict) -> str:
+def comparison_text(comparison: dict, name: str = "This model") -> str:
     """A comparison of two models in words.
 
     Args:
-        figures: numbers from `intervals.compare_answers`.
+        comparison: numbers of `Assessment.metrics["comparison"]`.
+        name: name of the model that is compared.
     """
     return (
-        f"This model answers {_percent(figures['accuracy'])} right, the other {_percent(figures['other_accuracy'])}: a "
-        f"difference of {100 * figures['difference']:+.1f} points (95 % interval over speakers "
-        f"{100 * figures['low']:+.1f} to {100 * figures['high']:+.1f}). {figures['num_only_this']} clips are answered "
-        f"right by this one only and {figures['num_only_other']} by the other only; were they equally good, a split as "
-        f"uneven would come up with probability {figures['p_value']:.2g} (McNemar's test, exact)."
+        f"{name} answers {percent(comparison['accuracy'])} right, {comparison['other_name']} "
+        f"{percent(comparison['other_accuracy'])}: a difference of {100 * comparison['difference']:+.1f} points (95 % "
+        f"interval over speakers {100 * comparison['low']:+.1f} to {100 * comparison['high']:+.1f}). "
+        f"{comparison['num_only_this']} clips are answered right by the former only and {comparison['num_only_other']} "
+        "by the latter only; were they equally good, a split as uneven would come up with probability "
+        f"{comparison['p_value']:.2g} (McNemar's test, exact)."
     )
 
 
-def _comparison(assessment: Assessment, differences_df: pd.DataFrame) -> list[str]:
-    figures = assessment.metrics["comparison"]
+def _comparison(assessment: Assessment, name: str, differences_df: pd.DataFrame) -> list[str]:
+    comparison = assessment.metrics["comparison"]
+    names = name, comparison["other_name"]
     counts_df = pd.DataFrame(
         [
-            [figures["num_both_right"], figures["num_only_this"]],
-            [figures["num_only_other"], figures["num_both_wrong"]],
+            [comparison["num_both_right"], comparison["num_only_this"]],
+            [comparison["num_only_other"], comparison["num_both_wrong"]],
         ],
-        ["this is right", "this is wrong"],
-        ["other is right", "other is wrong"],
+        [f"{names[0]} is right", f"{names[0]} is wrong"],
+        [f"{names[1]} is right", f"{names[1]} is wrong"],
     )
-    recall_df = pd.DataFrame({"this": assessment.metrics["recall"], "other": figures["other_recall"]}).round(4)
-    recall_df = recall_df.reindex(list(assessment.metrics["recall"]))
-    shown_df = differences_df.drop(columns="path")
+    recalls = pd.DataFrame({names[0]: assessment.metrics["recall"], names[1]: comparison["other_recall"]})
+    recalls = recalls.reindex([*assessment.metrics["recall"]]).rename_axis("label")
+    points = 100 * (recalls[names[0]] - recalls[names[1]])
+    recall_df = recalls.map(percent).assign(difference=points.map("{:+.1f} points".format))
+    shown_df = _in_words(differences_df[["label", "word", "speaker"]])
+    shown_df = shown_df.assign(**{names[0]: differences_df["answer"], names[1]: differences_df["other_answer"]})
     return [
-        html_page.paragraph(comparison_text(figures)),
+        html_page.paragraph(comparison_text(comparison, name)),
         html_page.table(counts_df),
-        html_page.table(recall_df.assign(difference=(recall_df["this"] - recall_df["other"]).round(4))),
+        html_page.table(recall_df),
         html_page.folded("The clips that only one gets right", html_page.table(shown_df, index=False)),
     ]
 
@@ -359,7 +420,8 @@ def _settings(settings: dict) -> str:
         else:
             rows[name] = value
     values = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for value in rows.values()]
-    return html_page.table(pd.DataFrame({"value": values}, pd.Index(rows, name="setting")))
+    settings_df = pd.DataFrame({"value": values}, pd.Index(rows, name="setting"))
+    return html_page.table(settings_df, has_long_texts=True)
 
 
 def evaluation_dir(model_path: Path | str) -> Path:

@@ -141,6 +141,8 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(exported[0], out_dir / ONNX_NAME)
+    for name in language_models.FILE_NAMES:
+        (out_dir / name).unlink(missing_ok=True)  # of an earlier call
     language_models.copy_language_models(run_dir, out_dir)
 
 

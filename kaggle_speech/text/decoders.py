@@ -214,9 +214,11 @@ class BeamDecoder(Decoder):
         self.beam_width = beam_width
         self.language_model = language_model
         self.lm_weight, self.insertion_bonus = lm_weight, insertion_bonus
+        self._most_bonus = 0.0  # of a character of probability 1
         if language_model is not None:
             self.lm_weight = language_model.weight if lm_weight is None else lm_weight
             self.insertion_bonus = language_model.bonus if insertion_bonus is None else insertion_bonus
+            self._most_bonus = self.lm_weight * self.insertion_bonus
         self.min_character_logp = min_character_logp
         self.max_gap = max_gap
         self.max_wait_frames = max_wait_frames
@@ -268,15 +270,21 @@ class BeamDecoder(Decoder):
         """The hypotheses after a frame: each text as it is, and each with one more character."""
         grown = {text: self._repeated(text, old, frame) for text, old in self._beam.items()}
         likely = [index for index, logp in enumerate(frame) if logp > self.min_character_logp and index != BLANK_INDEX]
-        for text, old in self._beam.items() if likely else ():
+        if not likely:
+            return grown
+        lowest = self._lowest_score([hypothesis.log_probability for hypothesis in grown.values()])
+        for text, old in self._beam.items():
             log_probability = old.log_probability
             frames = (*old.frames, self.num_frames)
             for index in likely:
                 character = ALPHABET[index]
                 # Twice the same character needs a blank between.
                 log_before = old.log_blank if text.endswith(character) else log_probability
-                log_reached = log_before + frame[index] + self._bonus(text, character)
+                log_reached = log_before + frame[index]
                 same = grown.get(text + character)  # the same text by a path through a text of the beam
+                if same is None and character != BOUNDARY and log_reached + self._most_bonus < lowest:
+                    continue
+                log_reached += self._bonus(text, character)
                 if same is None:
                     grown[text + character] = Hypothesis(-math.inf, log_reached, frames)
                 else:
@@ -284,6 +292,11 @@ class BeamDecoder(Decoder):
                     best_frames = frames if log_reached > same.log_probability else same.frames
                     grown[text + character] = Hypothesis(same.log_blank, log_character, best_frames)
         return grown
+
+    def _lowest_score(self, scores):
+        """Score below which a new text is dropped after this frame, from the scores of those that stay as they are."""
+        is_full = len(scores) >= self.beam_width
+        return max(max(scores) - self.max_gap, min(scores) if is_full else -math.inf)
 
     @staticmethod
     def _repeated(text, old, frame):

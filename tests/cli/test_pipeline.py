@@ -80,7 +80,7 @@ def test_evaluate_repeats_the_metrics_and_draws(run_dir, data_dir, tmp_path, cap
     assert f"data: {data_dir}\n" in captured.err
     confusion_df = pd.read_csv(tmp_path / "confusion.csv", index_col=0)
     assert confusion_df.to_numpy().sum() == trained["num_clips"]
-    assert (tmp_path / "confusion.png").stat().st_size > 10_000
+    assert (tmp_path / "confusion.svg").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "worst_clips.csv")) == 10
     assert "<h1>" in (tmp_path / "report.html").read_text()
 

@@ -4,7 +4,10 @@ import base64
 import html.parser
 import io
 import json
+import re
+from xml.etree import ElementTree
 
+import chromium
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,6 +22,13 @@ from kaggle_speech.evaluation import assess, html_page, report, robustness
 from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 
+TABLE = re.compile("<table.*?</table>", re.DOTALL)
+#: JavaScript: cells of numbers that take more than one line.
+NUM_BROKEN = """[...document.querySelectorAll("table:not(.long) td:not(:first-child)")].filter((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return new Set([...range.getClientRects()].map((box) => box.top)).size > 1;
+}).length"""
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 TABLES = ("confusion", "confusion_rates", "labels", "speakers", "worst_clips", "robustness")
 
@@ -100,10 +110,15 @@ def test_the_page_needs_nothing_but_itself(written):
     assert parser.links and all(link[0] == "#" and link[1:] in parser.ids for link in parser.links)
     assert "color-scheme: light dark" in text
     contents = [source.removeprefix("data:").partition(";base64,") for source in parser.sources]
-    pictures = [base64.b64decode(content) for kind, _, content in contents if kind == "image/png"]
-    sounds = [base64.b64decode(content) for kind, _, content in contents if kind == "audio/wav"]
-    assert len(pictures) == len(report.FIGURES) + len(found.worst_df) and len(sounds) == len(found.worst_df) == 10
-    assert all(plt.imread(io.BytesIO(picture)).std() > 0.01 for picture in pictures)
+    drawings, pictures, sounds = (
+        [base64.b64decode(content) for kind, _, content in contents if kind == wanted]
+        for wanted in ("image/svg+xml", "image/png", "audio/wav")
+    )
+    assert html_page.svg_bytes(report.draw_figure(found, "labels")) == drawings[0]
+    assert drawings == [path.with_name(f"{name}.svg").read_bytes() for name in report.FIGURES]
+    assert all(ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg" for drawing in drawings)
+    assert len(pictures) == len(sounds) == len(found.worst_df) == 10
+    assert all(plt.imread(io.BytesIO(picture))[..., :3].std() > 0.01 for picture in pictures)
     for sound, clip_path in zip(sounds, found.worst_df["path"], strict=True):
         waveform, sample_rate = soundfile.read(io.BytesIO(sound), dtype="float32")
         assert sample_rate == 16_000
@@ -112,8 +127,63 @@ def test_the_page_needs_nothing_but_itself(written):
     assert (
         "How well <a> & b recognises words" in shown
         and "McNemar" in shown
+        and "Against the other model" in shown
         and found.metrics["settings"]["data"] in shown
     )
+
+
+def table_of(text):
+    """A table of HTML as texts."""
+    header, *rows = ([cell.text or "" for cell in row] for row in ElementTree.fromstring(text).iter("tr"))
+    return pd.DataFrame(rows, columns=header)
+
+
+def test_numbers_are_shown_as_in_prose(written):
+    found, path = written
+    tables = {tuple(table_df.columns): table_df for table_df in map(table_of, TABLE.findall(path.read_text()))}
+    label_df = tables["label", "right", "95 % interval", "clips", "speakers"].set_index("label")
+    for label, row in found.label_df.iterrows():
+        shown = label_df.loc[label]
+        assert shown["right"] == f"{100 * row['accuracy']:.1f} %" and int(shown["clips"]) == row["num_clips"]
+        assert shown["95 % interval"] == f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %"
+    names = {name for columns in tables for name in map(str, columns)}
+    assert not {name for name in names if "_" in name or name in ("low", "high")}
+    noisy_df = tables[("noise", "speech over noise", *label_df.columns[:2], "missed", "taken for another")]
+    assert list(noisy_df["speech over noise"][:6]) == [f"{snr_db} dB" for snr_db in robustness.SNRS_DB]
+    recall_df = tables["label", "<a> & b", "the other model", "difference"]
+    points = recall_df[["<a> & b", "the other model"]].map(lambda text: float(text.removesuffix(" %")))
+    differences = recall_df["difference"].str.removesuffix(" points").astype(float)
+    np.testing.assert_allclose(points["<a> & b"] - points["the other model"], differences, atol=0.11)
+    texts = [text.replace("\N{NO-BREAK SPACE}", " ") for text in parse(path.read_text()).texts]
+    tiles = texts[texts.index("Accuracy") : texts.index("What to do")]
+    said, answered = found.clips_df["label"], found.clips_df["answer"]
+    wrong = found.clips_df[(said != answered) & (said != "silence")]["speaker"].nunique()
+    f1 = sklearn_metrics.f1_score(said, answered, average="macro")
+    noisy = found.robustness_df.query("kind == 'snr_db' and value == 10 and noise == 'all'")["accuracy"].item()
+    assert tiles[:2] == ["Accuracy", f"{100 * (said == answered).mean():.1f} %"]
+    assert tiles[3:5] == ["Macro F1", f"{100 * f1:.1f} %"]
+    assert tiles[6:8] == ["Speakers with errors", str(wrong)]
+    assert tiles[9:11] == ["Accuracy at 10 dB", f"{100 * noisy:.1f} %"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(chromium.find_chromium() is None, reason="needs Chromium")
+def test_the_page_fits_screens_of_any_width(written, tmp_path):
+    _, path = written
+    with chromium.Chromium(tmp_path / "profile") as browser:
+        for width in (500, 900, 1440):
+            browser.resize(width, 900)
+            browser.open(path.as_uri())
+            browser.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            wide = (
+                "[...document.querySelectorAll('.wide')].filter((part) => part.scrollWidth > part.clientWidth).length"
+            )
+            assert browser.evaluate(wide) == 0
+            assert browser.evaluate(NUM_BROKEN) == 0
+            unloaded = "[...document.images].filter((image) => !image.naturalWidth).length"
+            assert browser.evaluate(unloaded) == 0
+        assert browser.errors == []
 
 
 def test_the_folder_holds_what_scikit_learn_would_say(written):
@@ -140,16 +210,17 @@ def test_the_folder_holds_what_scikit_learn_would_say(written):
     differences_df, comparison = pd.read_csv(path.with_name("differences.csv")), metrics["comparison"]
     assert len(differences_df) == comparison["num_only_this"] + comparison["num_only_other"] > 0
     assert metrics["settings"]["against"] == "guess 0.05"
-    assert {path.stem for path in path.parent.glob("*.png")} == {*report.FIGURES}
+    assert {path.stem for path in path.parent.glob("*.svg")} == {*report.FIGURES}
 
 
-def test_another_call_leaves_nothing_of_the_former(clips_df, written):
-    _, path = written
+def test_another_call_leaves_nothing_of_the_former(clips_df, tmp_path):
+    for name in ("differences.csv", "robustness_snr.svg"):
+        (tmp_path / name).write_text("of a report with another model and noise")
     right = Recogniser(Guess(), COMPETITION_LABELS, engine().settings, {})
     silent_df = clips_df[clips_df["split"] != "noise"]
     found = assess.assess(right, silent_df, num_resamples=50, progress=False)
-    path = report.write_report(found, path.parent, "again", progress=False)
-    assert not (path.parent / "differences.csv").exists() and not (path.parent / "robustness_snr.png").exists()
+    path = report.write_report(found, tmp_path, "again", progress=False)
+    assert not (path.parent / "differences.csv").exists() and not (path.parent / "robustness_snr.svg").exists()
     assert report.draw_figure(found, "robustness_snr") is None
     assert "comparison" not in json.loads((path.parent / "evaluation.json").read_text())
     shown = " ".join(parse(path.read_text()).texts)
@@ -164,13 +235,12 @@ def test_a_model_without_errors_has_no_figure_of_speakers(clips_df, tmp_path):
     parse(report.write_report(found, tmp_path / "x", "x", progress=False).read_text())
 
 
-def test_a_report_never_goes_into_the_folder_of_a_run(written, tmp_path):
-    found, _ = written
+def test_a_report_never_goes_into_the_folder_of_a_run(tmp_path):
     files = {"run.json": "{}", "metrics.json": "of the training", "labels.csv": "mine"}
     for file_name, text in files.items():
         (tmp_path / file_name).write_text(text)
     with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):
-        report.write_report(found, tmp_path, "x", progress=False)
+        report.write_report(None, tmp_path, "x", progress=False)  # before anything is looked at
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == files
 
 
@@ -200,10 +270,11 @@ def test_no_validation_clips(clips_df):
 def test_what_is_shown_is_text_and_never_html():
     evil = "<b onload=x>'\"&"
     frame = pd.DataFrame({evil: [evil]}, pd.Index([evil], name=evil))
-    parts = [html_page.paragraph(evil), html_page.table(frame), html_page.picture(b"p", evil, evil)]
+    parts = [html_page.paragraph(evil), html_page.table(frame), html_page.drawing(b"p", evil, evil)]
     parts += [html_page.clip_player(np.zeros(16), b"p", evil), html_page.folded(evil, "")]
+    parts += [html_page.bullets([evil]), html_page.tiles([html_page.Tile(evil, evil, evil)])]
     parser = parse(html_page.page(evil, parts[0], [html_page.Section(evil, "".join(parts))]))
-    assert "b" not in parser.tags and "".join(parser.texts).count(evil) >= 8
+    assert "b" not in parser.tags and "".join(parser.texts).count(evil) >= 12
 
 
 def test_data_uri_holds_the_bytes():

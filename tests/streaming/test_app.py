@@ -12,10 +12,10 @@ import pytest
 
 from kaggle_speech.audio import SAMPLE_RATE, write_wav
 from kaggle_speech.cli.main import main
-from kaggle_speech.labels import COMPETITION_LABELS, SILENCE
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE
 from kaggle_speech.streaming import sources
 from kaggle_speech.streaming.app import launch, log, palette, requirements, strip, theme, widgets
-from kaggle_speech.streaming.app.window import NO_MICROPHONE, LiveWindow
+from kaggle_speech.streaming.app.window import NO_MICROPHONE, LiveWindow, clock
 from kaggle_speech.streaming.chunks import BUFFER_SAMPLES
 from kaggle_speech.streaming.words import Detection, StreamingRecogniser
 
@@ -119,7 +119,7 @@ def test_words_appear_on_the_panel_in_the_log_and_in_the_strip(window, recognise
     play(window, sources.Samples(waveform))
     assert heard == expected and [found.label for found in expected] == ["yes", "stop", "left"]
     assert window.word.word.text() == "left"
-    assert f"{100 * expected[-1].confidence:.0f} %" in window.word.confidence.text()
+    assert window.word.confidence.text().startswith(f"{100 * expected[-1].confidence:.0f} % sure when heard, at ")
     assert [row[2:] for row in window.log.rows] == [(pytest.approx(d.time_s, abs=1e-3), *d[1:3]) for d in expected]
     assert [window.log.item(row, 2).text() for row in range(3)] == ["left", "stop", "yes"]  # the newest on top
     assert [found.label for found in window.strip.detections] == ["stop", "left"]  # three seconds
@@ -134,11 +134,14 @@ def test_bars_follow_the_state(window):
     assert [value.text() for value in window.grid.values[:10]] == ["0 %"] * 10
     assert window.status.text() == "● Listening" and window.start_button.text() == "Stop"
     assert window.device.text() == "array" and window.level.text() == "\N{MINUS SIGN}100 dBFS"
+    wait_for(lambda: window.dropped.isVisible() == (window.runner.num_dropped > 0))
     window.runner.num_dropped += 7
     wait_for(lambda: window.dropped.text() == f"{window.runner.num_dropped} chunks dropped")
-    assert window.runner.num_dropped >= 7
+    assert window.runner.num_dropped >= 7 and window.dropped.isVisible()
+    running = pixel(window.start_button, 8, window.start_button.height() // 2)
     window.stop()
     assert window.status.text() == "■ Stopped" and window.start_button.text() == "Start"
+    assert running == palette.ERROR and pixel(window.start_button, 8, window.start_button.height() // 2) == palette.BLUE
 
 
 def test_the_slider_sets_the_threshold_while_it_runs(window, recogniser):
@@ -175,6 +178,89 @@ def test_the_log_is_saved_as_it_is(window, tmp_path, monkeypatch):
     assert window.banner.isVisible() and "The log was not saved" in window.message.text()
     monkeypatch.setattr(QtWidgets.QFileDialog, "getSaveFileName", lambda *_: ("", ""))
     window.save_log()  # called off
+
+
+def test_before_the_first_word_it_says_what_can_be_said(window):
+    assert window.word.choice.text() == f"What can I say? {', '.join(COMMANDS)}" and window.word.choice.isVisible()
+    assert not window.word.meter.isVisible()
+    play(window, sources.Samples(spoken("yes")))
+    assert not window.word.choice.isVisible() and window.word.meter.isVisible()
+
+
+def test_a_note_floats_up_where_it_is_wanted(window):
+    play(window, sources.Samples(spoken("yes")))
+    assert window.notes_button.text() == "Notes off" and not window.note.isVisible()
+    window.notes_button.setFocus()
+    QtTest.QTest.keyClick(window.notes_button, QtCore.Qt.Key.Key_Return)
+    assert window.notes_button.text() == window.notes_button.accessibleName() == "Notes on"
+    shown = []
+    window.detected.connect(lambda _: shown.append((window.note.isVisible(), window.note.text())))
+    play(window, sources.Samples(spoken("up", "go")))
+    expected = [(True, f"{row.label}, {100 * row.confidence:.0f} %") for row in window.log.rows[1:]]
+    assert shown == expected and len(shown) == 2
+    window.note.show_text("go, 90 %")
+    room = window.note.parentWidget().rect()
+    tops = []
+    for time_ms in (0, 500, widgets.NOTE_MS - 1):
+        window.note.rise.setCurrentTime(time_ms)
+        assert room.contains(window.note.geometry())
+        tops.append(window.note.y())
+    assert tops == sorted(tops, reverse=True) and tops[0] - tops[2] == widgets.NOTE_RISE
+    window.note.rise.setCurrentTime(widgets.NOTE_MS)
+    assert not window.note.isVisible()
+
+
+def test_the_log_counts_the_words(window):
+    assert window.log.counts.text() == "" and not window.log.counts.isVisible()
+    play(window, sources.Samples(spoken("yes", "stop", "no", "stop")))
+    assert window.log.counts.isVisible()
+    shown = window.log.counts.text().replace("\N{NO-BREAK SPACE}", " ").split("   ")
+    expected = pd.Series([row.label for row in window.log.rows]).value_counts()
+    assert {text.split()[0]: int(text.split()[1]) for text in shown} == expected.to_dict()
+    assert shown[0] == "stop 2"
+    window.clear_log()
+    assert window.log.counts.text() == "" and not window.log.counts.isVisible()
+
+
+def test_the_time_of_a_file_is_shown_with_its_length(window, tmp_path):
+    path = tmp_path / "words.wav"
+    write_wav(path, spoken("yes"))  # 1.2 s
+    window.add_file(path)
+    assert window.played.text() == ""
+    shown = []
+    window.detected.connect(lambda _: shown.append(window.played.text()))
+    window.start()
+    wait_for(lambda: not window.is_running)
+    assert window.played.text() == "0:01 of 0:01"  # the half second of silence after it does not count
+    play(window, sources.Samples(np.zeros(2 * SAMPLE_RATE, "float32")))
+    assert window.played.text() == "0:02"
+    assert [clock(seconds) for seconds in (0, 59.9, 60, 3600)] == ["0:00", "0:59", "1:00", "60:00"]
+
+
+def test_the_window_names_the_model(application, recogniser, monkeypatch):
+    monkeypatch.setattr(sources, "input_devices", list)
+    window = LiveWindow(recogniser, name="bc_resnet, onnxruntime")
+    assert window.windowTitle().endswith("live: bc_resnet, onnxruntime")
+    assert window.model.text() == "bc_resnet, onnxruntime"
+    window.close()
+    window = LiveWindow(recogniser, name="a" * 99)
+    window.show()
+    window.resize(1, 1)
+    shown = window.model.shown_text()
+    assert window.model.toolTip() == "a" * 99 and 9 < len(shown) < 99 and shown == "a" * (len(shown) - 1) + "…"
+    assert window.model.geometry().right() < window.source_box.geometry().left()
+    window.close()
+
+
+def test_nothing_is_cut_at_the_smallest_size(window):
+    window.show_message("A message of two lines.\nThis is the second one.")
+    window.dropped.setText("100 chunks dropped")
+    window.dropped.show()
+    window.device.setText("a" * 99)
+    window.resize(1, 1)
+    QtTest.QTest.qWait(50)
+    needed = window.minimumSizeHint()
+    assert window.width() >= needed.width() and window.height() >= needed.height()
 
 
 @pytest.mark.slow

@@ -95,6 +95,23 @@ def test_a_beam_may_find_a_word_that_the_lexicon_lacks(lexicon, rng):
     assert decode(frames_of("the zebra sat", rng), 32, lexicon, lm_weight=0.7, insertion_bonus=1.2) == "the zebra sat"
 
 
+class LateDecoder(decoders.BeamDecoder):
+    """Drops no text before the language model has seen it."""
+
+    def _lowest_score(self, scores):
+        return -math.inf
+
+
+@pytest.mark.parametrize("beam_width", [1, 5, 20])
+def test_texts_are_dropped_early_only_where_they_would_be_dropped_later(lexicon, rng, beam_width):
+    lattice = frames_of("go to the sea and see", rng, blur=4.0)
+    early, late = decoders.BeamDecoder(beam_width, lexicon), LateDecoder(beam_width, lexicon)
+    for frame in lattice:
+        assert early.process(frame[None]) == late.process(frame[None])
+        assert early.alternatives == late.alternatives
+    assert early._beam == late._beam
+
+
 def test_words_of_other_letters_are_left_out():
     model = count_words([*SENTENCES, "the Ärmel 3d sat"], 2)
     assert Lexicon(model).num_left_out == 2 and "sat" in Lexicon(model) and "3d" not in Lexicon(model)

@@ -25,7 +25,10 @@ def application() -> QtWidgets.QApplication:
 
 
 def run(
-    recogniser: StreamingRecogniser, path: Path | str | None = None, picture_path: Path | str | None = None
+    recogniser: StreamingRecogniser,
+    path: Path | str | None = None,
+    picture_path: Path | str | None = None,
+    name: str = "",
 ) -> None:
     """Open the window, or save a picture of it.
 
@@ -33,27 +36,29 @@ def run(
         recogniser: the recogniser.
         path: audio file to play; None for a microphone. A picture needs one.
         picture_path: PNG to write instead of opening a window; None opens the window.
+        name: name of the model and of what runs it, for the title.
 
     Raises:
         ValueError, OSError: the file cannot be played, or the picture cannot be written.
     """
     if picture_path is None:
-        open_window(recogniser, path)
+        open_window(recogniser, path, name)
     elif path is None:
         raise ValueError(f"`path` must name an audio file for a picture. Received: picture_path={picture_path} alone")
     else:
-        save_picture(recogniser, path, picture_path)
+        save_picture(recogniser, path, picture_path, name)
 
 
-def open_window(recogniser: StreamingRecogniser, path: Path | str | None = None) -> None:
+def open_window(recogniser: StreamingRecogniser, path: Path | str | None = None, name: str = "") -> None:
     """Show the window until it is closed.
 
     Args:
         recogniser: the recogniser; the window has it to itself.
         path: audio file that is played at once; None for a microphone.
+        name: name of the model and of what runs it, for the title.
     """
     running = application()
-    window = LiveWindow(recogniser, path)
+    window = LiveWindow(recogniser, path, name)
     handler = signal.signal(signal.SIGINT, lambda *_: window.close())
     window.show()
     if path is not None:
@@ -64,20 +69,21 @@ def open_window(recogniser: StreamingRecogniser, path: Path | str | None = None)
         signal.signal(signal.SIGINT, handler)
 
 
-def save_picture(recogniser: StreamingRecogniser, path: Path | str, picture_path: Path | str) -> None:
+def save_picture(recogniser: StreamingRecogniser, path: Path | str, picture_path: Path | str, name: str = "") -> None:
     """Play a file to its end in an invisible window, and save its look after the last word, in 256 colours.
 
     Args:
         recogniser: the recogniser.
         path: audio file.
         picture_path: PNG to write.
+        name: name of the model and of what runs it, for the title.
 
     Raises:
         ValueError, OSError: the file cannot be played, or the picture cannot be written.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     running = application()
-    window = LiveWindow(recogniser, path)
+    window = LiveWindow(recogniser, path, name)
     pictures: list[QtGui.QImage] = []
 
     def grab():

@@ -1,5 +1,6 @@
-"""Log of the detections: a table, newest on top, that can be saved as CSV."""
+"""Log of the detections: a table, newest on top, that can be saved as CSV, and the counts of the words."""
 
+import collections
 import datetime
 import typing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from PySide6 import QtCore, QtWidgets
 
 from kaggle_speech.files import replace_file
-from kaggle_speech.streaming.app.widgets import percent
+from kaggle_speech.streaming.app.widgets import label_of, percent
 from kaggle_speech.streaming.words import Detection
 
 
@@ -30,11 +31,18 @@ class LogRow(typing.NamedTuple):
 
 
 class DetectionLog(QtWidgets.QTableWidget):
-    """A table of `LogRow`; `rows` holds them, the oldest first."""
+    """A table of `LogRow`; `rows` holds them, the oldest first.
+
+    Attributes:
+        counts: label that says how often each word was heard, the most frequent first; empty while the log is.
+    """
 
     def __init__(self) -> None:
         super().__init__(0, 4)
         self.rows: list[LogRow] = []
+        self.counts = label_of(role="muted", meaning="how often each word was heard")
+        self.counts.setWordWrap(True)
+        self.counts.hide()
         self.setAccessibleName("log of detections")
         self.setHorizontalHeaderLabels(["Clock", "Stream", "Word", "Sure"])
         self.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -70,11 +78,18 @@ class DetectionLog(QtWidgets.QTableWidget):
             item.setTextAlignment(_ALIGNMENT[column])
             self.setItem(0, column, item)
         self.scrollToTop()
+        self._count()
 
     def forget(self) -> None:
         """Empty the log."""
         self.rows.clear()
         self.setRowCount(0)
+        self._count()
+
+    def _count(self) -> None:
+        numbers = collections.Counter(row.label for row in self.rows)
+        self.counts.setText("   ".join(f"{label}\N{NO-BREAK SPACE}{count}" for label, count in numbers.most_common()))
+        self.counts.setVisible(bool(numbers))
 
     def save(self, path: Path | str) -> None:
         """Write a CSV, a line for each detection, the oldest first.

@@ -9,6 +9,7 @@ from kaggle_speech.streaming.app.palette import (
     ERROR,
     ERROR_SURFACE,
     MUTED,
+    ORANGE,
     RAISED,
     SURFACE,
     TEXT,
@@ -36,7 +37,12 @@ QPushButton:disabled, QComboBox:disabled {{ color: {MUTED}; }}
 QPushButton#start {{
     background: {BLUE}; color: #06121b; border-color: {BLUE}; font-weight: 600; min-width: 74px; }}
 QPushButton#start:focus {{ border: 2px solid {TEXT}; padding: 6px 13px; }}
-QPushButton#start[running="true"] {{ background: {RAISED}; color: {TEXT}; border-color: {MUTED}; }}
+QPushButton#start[running="true"] {{ background: {ERROR}; color: #2b0f06; border-color: {ERROR}; }}
+QPushButton#start[running="true"]:focus {{ border-color: {TEXT}; }}
+QPushButton#small {{ padding: 3px 10px; }}
+QPushButton#small:checked {{ border-color: {ORANGE}; }}
+QLabel#note {{
+    background: {RAISED}; border: 1px solid {ORANGE}; border-radius: {RADIUS}px; padding: 10px 18px; font-size: 16px; }}
 QComboBox QAbstractItemView {{
     background: {RAISED}; border: 1px solid {BORDER}; padding: 4px; outline: 0; selection-background-color: #2f5d7c; }}
 QComboBox::drop-down {{ border: 0; width: 30px; }}

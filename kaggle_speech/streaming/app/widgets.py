@@ -1,6 +1,6 @@
-"""Widgets of the window: meter, grid of meters, panel of the last word, and their layout."""
+"""Widgets of the window: meter, grid of meters, panel of the last word, floating note, and their layout."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -10,6 +10,8 @@ from kaggle_speech.streaming.words import Detection
 
 #: Duration of the glow of the word's panel after a detection.
 FLASH_MS = 900
+#: Duration of a note, and the pixels that it rises in it.
+NOTE_MS, NOTE_RISE = 2000, 48
 #: Text in the word's place before the first detection.
 READY = "ready"
 
@@ -31,6 +33,30 @@ def label_of(text: str = "", role: str | None = None, meaning: str = "") -> QtWi
     label.setAccessibleDescription(meaning)
     label.setProperty("role", role)
     return label
+
+
+class Elided(QtWidgets.QLabel):
+    """A grey text label that shortens its text where there is no room.
+
+    Args:
+        meaning: description for screen readers.
+    """
+
+    def __init__(self, meaning: str):
+        super().__init__()
+        self.setAccessibleDescription(meaning)
+
+    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
+        return QtCore.QSize(0, super().minimumSizeHint().height())
+
+    def shown_text(self) -> str:
+        """The text as far as there is room."""
+        return self.fontMetrics().elidedText(self.text(), QtCore.Qt.TextElideMode.ElideRight, self.width())
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+        painter = QtGui.QPainter(self)
+        painter.setPen(QtGui.QColor(palette.MUTED))
+        painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignVCenter, self.shown_text())
 
 
 def card_of(heading: QtWidgets.QLayout, content: QtWidgets.QWidget, spacing: int = 12) -> QtWidgets.QFrame:
@@ -66,6 +92,30 @@ def row_of(*parts: QtWidgets.QWidget | None, spacing: int = 10) -> QtWidgets.QHB
         else:
             row.addWidget(part)
     return row
+
+
+class Button(QtWidgets.QPushButton):
+    """A button that Return presses, since the space bar starts and stops.
+
+    Args:
+        text: text on it, also its name for screen readers.
+        hint: tool tip.
+        clicked: called when it is pressed.
+        name: name in `theme.STYLE`.
+    """
+
+    def __init__(self, text: str, hint: str, clicked: Callable[[], object], name: str = ""):
+        super().__init__(text)
+        self.setToolTip(hint)
+        self.setAccessibleName(text.rstrip(" …"))
+        self.setObjectName(name)
+        self.clicked.connect(clicked)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
+        if event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
 
 
 class Meter(QtWidgets.QWidget):
@@ -196,30 +246,82 @@ class ClassGrid(QtWidgets.QWidget):
         self.show_probabilities([meter.fraction for meter in self.meters])
 
 
+def legend() -> QtWidgets.QHBoxLayout:
+    """Meaning of the mark and of the colours of a `Meter`, in a row."""
+    below, above = Meter("bar below the threshold"), Meter("bar at the threshold or above")
+    below.show_fraction(0.4, 0.7)
+    above.show_fraction(1.0, 0.7)
+    for meter in (below, above):
+        meter.setFixedWidth(36)
+    texts = [label_of(text, "muted") for text in ("white mark: threshold", "orange: a command")]
+    return row_of(below, texts[0], above, texts[1], None)
+
+
+class Note(QtWidgets.QLabel):
+    """A text that floats up from the bottom edge of a widget, and is gone after `NOTE_MS`.
+
+    Args:
+        parent: the widget.
+    """
+
+    def __init__(self, parent: QtWidgets.QWidget):
+        super().__init__(parent)
+        self._parent = parent
+        self.setObjectName("note")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.rise = QtCore.QVariantAnimation(self, startValue=0.0, endValue=1.0, duration=NOTE_MS)
+        self.rise.setEasingCurve(QtCore.QEasingCurve.Type.OutCubic)
+        self.rise.valueChanged.connect(self._place)
+        self.rise.finished.connect(self.hide)
+        self.hide()
+
+    def show_text(self, text: str) -> None:
+        """Float a text up, instead of the one before."""
+        self.rise.stop()
+        self.setText(text)
+        self.adjustSize()
+        self._place(0.0)
+        self.raise_()
+        self.show()
+        self.rise.start()
+
+    def _place(self, share: float) -> None:
+        room = self._parent.rect()
+        self.move((room.width() - self.width()) // 2, room.height() - self.height() - round(NOTE_RISE * share))
+
+
 class WordPanel(QtWidgets.QFrame):
     """The last detection in large letters; glows at the detection and dims afterwards.
 
     Args:
         words: labels that can be detected; all are shown in the size that the widest allows.
+        control: widget beside the heading; None for none.
     """
 
-    def __init__(self, words: Iterable[str]):
+    def __init__(self, words: Iterable[str], control: QtWidgets.QWidget | None = None):
         super().__init__()
         self.setObjectName("card")
         self.setMinimumHeight(180)
         self.words = (*words, READY)
-        self.heading = label_of("HEARD", "heading")
+        heading = row_of(label_of("HEARD", "heading"), None)
+        if control is not None:
+            heading.addWidget(control)
         self.word = label_of(meaning="the word heard last")
         self.word.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self.word.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Ignored)
         self.confidence = label_of(meaning="how sure, and when")
         self.confidence.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
+        self.confidence.setWordWrap(True)
+        self.choice = label_of(f"What can I say? {', '.join(self.words[:-1])}", "muted", "the commands")
+        self.choice.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
+        self.choice.setWordWrap(True)
         self.meter = Meter("confidence, as a bar", (palette.ORANGE, palette.ORANGE))
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(18, 14, 18, 18)
-        column.addWidget(self.heading)
+        column.addLayout(heading)
         column.addWidget(self.word, 1)
         column.addWidget(self.confidence)
+        column.addWidget(self.choice)
         column.addWidget(self.meter)
         self.glow = QtCore.QVariantAnimation(self, startValue=1.0, endValue=0.0, duration=FLASH_MS)
         self.glow.setEasingCurve(QtCore.QEasingCurve.Type.OutQuad)
@@ -233,14 +335,17 @@ class WordPanel(QtWidgets.QFrame):
         self.dim.stop()
         self.word.setText(READY)
         self.confidence.setText(text)
-        self.meter.show_fraction(0.0)
+        self.choice.show()
+        self.meter.hide()
         self._set_color(palette.MUTED)
 
     def show_detection(self, detection: Detection) -> None:
         """Show a detection and glow."""
         self.word.setText(detection.label)
-        self.confidence.setText(f"{percent(detection.confidence)} sure, at {detection.time_s:.1f} s")
+        self.confidence.setText(f"{percent(detection.confidence)} sure when heard, at {detection.time_s:.1f} s")
+        self.choice.hide()
         self.meter.show_fraction(detection.confidence)
+        self.meter.show()
         self._set_color(palette.TEXT)
         self.glow.stop()
         self.glow.start()

@@ -13,7 +13,20 @@ from kaggle_speech.streaming import sources
 from kaggle_speech.streaming.app import palette, theme
 from kaggle_speech.streaming.app.log import DetectionLog
 from kaggle_speech.streaming.app.strip import SoundStrip
-from kaggle_speech.streaming.app.widgets import Chooser, ClassGrid, Meter, WordPanel, card_of, label_of, percent, row_of
+from kaggle_speech.streaming.app.widgets import (
+    Button,
+    Chooser,
+    ClassGrid,
+    Elided,
+    Meter,
+    Note,
+    WordPanel,
+    card_of,
+    label_of,
+    legend,
+    percent,
+    row_of,
+)
 from kaggle_speech.streaming.chunks import MIN_LEVEL_DBFS
 from kaggle_speech.streaming.runner import StreamRunner
 from kaggle_speech.streaming.stream import Source
@@ -22,31 +35,14 @@ from kaggle_speech.streaming.words import MAX_THRESHOLD, MIN_THRESHOLD, Detectio
 AUDIO_FILES = "Audio (*.wav *.flac *.ogg *.mp3);;All files (*)"
 #: Number of detections kept for the strip.
 MAX_RECENT = 16
+NOTES_HINT = "Float a note up for two seconds when a command is heard"
 NO_MICROPHONE = "No microphone was found. Plug one in and open this window again, or play a file."
 
 
-class Button(QtWidgets.QPushButton):
-    """A button that Return presses, since the space bar starts and stops.
-
-    Args:
-        text: text on it, also its name for screen readers.
-        hint: tool tip.
-        clicked: called when it is pressed.
-        name: name in `theme.STYLE`.
-    """
-
-    def __init__(self, text: str, hint: str, clicked: Callable[[], object], name: str = ""):
-        super().__init__(text)
-        self.setToolTip(hint)
-        self.setAccessibleName(text.rstrip(" …"))
-        self.setObjectName(name)
-        self.clicked.connect(clicked)
-
-    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
-        if event.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter):
-            self.click()
-        else:
-            super().keyPressEvent(event)
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, such as `1:05`."""
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes}:{seconds:02d}"
 
 
 class LiveWindow(QtWidgets.QMainWindow):
@@ -55,6 +51,7 @@ class LiveWindow(QtWidgets.QMainWindow):
     Args:
         recogniser: the recogniser; the window has it to itself.
         path: audio file that is chosen first, instead of a microphone.
+        name: name of the model and of what runs it, for the title.
 
     Attributes:
         runner: `StreamRunner` of the last start, None before.
@@ -68,7 +65,7 @@ class LiveWindow(QtWidgets.QMainWindow):
     detected = QtCore.Signal(object)
     ended = QtCore.Signal()
 
-    def __init__(self, recogniser: StreamingRecogniser, path: Path | str | None = None):
+    def __init__(self, recogniser: StreamingRecogniser, path: Path | str | None = None, name: str = ""):
         super().__init__()
         self.recogniser = recogniser
         self.runner: StreamRunner | None = None
@@ -78,8 +75,8 @@ class LiveWindow(QtWidgets.QMainWindow):
         self._state: LiveState | None = None
         self._recent: collections.deque[Detection] = collections.deque(maxlen=MAX_RECENT)
         self._asked: collections.deque[tuple[float, int]] = collections.deque()  # time, evaluations so far
-        self.setWindowTitle("Kaggle Speech, live")
-        self._build()
+        self.setWindowTitle(f"Kaggle Speech, live: {name}" if name else "Kaggle Speech, live")
+        self._build(name)
         self._find_microphones()
         if path is not None:
             self.add_file(path)
@@ -88,16 +85,17 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.timer.start()
         self.start_button.setFocus()
 
-    def _build(self):
+    def _build(self, name):
         self._build_controls()
         self.strip = SoundStrip()
         self.log = DetectionLog()
-        self.word = WordPanel(self.recogniser.trigger.events)
+        commands = [label for label in self.recogniser.vocabulary if label in self.recogniser.trigger.events]
+        self.word = WordPanel(commands, self.notes_button)
         self.grid = ClassGrid(self.recogniser.vocabulary, self.recogniser.threshold)
         save = Button("Save CSV …", "Save the log (Ctrl+S)", self.save_log)
         clear = Button("Clear", "Empty the log (Ctrl+L)", self.clear_log)
         threshold = row_of(
-            label_of("PROBABILITIES", "heading"),
+            label_of("SCORES", "heading"),
             None,
             label_of("Threshold", "muted"),
             self.slider,
@@ -106,8 +104,12 @@ class LiveWindow(QtWidgets.QMainWindow):
         body = QtWidgets.QGridLayout()
         body.setSpacing(theme.SPACING)
         body.addWidget(self.word, 0, 0)
-        body.addWidget(card_of(threshold, self.grid), 0, 1)
-        body.addWidget(card_of(row_of(label_of("LOG", "heading"), None, clear, save), self.log), 1, 0)
+        scores = card_of(threshold, self.grid)
+        scores.layout().addLayout(legend())
+        body.addWidget(scores, 0, 1)
+        log = card_of(row_of(label_of("LOG", "heading"), None, clear, save), self.log)
+        log.layout().addWidget(self.log.counts)
+        body.addWidget(log, 1, 0)
         body.addWidget(card_of(row_of(label_of("LAST THREE SECONDS", "heading"), None), self.strip), 1, 1)
         for index, (row_stretch, column_stretch) in enumerate([(10, 9), (11, 14)]):
             body.setRowStretch(index, row_stretch)
@@ -116,13 +118,17 @@ class LiveWindow(QtWidgets.QMainWindow):
         column = QtWidgets.QVBoxLayout(page)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(theme.SPACING)
-        title = label_of("Kaggle Speech", "title")
-        column.addLayout(row_of(title, None, self.source_box, self.open_button, self.start_button))
+        self.model = Elided("model and engine")
+        self.model.setText(name)
+        self.model.setToolTip(name)
+        title = label_of("Kaggle Speech", "title"), self.model
+        column.addLayout(row_of(*title, None, self.source_box, self.open_button, self.start_button))
         column.addWidget(self.banner)
         column.addLayout(body, 1)
         self.setCentralWidget(page)
+        self.note = Note(page)
         self._build_status()
-        self.setMinimumSize(900, 620)
+        self.setMinimumSize(900, 660)
         self.resize(1120, 720)
         for key, action in {
             "Space": self.toggle,
@@ -138,10 +144,13 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.source_box.currentIndexChanged.connect(self._change_source)
         self.open_button = Button("Open a file …", "Play an audio file instead (Ctrl+O)", self.open_file)
         self.start_button = Button("Start", "Start and stop (space bar)", self.toggle, name="start")
+        self.notes_button = Button("Notes off", NOTES_HINT, self._change_notes, name="small")
+        self.notes_button.setCheckable(True)
         self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, accessibleName="threshold in percent")
         self.slider.setRange(round(100 * MIN_THRESHOLD), round(100 * MAX_THRESHOLD))
         self.slider.setMinimumWidth(150)
-        self.slider.setToolTip("Lowest probability of a detection (arrow keys)")
+        limits = f"{percent(MIN_THRESHOLD)} to {percent(MAX_THRESHOLD)}"
+        self.slider.setToolTip(f"Lowest score of a detection, {limits} (arrow keys)")
         self.threshold_value = label_of(meaning="threshold")
         self.threshold_value.setMinimumWidth(46)
         self.threshold_value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
@@ -158,17 +167,19 @@ class LiveWindow(QtWidgets.QMainWindow):
 
     def _build_status(self):
         self.status = label_of(meaning="state")
-        self.device = label_of(role="muted", meaning="microphone or file")
+        self.device = Elided("microphone or file")
+        self.played = label_of(role="muted", meaning="time played, of the whole file")
         self.level_meter = Meter("level", (palette.BLUE, palette.BLUE), 8)
         self.level_meter.setFixedWidth(90)
         self.level = label_of(role="muted", meaning="level")
         self.rate = label_of(role="muted", meaning="evaluations of the model per second")
         self.dropped = label_of(role="muted", meaning="lost sound")
         bar = QtWidgets.QWidget(accessibleName="status")
-        bar.setLayout(row_of(self.status, self.device, None, self.level_meter, self.level, self.rate, self.dropped))
+        right = self.level_meter, self.level, self.rate, self.dropped
+        bar.setLayout(row_of(self.status, self.device, self.played, None, *right))
         bar.layout().setContentsMargins(18, 4, 18, 4)
         bar.layout().setSpacing(18)
-        for label, text in ((self.level, "-100 dBFS"), (self.rate, "00 inferences/s")):
+        for label, text in ((self.level, "\N{MINUS SIGN}100 dBFS"), (self.rate, "00 inferences/s")):
             label.setMinimumWidth(label.fontMetrics().horizontalAdvance(text) + 6)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(bar, 1)
@@ -272,6 +283,8 @@ class LiveWindow(QtWidgets.QMainWindow):
             detection = self._detections.get()
             self._recent.append(detection)
             self.word.show_detection(detection)
+            if self.notes_button.isChecked():
+                self.note.show_text(f"{detection.label}, {percent(detection.confidence)}")
             self.log.add(runner.source.name, detection)
             self.detected.emit(detection)
         state = runner.state
@@ -306,7 +319,18 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.level.setText(f"{level:.0f} dBFS".replace("-", "\N{MINUS SIGN}"))
         self.level_meter.show_fraction(1 - level / MIN_LEVEL_DBFS)
         self.device.setText(self.runner.source.name if self.runner else self.source_box.currentText())
-        self.dropped.setText(f"{self.runner.num_dropped if self.runner else 0} chunks dropped")
+        num_dropped = self.runner.num_dropped if self.runner else 0
+        self.dropped.setText(f"{num_dropped} {'chunk' if num_dropped == 1 else 'chunks'} dropped")
+        self.dropped.setVisible(num_dropped > 0)
+        self.played.setText(self._time_played())
+
+    def _time_played(self) -> str:
+        """Time since the start, of a file with its length; empty before."""
+        if self.runner is None or self.runner.state is None:
+            return ""
+        time_s = self.runner.state.time_s
+        duration_s = getattr(self.runner.source, "duration_s", None)
+        return clock(time_s) if duration_s is None else f"{clock(min(time_s, duration_s))} of {clock(duration_s)}"
 
     def _evaluations_per_second(self) -> float:
         """Evaluations of the model in the last second; 0 when nothing runs."""
@@ -326,6 +350,11 @@ class LiveWindow(QtWidgets.QMainWindow):
         self.recogniser.threshold = value / 100
         self.threshold_value.setText(percent(value / 100))
         self.grid.show_threshold(value / 100)
+
+    def _change_notes(self) -> None:
+        """Say by the text of its button whether notes float up."""
+        self.notes_button.setText("Notes on" if self.notes_button.isChecked() else "Notes off")
+        self.notes_button.setAccessibleName(self.notes_button.text())
 
     def show_message(self, text: str) -> None:
         """Show a message until the next start."""
