@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from execute import describe_pictures
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -52,6 +53,7 @@ def execute(path: Path, html_path: Path) -> str:
     try:
         client.execute()
     finally:
+        describe_pictures(notebook)
         page, _ = HTMLExporter().from_notebook_node(notebook)
         html_path.write_text(page, encoding="utf-8")
     learned = notebook.cells[-1].outputs[-1].get("data", {}).get("text/markdown", "")

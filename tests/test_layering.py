@@ -26,7 +26,7 @@ ROOMS = {
     "features": set(),
     "models": {"features", "text"},
     "data": {"text"},
-    "plots": {"text"},
+    "plots": {"features", "text"},
     "inference": {"models", "text", "streaming"},
     "streaming": {"features", "text"},
     "evaluation": {"inference", "data", "plots", "models", "features", "text", "streaming"},

@@ -73,11 +73,16 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
         "from IPython.display import IFrame\nIFrame('about:blank', 300, 100)",
     )
     path = tmp_path / "a.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources))), path)
+    text = nbformat.v4.new_markdown_cell(
+        "## Two pixels\n\nThe *left* one of [two](https://a.b) is `dark`.\n" + "Long. " * 60
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[text, *map(nbformat.v4.new_code_cell, sources)]), path)
     subprocess.run([sys.executable, NOTEBOOKS[0].parent / "execute.py", path], check=True, capture_output=True)
-    printed, player, picture, widget, page = (cell.outputs for cell in read(path).cells)
+    printed, player, picture, widget, page = (cell.outputs for cell in read(path).cells[1:])
     assert [output.text for output in printed] == ["kept\n"] and player == widget == page == []
     assert "widgets" not in read(path).metadata
+    alt = picture[0].metadata["image/png"]["alt"]
+    assert alt.startswith("Two pixels. The left one of two is dark. Long. ") and 250 < len(alt) < 320
     pixels = plt.imread(io.BytesIO(base64.b64decode(picture[0].data["image/png"])))
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 2
 

@@ -184,3 +184,12 @@ def protocol_table(
         for name, (predictions, scores) in protocols.items()
     }
     return pd.concat(tables, names=["protocol"]).reset_index(level=0).reset_index(drop=True)
+
+
+def best_rows(table_df: pd.DataFrame) -> pd.DataFrame:
+    """The row of the highest accuracy of each protocol, in the order of the table.
+
+    Args:
+        table_df: from `protocol_table`.
+    """
+    return table_df.loc[table_df.groupby("protocol", sort=False)["accuracy"].idxmax()]

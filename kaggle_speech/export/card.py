@@ -13,6 +13,8 @@ from kaggle_speech.training.recipe import Recipe, TranscriptRecipe, recipe_of
 
 #: Picture of the curve in running speech, as `stream-evaluate --speech` names it.
 CURVE_NAME = "running_speech.png"
+#: Its numbers, a row for each threshold.
+CURVE_TABLE_NAME = "running_speech.csv"
 
 TEMPLATE = """# {name}: {what}
 

@@ -31,7 +31,7 @@ from kaggle_speech.text import language_models
 #: Names of the files that a published folder may hold.
 PUBLISHED_NAMES = {
     *(RUN_NAME, METRICS_NAME, CARD_NAME, WEIGHTS_NAME, KERAS_NAME, ONNX_NAME, INT8_ONNX_NAME, answers.FILE_NAME),
-    *(*language_models.FILE_NAMES, card.CURVE_NAME),
+    *(*language_models.FILE_NAMES, card.CURVE_NAME, card.CURVE_TABLE_NAME),
 }
 
 #: Transcripts in the folder of a run, of the speakers that judge it, and of those that the training held out.
@@ -147,14 +147,15 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
 
 
 def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
-    """Card of a word recogniser, by what was measured of it; copies the picture of the curve in running speech."""
+    """Card of a word recogniser, by what was measured of it; copies the curve in running speech and its table."""
     evaluation_path = run_dir / "evaluation" / report.EVALUATION_NAME
     evaluation = read_json(evaluation_path) if evaluation_path.exists() else None
     speech_dir = run_dir / "running_speech"
     points_df = None
     if (speech_dir / "operating_points.csv").exists():
         points_df = pd.read_csv(speech_dir / "operating_points.csv")
-        shutil.copyfile(speech_dir / card.CURVE_NAME, out_dir / card.CURVE_NAME)
+        for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
+            shutil.copyfile(speech_dir / name, out_dir / name)
     files_df = None
     if (run_dir / REPORT_NAME).exists():
         files_df = pd.read_csv(run_dir / REPORT_NAME)

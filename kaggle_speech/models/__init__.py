@@ -8,7 +8,8 @@ _NAMES = {
     "cost": "describe_model, describe_models",
     "pretrained": "list_models, model_names",
     "runs": "load_run",
-    "anatomy": "logits_model",
+    "anatomy": "logits_model, feature_model, update_gates",
+    "diagram": "block_table",
 }
 
 __doc__ = with_names(__doc__, _NAMES)

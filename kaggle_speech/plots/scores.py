@@ -1,6 +1,6 @@
 """Figures of scores: confusion, ROC, precision-recall, robustness, open set, reliability."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,6 +13,8 @@ from scipy.stats import norm
 
 from kaggle_speech.labels import SILENCE, UNKNOWN
 
+#: Curves of labels with a colour and a name; the others are grey.
+NUM_NAMED = 3
 #: Name of a curve -> its columns, as the functions of `metrics` and `open_set` make them.
 Curves = Mapping[str, Mapping[str, Any]]
 
@@ -37,15 +39,15 @@ def plot_confusion(confusion_df: pd.DataFrame, ax: Axes | None = None, *, counts
 def plot_roc(curves: Curves, ax: Axes | None = None) -> Axes:
     """Plot ROC curves, false alarms on a logarithmic scale, zoomed in where all curves are high.
 
+    The three labels with the smallest areas have a colour and a name, the others are grey.
+
     Args:
         curves: from `metrics.one_vs_rest_roc`.
         ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
-    worst_first = sorted(curves.items(), key=lambda item: item[1]["auc"])
-    for style, (label, curve) in zip(line_styles(len(curves)), worst_first, strict=True):
-        rates = np.maximum(curve["false_positive_rate"], 1e-4), curve["true_positive_rate"]
-        ax.step(*rates, where="post", label=f"{label} {curve['auc']:.4f}", **style)
+    for curve, style in _worst_named(curves, "auc"):
+        ax.step(np.maximum(curve["false_positive_rate"], 1e-4), curve["true_positive_rate"], where="post", **style)
     lowest = _lowest_shown(curve["auc"] for curve in curves.values())
     ax.set(xscale="log", xlim=(1e-3, 1), ylim=(lowest, 1 + (1 - lowest) / 50))
     ax.set(xlabel="clips of other labels above the threshold", ylabel="clips of the label above it")
@@ -69,21 +71,37 @@ def plot_confusion_and_roc(confusion_df: pd.DataFrame, curves: Curves) -> Figure
 def plot_precision_recall(curves: Curves, ax: Axes | None = None) -> Axes:
     """Plot precision over recall, zoomed in where all curves are high.
 
+    The three labels with the smallest areas have a colour and a name, the others are grey.
+
     Args:
         curves: from `metrics.one_vs_rest_precision_recall`.
         ax: axes to draw on; None for the current ones.
     """
     ax = ax or plt.gca()
-    worst_first = sorted(curves.items(), key=lambda item: item[1]["average_precision"])
-    for style, (label, curve) in zip(line_styles(len(curves)), worst_first, strict=True):
-        rates = curve["recall"], curve["precision"]
-        ax.step(*rates, where="post", label=f"{label} {curve['average_precision']:.4f}", **style)
+    for curve, style in _worst_named(curves, "average_precision"):
+        ax.step(curve["recall"], curve["precision"], where="post", **style)
     lowest = _lowest_shown(curve["average_precision"] for curve in curves.values())
     limits = (lowest, 1 + (1 - lowest) / 50)
     ax.set(xlim=limits, ylim=limits, xlabel="recall: clips of the label above the threshold")
     ax.set_ylabel("precision: of those above, clips of the label")
     ax.legend(title="average precision", fontsize="small", loc="lower left")
     return ax
+
+
+def _worst_named(curves: Curves, area: str) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Each curve, the worst first, with the keyword arguments of its line.
+
+    Args:
+        curves: label -> curve.
+        area: key of the area under a curve.
+    """
+    worst_first = sorted(curves.items(), key=lambda item: item[1][area])
+    for style, (label, curve) in zip(line_styles(NUM_NAMED), worst_first, strict=False):
+        yield curve, {**style, "label": f"{label} {curve[area]:.4f}", "zorder": 3}
+    others = worst_first[NUM_NAMED:]
+    for number, (_, curve) in enumerate(others):
+        label = f"{len(others)} others, {curve[area]:.4f} or more" if number == 0 else "_"
+        yield curve, {"color": "0.7", "linewidth": 0.8, "label": label}
 
 
 def _lowest_shown(areas: Iterable[float]) -> float:
@@ -207,8 +225,7 @@ def plot_scores(
         ax.hist(scores[rows], edges.tolist(), weights=weights, color=color, alpha=0.6, label=f"{rows.sum()} {name}")
     if threshold is not None:
         ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
-    ax.set(xlabel="score", ylabel="% of the clips", yscale="symlog")
-    ax.set_yticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
+    ax.set(xlabel="score", ylabel="% of the clips")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", frameon=False)
     return ax
 

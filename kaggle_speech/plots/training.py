@@ -1,12 +1,16 @@
-"""Figures of trainings: history and error rates."""
+"""Figures of trainings: history, error rates, accuracy over size."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import binomtest
 
 
 def plot_history(history_df: pd.DataFrame, ax: Axes | None = None, metric: str = "accuracy") -> Axes:
     """Plot a metric of training clips and, with averaged weights, of tune speakers, with a dot at the chosen epoch.
+
+    The loss has the learning rate beside it, on an axis of its own on the right, where the history holds it.
 
     Args:
         history_df: from `callbacks.read_history`.
@@ -26,6 +30,11 @@ def plot_history(history_df: pd.DataFrame, ax: Axes | None = None, metric: str =
         label=f"chosen: epoch {epochs.iloc[best]}",
     )
     ax.set(xlabel="epoch", ylabel=metric)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if metric == "loss" and "learning_rate" in history_df:
+        rate_ax = ax.twinx()
+        rate_ax.plot(epochs, history_df["learning_rate"], color="grey", linestyle=":")
+        rate_ax.set(ylim=(0, None), ylabel="learning rate (dotted)")
     ax.legend()
     return ax
 
@@ -42,4 +51,26 @@ def plot_error_rates(history_df: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(history_df["epoch"] + 1, 100 * history_df[column], label=label)
     ax.set(xlabel="epoch", ylabel="character error rate, %", ylim=(0, None))
     ax.legend()
+    return ax
+
+
+def plot_accuracy_over_size(results_df: pd.DataFrame, num_clips: int, ax: Axes | None = None) -> Axes:
+    """Plot accuracy over the number of parameters, a named dot for each network, with its 95 % interval over clips.
+
+    Args:
+        results_df: index the names; columns `parameters` and `accuracy`, 0 to 1.
+        num_clips: clips that the accuracies were measured on.
+        ax: axes to draw on; None for the current ones.
+
+    Source: Wilson's interval, as `scipy.stats.binomtest(...).proportion_ci(method="wilson")`.
+    """
+    ax = ax or plt.gca()
+    for row in results_df.itertuples():
+        low, high = binomtest(round(row.accuracy * num_clips), num_clips).proportion_ci(method="wilson")
+        (dot,) = ax.plot(row.parameters, 100 * row.accuracy, "o")
+        ax.vlines(row.parameters, 100 * low, 100 * high, color=dot.get_color(), linewidth=3, alpha=0.4)
+        ax.annotate(row.Index, (row.parameters, 100 * row.accuracy), (8, 4), textcoords="offset points")
+    ax.set(xscale="log", xlabel="parameters", ylabel=f"accuracy on {num_clips} clips, %, and 95 % interval")
+    ax.margins(x=0.25)
+    ax.grid(alpha=0.4)
     return ax

@@ -24,7 +24,8 @@ def read_history(run_dir: Path | str) -> pd.DataFrame:
         run_dir: folder of the run.
 
     Returns:
-        pandas DataFrame, a row for each epoch; empty before the end of the first.
+        pandas DataFrame, a row for each epoch: its metrics, the learning rate at its end and its seconds; empty before
+        the end of the first.
     """
     history_path = Path(run_dir) / HISTORY_NAME
     return pd.read_csv(history_path) if history_path.exists() else pd.DataFrame()
@@ -94,7 +95,9 @@ class KeepBest(keras.callbacks.Callback):
         self.averaged_model.set_weights(self.average)
         # Keras passes the same dict on to the callbacks that follow.
         logs.update(self.epoch_metrics(self.averaged_model))
-        self.rows.append({"epoch": epoch, **logs, "seconds": round(time.monotonic() - self.start, 2)})
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        seconds = round(time.monotonic() - self.start, 2)
+        self.rows.append({"epoch": epoch, **logs, "learning_rate": learning_rate, "seconds": seconds})
         replace_file(self.run_dir / HISTORY_NAME, lambda path: pd.DataFrame(self.rows).to_csv(path, index=False))
         self._average_path(epoch).parent.mkdir(exist_ok=True)
         replace_file(self._average_path(epoch), self.averaged_model.save_weights)

@@ -143,20 +143,36 @@ def _skip_passes(train_ds: Any, num_passes: int) -> None:
 def _learning_rate_schedule(
     options: FitOptions, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate over updates of the weights."""
+    """The learning rate over batches: Keras counts each of them, also where several make one update."""
     if options.schedule == "cosine_restarts":
-        updates_per_epoch = max(1, steps_per_epoch // options.accumulation_steps)
         return keras.optimizers.schedules.CosineDecayRestarts(
-            options.learning_rate, options.restart_epochs * updates_per_epoch, t_mul=2.0
+            options.learning_rate, options.restart_epochs * steps_per_epoch, t_mul=2.0
         )
-    num_updates = max(2, options.num_epochs * steps_per_epoch // options.accumulation_steps)
-    num_warmup_updates = max(1, round(options.warmup_fraction * num_updates))
+    num_steps = max(2, options.num_epochs * steps_per_epoch)
+    num_warmup_steps = max(1, round(options.warmup_fraction * num_steps))
     return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        num_updates - num_warmup_updates,
-        warmup_target=options.learning_rate,
-        warmup_steps=num_warmup_updates,
+        0.0, num_steps - num_warmup_steps, warmup_target=options.learning_rate, warmup_steps=num_warmup_steps
     )
+
+
+def learning_rate_curve(options: FitOptions, steps_per_epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """The learning rate of a training before it is run, at ten points of each epoch.
+
+    Shape: -> `(10 * options.num_epochs + 1,)` epochs from 0 to `num_epochs`, and as many learning rates.
+
+    Args:
+        options: `FitOptions`, or a recipe, which extends them.
+        steps_per_epoch: batches of an epoch.
+
+    Examples:
+        >>> epochs, rates = learning_rate_curve(FitOptions(num_epochs=20, learning_rate=0.01), 100)
+        >>> [round(float(rate), 4) for rate in rates[[0, 5, 10, 200]]]  # warm-up over the first of the 20 epochs
+        [0.0, 0.005, 0.01, 0.0]
+    """
+    schedule = _learning_rate_schedule(options, steps_per_epoch)
+    epochs = np.arange(10 * options.num_epochs + 1) / 10
+    rates = [keras.ops.convert_to_numpy(schedule(round(epoch * steps_per_epoch))) for epoch in epochs]
+    return epochs, np.array(rates)
 
 
 def _make_optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -229,8 +245,8 @@ def fit(
             need `keras.distribution.initialize()` before any model, and a `run_dir` that all of them see.
 
     Returns:
-        pandas DataFrame, a row for each epoch: `epoch, loss, accuracy, val_loss, val_accuracy, seconds`; with a `loss`
-        no accuracy, and with `epoch_metrics` its figures.
+        pandas DataFrame, a row for each epoch: `epoch, loss, accuracy, val_loss, val_accuracy`, `learning_rate` (at its
+        end) and `seconds`; with a `loss` no accuracy, and with `epoch_metrics` its figures.
 
     Raises:
         ValueError: there is neither `tune_ds` nor `epoch_metrics`, the batches are not known in number, the folder
@@ -243,7 +259,7 @@ def fit(
         >>> model = keras.Sequential([keras.Input((ks.SAMPLE_RATE,)), keras.layers.Dense(12, "softmax")])
         >>> history_df = fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2)
         >>> sorted(history_df)
-        ['accuracy', 'epoch', 'loss', 'seconds', 'val_accuracy', 'val_loss']
+        ['accuracy', 'epoch', 'learning_rate', 'loss', 'seconds', 'val_accuracy', 'val_loss']
         >>> len(fit(model, train_ds, tune_ds, "runs/mine", num_epochs=2))  # read, not trained again
         2
     """

@@ -429,3 +429,8 @@ def test_known_words_only_leave_other_words_out_of_the_training(sample_dir):
     train_df = clips.prepare_clips(clips_df, "train")
     assert set(train_df["label"]) == set(train_df["word"]) == {*COMMANDS, SILENCE}
     assert set(clips.validation_clips(clips_df)["label"]) == set(COMPETITION_LABELS)
+
+
+def test_best_rows_are_those_of_the_highest_accuracy_in_the_order_of_the_table():
+    table_df = pd.DataFrame({"protocol": ["b", "b", "a", "a"], "score": [*"wxyz"], "accuracy": [0.1, 0.3, 0.9, 0.2]})
+    assert list(open_set.best_rows(table_df)["score"]) == ["x", "y"]

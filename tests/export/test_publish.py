@@ -77,6 +77,7 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
     files.write_json(measured_dir / "evaluation" / "evaluation.json", evaluation)
     (measured_dir / "running_speech").mkdir()
     (measured_dir / "running_speech" / "running_speech.png").write_bytes(b"picture")
+    (measured_dir / "running_speech" / "running_speech.csv").write_text("threshold,found_rate\n0.8,0.9\n")
     points = {"limit": 1.0, "threshold": 0.85, "found_rate": 0.9012, "wrong_rate": 0.002, "alarms_per_hour": 0.8}
     points |= {"alarms_low": 0.2, "alarms_high": 2.2, "num_commands": 2703, "alarm_hours": 3.8}
     pd.DataFrame([points]).to_csv(measured_dir / "running_speech" / "operating_points.csv", index=False)
@@ -88,6 +89,7 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
     publish_run(measured_dir, tmp_path / "public")
     assert (tmp_path / "public" / "model_int8.onnx").read_bytes() == b"exported"
     assert (tmp_path / "public" / "running_speech.png").read_bytes() == b"picture"
+    assert (tmp_path / "public" / "running_speech.csv").read_text().endswith("0.8,0.9\n")
     card = (tmp_path / "public" / "README.md").read_text()
     for fact in (
         "**97.0%** (95 % interval over speakers 96.1% to 97.8%) of 3,794",

@@ -1,5 +1,7 @@
 """plots.py: every function draws what it is given on the axes it is given."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,8 @@ from scipy.stats import norm
 
 from kaggle_speech import audio
 from kaggle_speech.evaluation import metrics, open_set
+from kaggle_speech.features.filters import FeatureSpec, mel_matrix
+from kaggle_speech.labels import COMMANDS
 from kaggle_speech.plots import clips, scores, streams, training
 from kaggle_speech.streaming.words import Detection
 
@@ -34,11 +38,109 @@ def test_features_are_drawn_with_time_to_the_right(ax, rng):
     assert ax.images[0].origin == "lower"
 
 
+@pytest.mark.parametrize("khz", [0.5, 1, 2, 4])
+@pytest.mark.parametrize("spec", [FeatureSpec(), FeatureSpec(num_mel_bins=64, mel_scale="htk", lower_edge_hz=300)])
+def test_a_tone_is_drawn_at_its_frequency(ax, khz, spec):
+    tone = np.hanning(400) * np.sin(2 * np.pi * khz / 16 * np.arange(400))
+    mel = np.square(np.abs(np.fft.rfft(tone, spec.fft_length))) @ mel_matrix(spec)
+    clips.plot_features(np.log(mel)[None], ax, spec=spec)
+    ticks = dict(zip([text.get_text() for text in ax.get_yticklabels()], ax.get_yticks(), strict=True))
+    assert ticks[f"{khz:g}"] == pytest.approx(mel.argmax() + 0.5, abs=1)
+    assert ax.get_ylabel() == "kHz" and ax.get_ylim() == (0, spec.num_mel_bins)
+
+
+def test_a_spectrogram_has_its_frequencies_and_mfcc_have_none(ax, rng):
+    clips.plot_features(rng.random((98, 257)), ax, kind="spectrogram")
+    assert ax.images[0].get_extent() == [0, 1, 0, 8] and ax.get_ylabel() == "kHz"
+    clips.plot_features(rng.random((98, 13)), ax, kind="mfcc")
+    assert ax.images[1].get_extent() == [0, 1, 0, 13] and ax.get_ylabel() == "coefficient"
+    with pytest.raises(ValueError, match="kind"):
+        clips.plot_features(rng.random((98, 13)), ax, kind="mel")
+
+
+def test_colours_that_compare(ax, rng):
+    clips.plot_features(rng.random((98, 40)), ax, limits=(-80, 0))
+    assert ax.images[0].get_clim() == (-80, 0)
+
+
 def test_label_counts_are_bars_of_the_counts(ax):
     clips_df = pd.DataFrame({"label": ["yes"] * 3 + ["no"] * 2, "split": ["train", "train", "val", "train", "val"]})
     clips.plot_label_counts(clips_df, ax)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["yes", "no"]
     assert [bar.get_width() for bar in ax.patches] == [2, 1, 1, 1]  # train, then val
+
+
+def test_every_word_has_a_bar_and_commands_their_colour(ax):
+    clips.plot_word_counts(pd.DataFrame({"word": ["bed"] * 3 + ["yes"] * 2 + ["zero"]}), ax)
+    commands, others = ax.containers
+    assert [bar.get_height() for bar in commands] == [2] and [bar.get_height() for bar in others] == [3, 1]
+    names = [text.get_text() for text in ax.get_xticklabels()]
+    assert [names[round(bar.get_center()[0])] for bar in (*commands, *others)] == ["yes", "bed", "zero"]
+
+
+def test_whole_numbers_are_counted(ax):
+    clips.plot_count_histogram([2, 4, 4], ax, "clips", "speakers")
+    assert [(bar.get_center()[0], bar.get_height()) for bar in ax.patches] == [(2, 1), (3, 0), (4, 2)]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("clips", "speakers")
+
+
+def test_shares_are_of_each_group(ax):
+    clips.plot_shares({"a": [0, 0, 1, 1], "b": [1, 1, np.nan, -np.inf]}, ax, num_bins=2)
+    assert [list(stairs.get_data().values) for stairs in ax.patches] == [[50, 50], [0, 100]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_an_answer_is_drawn_beside_its_clip(speech):
+    figure = clips.plot_answer(speech[0], {"yes": 0.2, "no": 0.7, "up": 0.1}, "no -> no")
+    axes = {ax.get_label(): ax for ax in figure.axes}
+    np.testing.assert_array_equal(axes["waveform"].lines[0].get_ydata(), speech[0])
+    assert len(axes["log-mel"].images) == 1 and figure.get_suptitle() == "no -> no"
+    np.testing.assert_allclose([bar.get_width() for bar in axes["bars"].patches], [20, 70, 10])
+    colors = [bar.get_facecolor() for bar in axes["bars"].patches]
+    assert colors[0] == colors[2] != colors[1]  # the answer stands out
+
+
+class Handle:
+    """Stands for a display that can be updated."""
+
+    def __init__(self, part):
+        self.parts = [part]
+
+    def update(self, part):
+        self.parts.append(part)
+
+
+def test_menus_choose_a_clip(tmp_path, monkeypatch):
+    import IPython.display
+
+    shown = []
+
+    def display(part, display_id=False):
+        shown.append(Handle(part))
+        return shown[-1] if display_id else None
+
+    def predict(path):
+        return SimpleNamespace(label=path[-5], probabilities={"a": 0.1, "b": 0.9})
+
+    monkeypatch.setattr(IPython.display, "display", display)
+    rows = [("yes", "s2", "a"), ("no", "s1", "b"), ("yes", "s1", "c")]
+    for *_, name in rows:
+        audio.write_wav(tmp_path / f"{name}.wav", np.zeros(16_000))
+    clips_df = pd.DataFrame(
+        [
+            {"word": word, "speaker": speaker, "utterance": 0, "path": f"{tmp_path}/{name}.wav"}
+            for word, speaker, name in rows
+        ]
+    )
+    clips.browse_clips(clips_df, predict)
+    menus, player, picture = shown
+    words, speakers = menus.parts[0].children
+    assert words.options == ("no", "yes") and [label for label, _ in speakers.options] == ["s1 (0)"]
+    words.value = "yes"
+    assert [label for label, _ in speakers.options] == ["s1 (0)", "s2 (0)"]
+    speakers.value = f"{tmp_path}/a.wav"
+    assert [figure.get_suptitle() for figure in picture.parts] == ["no -> b", "yes -> c", "yes -> a"]
+    assert len(player.parts) == 3 and player.parts[0].mimetype == "audio/wav"
 
 
 def test_lengths_in_seconds(ax):
@@ -55,6 +157,15 @@ def test_history_marks_the_chosen_epoch(ax):
     (x,), (y,) = ax.lines[2].get_data()
     assert (x, y) == (2, 0.6)
     assert "chosen: epoch 2" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert ax.figure.axes == [ax]
+
+
+def test_the_learning_rate_is_beside_the_loss(ax):
+    history_df = pd.DataFrame({"epoch": [0, 1], "loss": [2.0, 1.0], "val_loss": [3.0, 2.0], "learning_rate": [0.01, 0]})
+    training.plot_history(history_df, ax, "loss")
+    _, rate_ax = ax.figure.axes
+    np.testing.assert_array_equal(rate_ax.lines[0].get_data(), [[1, 2], [0.01, 0]])
+    assert all(tick == round(tick) for tick in ax.get_xticks())  # there is no half an epoch
 
 
 def test_roc_names_each_label_with_its_area(ax, rng):
@@ -63,6 +174,18 @@ def test_roc_names_each_label_with_its_area(ax, rng):
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert sorted(texts) == sorted(f"{label} {curve['auc']:.4f}" for label, curve in curves.items())
     assert len(ax.lines) == 2 and ax.get_xscale() == "log"
+
+
+@pytest.mark.parametrize("plot", ["roc", "precision_recall"])
+def test_the_worst_curves_have_names_and_the_others_are_grey(ax, rng, plot):
+    curves = getattr(metrics, f"one_vs_rest_{plot}")(rng.choice(COMMANDS, 200), rng.dirichlet(np.ones(12), 200))
+    getattr(scores, f"plot_{plot}")(curves, ax)
+    area = "auc" if plot == "roc" else "average_precision"
+    worst_first = sorted(curves, key=lambda label: curves[label][area])
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [text.split()[0] for text in texts] == [*worst_first[:3], "7"]
+    assert texts[3] == f"7 others, {curves[worst_first[3]][area]:.4f} or more"
+    assert [line.get_color() for line in ax.lines[3:]] == ["0.7"] * 7
 
 
 def test_confusion_is_in_percent_of_the_row(ax):
@@ -97,13 +220,12 @@ def test_worst_clips_have_players(tmp_path, monkeypatch):
     import IPython.display
 
     shown = []
-    monkeypatch.setattr(IPython.display, "display", lambda *parts: shown.append(parts))
+    monkeypatch.setattr(IPython.display, "display", shown.append)
     audio.write_wav(tmp_path / "a.wav", np.zeros(8_000))
-    row = {"path": str(tmp_path / "a.wav"), "word": "bed", "label": "unknown", "answer": "up", "confidence": 0.9}
-    clips.show_worst(pd.DataFrame([row]))
-    ((text, player),) = shown
-    assert text.data == "**unknown** (bed), predicted *up* with 90%"
-    assert player.mimetype == "audio/wav"
+    row = {"path": str(tmp_path / "a.wav"), "word": "<bed>", "answer": "up", "confidence": 0.9}
+    clips.show_worst(pd.DataFrame([row, row]))
+    (output,) = shown  # captions and players leave a notebook together
+    assert output.data.count("<audio") == output.data.count("&lt;bed&gt; -&gt; up (90%)") == 2
 
 
 @pytest.mark.parametrize(("boost", "lowest"), [(0.0, 0.0), (2.0, 0.6)])

@@ -16,7 +16,7 @@ from kaggle_speech.data import clip_batches
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.training.callbacks import KeepBest, read_history
-from kaggle_speech.training.fit import fit, set_seed
+from kaggle_speech.training.fit import fit, learning_rate_curve, set_seed
 from kaggle_speech.training.recipe import FitOptions
 
 VOCABULARY = ("low", "high")
@@ -74,7 +74,9 @@ def fit_each(clips_df, run_dirs, kill_at, precision):
 def test_learns_and_gives_back_the_best_epoch(tmp_path):
     model, tune_ds, history_df = fit_points(tmp_path / "run", num_epochs=25, learning_rate=1e-2)
     assert list(history_df["epoch"]) == list(range(len(history_df)))
-    assert {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} == {*history_df.columns} - {"epoch"}
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"} == {*history_df.columns} - {
+        "epoch"
+    }
     logs = model.evaluate(tune_ds, return_dict=True, verbose=0)
     assert logs["loss"] == pytest.approx(history_df["val_loss"].min(), abs=1e-5)
     assert logs["accuracy"] == 1.0
@@ -114,10 +116,21 @@ def test_schedule_restarts_twice_as_long(tmp_path):
     np.testing.assert_allclose(rates, by_hand, atol=1e-6)
 
 
-def test_accumulated_gradients_make_fewer_updates(tmp_path):
-    model, _, _ = fit_points(tmp_path / "run", accumulation_steps=2)
+def test_accumulated_gradients_make_fewer_updates_at_the_same_learning_rates(tmp_path):
+    _, _, one_df = fit_points(tmp_path / "one", learning_rate=1e-2)
+    model, _, two_df = fit_points(tmp_path / "two", learning_rate=1e-2, accumulation_steps=2)
     assert int(model.optimizer.iterations) == NUM_EPOCHS * 4 // 2
-    assert float(model.optimizer._learning_rate(NUM_EPOCHS * 4 // 2)) == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(two_df["learning_rate"], one_df["learning_rate"])
+    assert two_df["learning_rate"].iloc[1] > 5e-3
+
+
+@pytest.mark.parametrize("options", [{}, {"schedule": "cosine_restarts", "restart_epochs": 1}])
+def test_the_learning_rates_are_those_that_were_planned(options, tmp_path):
+    options = {"num_epochs": 5, "learning_rate": 1e-2, **options}
+    _, _, history_df = fit_points(tmp_path / "run", **options)
+    epochs, rates = learning_rate_curve(FitOptions(**options), 4)
+    planned = [rates[list(epochs).index(epoch + 1)] for epoch in history_df["epoch"]]
+    np.testing.assert_allclose(history_df["learning_rate"], planned, rtol=1e-6)
 
 
 def test_sgd_learns_too(tmp_path):

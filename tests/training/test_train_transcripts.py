@@ -94,7 +94,7 @@ def test_a_run_says_what_it_did(run, spoken_df):
             expected = jiwer.cer(list(found_df["text"]), list(found_df[way]))
             assert metrics[split][way]["cer"] == pytest.approx(expected)
     history_df = read_history(run_dir)
-    assert list(history_df.columns) == ["epoch", "loss", "train_cer", "val_cer", "seconds"]
+    assert list(history_df.columns) == ["epoch", "loss", "train_cer", "val_cer", "learning_rate", "seconds"]
     assert history_df["val_cer"].iloc[-1] == pytest.approx(metrics["val"]["greedy"]["cer"])
     assert files.read_json(run_dir / "run.json")["settings"]["max_seconds"] == recipe.max_seconds
 
