@@ -18,14 +18,6 @@ BLOCKS_DF = pd.DataFrame(
 )
 
 
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    figure.canvas.draw()
-    plt.close(figure)
-
-
 def test_a_network_is_a_column_of_boxes(ax):
     networks.plot_network(BLOCKS_DF, ax, "mine")
     boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,14 +13,6 @@ from kaggle_speech.features.filters import FeatureSpec, mel_matrix
 from kaggle_speech.labels import COMMANDS
 from kaggle_speech.plots import clips, scores, streams, training
 from kaggle_speech.streaming.words import Detection
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    figure.canvas.draw()
-    plt.close(figure)
 
 
 def test_waveform_is_drawn_over_seconds(ax, speech):

@@ -9,14 +9,6 @@ from kaggle_speech.plots import streams, training
 from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 
 
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    figure.canvas.draw()
-    plt.close(figure)
-
-
 def log_probabilities(*frames):
     """Of frames `{character: probability}`, "" being the blank; the others share what is left. Shape: `(frames, 29)`"""
     rows = []
