@@ -58,7 +58,7 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
             `model.onnx`, `ngram.json.gz`, and `words.arpa.gz` where the run has one.
 
     Raises:
-        FileExistsError: `out_dir` holds other files; nothing is changed.
+        FileExistsError: `out_dir` holds other files, or a language model that the run lacks; nothing is changed.
         FileNotFoundError: the run is not finished, or its transcriber is not exported.
         ValueError: the model is in `model.keras`, and `build_model` builds another one.
 
@@ -139,10 +139,14 @@ def _publish_transcripts(run_dir: Path, out_dir: Path) -> None:
             f"{run_dir}: must hold {FLOAT16_ONNX_NAME} or {INT8_ONNX_NAME}. Received: neither; "
             f"write one with `kaggle-speech export --run {run_dir}`"
         )
+    for name in language_models.FILE_NAMES:
+        if (out_dir / name).exists() and not (run_dir / name).exists():
+            raise FileExistsError(
+                "`out_dir` must hold no language model that the run lacks: it would be used. "
+                f"Received: {out_dir / name}; move it away, or into {run_dir}"
+            )
     out_dir.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(exported[0], out_dir / ONNX_NAME)
-    for name in language_models.FILE_NAMES:
-        (out_dir / name).unlink(missing_ok=True)  # of an earlier call
     language_models.copy_language_models(run_dir, out_dir)
 
 
