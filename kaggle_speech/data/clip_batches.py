@@ -20,6 +20,7 @@ from kaggle_speech.backend import keras_backend
 from kaggle_speech.data.augment import augment_waveforms, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
+from kaggle_speech.data.joined_words import JoinedWords
 from kaggle_speech.data.made_noise import make_noise
 from kaggle_speech.data.negatives import read_windows, window_starts
 from kaggle_speech.data.noise import background_noise
@@ -217,17 +218,30 @@ class _RowLoader:
         mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
         mixup_fraction: share of the batches that are blended.
         cache: None, "memory" or a folder.
+        joined: `JoinedWords` that every batch gets besides, or None.
         speech: `_SpeechWindows` that end every batch, or None.
     """
 
     def __init__(
-        self, paths, one_hot, *, augmentation, noise, mixup_alpha, mixup_fraction, cache, rooms=None, speech=None
+        self,
+        paths,
+        one_hot,
+        *,
+        augmentation,
+        noise,
+        mixup_alpha,
+        mixup_fraction,
+        cache,
+        rooms=None,
+        joined=None,
+        speech=None,
     ):
         self.one_hot = one_hot
         self.augmentation = augmentation
         self.noise, self.rooms = (None if sound is None else tf.constant(sound) for sound in (noise, rooms))
         self.mixup_alpha = mixup_alpha
         self.mixup_fraction = mixup_fraction
+        self.joined = joined
         self.speech = speech
         self.is_cached = cache is not None
         if self.is_cached:
@@ -239,17 +253,19 @@ class _RowLoader:
 
     def load(self, rows, seed):
         """Waveforms, or waveforms and targets."""
-        clips = self._read(rows)
+        waveform = int16_to_waveform(self._read(rows))
+        target = None if self.one_hot is None else tf.gather(self.one_hot, rows)
+        more = []
+        if self.joined is not None:
+            more.append(self.joined(waveform, target, tf.random.fold_in(seed, 4)))
         if self.speech is not None:
-            clips = tf.concat([clips, self.speech.read(seed)], 0)
-        waveform = int16_to_waveform(clips)
+            more.append((int16_to_waveform(self.speech.read(seed)), self.speech.target))
+        if more:
+            waveform, target = (tf.concat(parts, 0) for parts in zip((waveform, target), *more, strict=True))
         if self.augmentation is not None:
             waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise, self.rooms)
-        if self.one_hot is None:
+        if target is None:
             return waveform
-        target = tf.gather(self.one_hot, rows)
-        if self.speech is not None:
-            target = tf.concat([target, self.speech.target], 0)
         return self._blend(waveform, target, seed) if self.mixup_fraction > 0 else (waveform, target)
 
     def _read(self, rows):
@@ -316,6 +332,7 @@ def make_dataset(
     mixup_fraction: float = 0.0,
     pseudo_df: pd.DataFrame | None = None,
     pseudo_fraction: float = 0.25,
+    joined_fraction: float = 0.0,
     speech_df: pd.DataFrame | None = None,
     speech_fraction: float = 0.25,
     cache: Path | str | None = None,
@@ -341,6 +358,7 @@ def make_dataset(
         mixup_fraction: share of the batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more clips, whose labels are guesses: a fixed share of every batch, however many they are.
         pseudo_fraction: that share, 0 to 1; a pass ends with `clips_df`.
+        joined_fraction: share of every batch that joins halves of its words (`joined_words.JoinedWords`), 0 to 1.
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every batch, 0 to 1.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
@@ -349,7 +367,8 @@ def make_dataset(
         seed: of order and augmentation.
 
     Raises:
-        ValueError: the frame is empty or holds a label that the vocabulary lacks.
+        ValueError: the frame is empty or holds a label that the vocabulary lacks, the shares leave no room, or there
+            are to be words of no label and the vocabulary has no `unknown`.
         tf.errors.OpError: while iterating, a file cannot be read; names it.
     """
     if clips_df.empty:
@@ -357,15 +376,17 @@ def make_dataset(
     leave_gpus_to_keras()
     num_extra = 0 if pseudo_df is None else len(pseudo_df)
     num_windows = 0 if speech_df is None else round(speech_fraction * batch_size)
+    num_joined = round(joined_fraction * batch_size)
     extra_per_batch = round(pseudo_fraction * batch_size) if num_extra else 0
-    if extra_per_batch + num_windows >= batch_size:
+    if extra_per_batch + num_joined + num_windows >= batch_size:
         raise ValueError(
-            "`pseudo_fraction` and `speech_fraction` must leave room for `clips_df` in a batch. "
-            f"Received: pseudo_fraction={pseudo_fraction}, speech_fraction={speech_fraction}, batch_size={batch_size}"
+            "`pseudo_fraction`, `joined_fraction` and `speech_fraction` must leave room for `clips_df` in a batch. "
+            f"Received: pseudo_fraction={pseudo_fraction}, joined_fraction={joined_fraction}, "
+            f"speech_fraction={speech_fraction}, batch_size={batch_size}"
         )
     row_batches = _RowBatches(
         len(clips_df),
-        batch_size - num_windows,
+        batch_size - num_joined - num_windows,
         shuffle=shuffle,
         seed=seed,
         num_extra=num_extra,
@@ -382,6 +403,7 @@ def make_dataset(
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         cache=cache,
+        joined=JoinedWords(num_joined, vocabulary) if num_joined else None,
         speech=_SpeechWindows(speech_df, num_windows, vocabulary) if num_windows else None,
     )
     batches_ds = row_batches.dataset().map(loader.load, tf.data.AUTOTUNE, deterministic=True)
@@ -449,6 +471,7 @@ def make_datasets(
     mixup_fraction: float = 0.0,
     pseudo_df: pd.DataFrame | None = None,
     pseudo_fraction: float = 0.25,
+    joined_fraction: float = 0.0,
     speech_df: pd.DataFrame | None = None,
     speech_fraction: float = 0.25,
     made_noise_minutes: float = 0.0,
@@ -472,6 +495,7 @@ def make_datasets(
         mixup_fraction: share of the training batches whose clips and labels are blended, 0 to 1.
         pseudo_df: more training clips, with labels from models (`clips.pseudo_clips`).
         pseudo_fraction: share of every training batch that comes from `pseudo_df`, 0 to 1.
+        joined_fraction: share of every training batch that joins halves of its words (`joined_words.JoinedWords`).
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every training batch, 0 to 1.
         made_noise_minutes: minutes of made noise (`made_noise.make_noise`), with the voices of `speech_df`, that join
@@ -516,6 +540,7 @@ def make_datasets(
         mixup_fraction=mixup_fraction,
         pseudo_df=pseudo_df,
         pseudo_fraction=pseudo_fraction,
+        joined_fraction=joined_fraction,
         speech_df=speech_df,
         speech_fraction=speech_fraction,
         cache=cache,

@@ -128,6 +128,7 @@ class Recipe(FitOptions):
     mixup_alpha: float = option(0.4, "parameter of the Beta distribution of the blend")
     teacher_share: float = option(0.9, "share of the teachers' probabilities in the targets, where there are teachers")
     pseudo_fraction: float = option(0.25, "share of pseudo-labelled clips in every batch, where there are any")
+    joined_fraction: float = option(0.0, "share of joined halves of words, as `unknown`, in every batch")
     speech_fraction: float = option(0.25, "share of running speech in every batch, where there is any")
     mined_share: float = option(0.3, "share of mined seconds in the running speech, where there are any")
     made_noise_minutes: float = option(0.0, "minutes of made noise of many kinds that join the background noise")
@@ -146,7 +147,7 @@ class Recipe(FitOptions):
         require(self, ("batch_size",), lambda value: value > 0, "be above 0")
         require(self, ("made_noise_minutes",), lambda value: value >= 0, "not be negative")
         require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
-        shares = ("pseudo_fraction", "speech_fraction", "mined_share")
+        shares = ("pseudo_fraction", "joined_fraction", "speech_fraction", "mined_share")
         require(self, shares, lambda value: 0 <= value < 1, "be in [0, 1)")
 
     @property

@@ -112,6 +112,7 @@ def train(
             mixup_fraction=recipe.mixup_fraction,
             pseudo_df=pseudo_df,
             pseudo_fraction=recipe.pseudo_fraction,
+            joined_fraction=recipe.joined_fraction,
             speech_df=speech_df,
             speech_fraction=recipe.speech_fraction,
             made_noise_minutes=recipe.made_noise_minutes,
