@@ -40,7 +40,7 @@ TOP = {"cli", "__main__"}
 #: Files and rooms that may import TensorFlow, Keras, and what the extra `cluster` brings.
 MAY_IMPORT = {
     "tensorflow": {
-        *("data/clip_batches", "data/utterance_batches", "data/augment"),
+        *("data/clip_batches", "data/utterance_batches", "data/augment", "data/joined_words"),
         *("models/blocks", "training/ctc_loss", "inference/runtimes", "export"),
     },
     "jax": {"training/devices"},

@@ -124,7 +124,43 @@ def draw_noise(noise: tf.Tensor, num_clips: int, num_samples: int, seed: tf.Tens
     """
     start = tf.random.stateless_uniform((num_clips,), seed, maxval=tf.size(noise) - num_samples + 1, dtype=tf.int32)
     # Slices copy whole clips; one gather of single samples takes twice as long.
-    return tf.map_fn(lambda first: noise[first : first + num_samples], start, fn_output_signature=tf.float32)
+    return tf.map_fn(lambda first: noise[first : first + num_samples], start, fn_output_signature=noise.dtype)
+
+
+def draw_changes(
+    num_clips: tf.Tensor, num_samples: int, seed: tf.Tensor, augmentation: Augmentation, noise: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
+    """Draw what most clips are changed by: shift, speed, gain, background noise.
+
+    `augment_waveforms` applies them here, `training.device_augment` where the network is computed.
+
+    Args:
+        num_clips: clips of the batch.
+        num_samples: length of each.
+        seed: `(2,)` integers; the same seed gives the same result.
+        augmentation: limits of the changes.
+        noise: `(noise_samples,)`, the recordings that background noise is cut from; None adds none.
+
+    Returns:
+        `shift` (samples), `speed`, `gain_db`, each `(num_clips,)` float32; with noise also `snr_db` `(num_clips,)` and
+        `noise` `(num_clips, num_samples)` in the type of `noise`, zeros for clips without it.
+    """
+    seeds = tf.unstack(tf.random.split(seed, 10))
+
+    def uniform(index, low, high):
+        return tf.random.stateless_uniform((num_clips,), seeds[index], low, high)
+
+    changes = {
+        "shift": uniform(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000,
+        "speed": uniform(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction),
+        "gain_db": uniform(2, -augmentation.gain_db, augmentation.gain_db),
+    }
+    if noise is not None and augmentation.noise_fraction > 0:
+        segment = draw_noise(noise, num_clips, num_samples, seeds[3])
+        has_noise = uniform(4, 0.0, 1.0) < augmentation.noise_fraction
+        changes["noise"] = segment * tf.cast(has_noise, noise.dtype)[:, None]
+        changes["snr_db"] = uniform(5, augmentation.min_snr_db, augmentation.max_snr_db)
+    return changes
 
 
 def augment_waveforms(
@@ -161,17 +197,13 @@ def augment_waveforms(
         max_stretch = 2 ** (augmentation.pitch_semitones / 12) / (1 - augmentation.tempo_fraction)
         changed = change_tempo_and_pitch(waveform[:num_changed], tempo, pitch, max_stretch)
         waveform = tf.concat([changed, waveform[num_changed:]], axis=0)
-    shift = uniform(0, -augmentation.shift_ms, augmentation.shift_ms) * SAMPLE_RATE / 1000
-    speed = uniform(1, 1 - augmentation.speed_fraction, 1 + augmentation.speed_fraction)
-    waveform = shift_and_speed(waveform, shift, speed)
+    changes = draw_changes(num_clips, tf.shape(waveform)[1], seed, augmentation, noise)
+    waveform = shift_and_speed(waveform, changes["shift"], changes["speed"])
     if rooms is not None and augmentation.room_fraction > 0:
         waveform = place_in_rooms(waveform, rooms, share(augmentation.room_fraction), tf.random.fold_in(seed, 3))
-    waveform = change_gain(waveform, uniform(2, -augmentation.gain_db, augmentation.gain_db))
-    if noise is not None and augmentation.noise_fraction > 0:
-        segment = draw_noise(noise, num_clips, tf.shape(waveform)[1], seeds[3])
-        segment *= tf.cast(uniform(4, 0.0, 1.0) < augmentation.noise_fraction, tf.float32)[:, None]
-        snr_db = uniform(5, augmentation.min_snr_db, augmentation.max_snr_db)
-        waveform = mix_at_snr(waveform, segment, snr_db)
+    waveform = change_gain(waveform, changes["gain_db"])
+    if "noise" in changes:
+        waveform = mix_at_snr(waveform, changes["noise"], changes["snr_db"])
     if augmentation.hiss_std > 0:
         hiss = tf.random.stateless_normal(tf.shape(waveform), seeds[8])
         waveform += hiss * uniform(9, 0.0, augmentation.hiss_std)[:, None]

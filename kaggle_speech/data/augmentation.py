@@ -83,3 +83,12 @@ class Augmentation:
                 "`min_snr_db` must be <= `max_snr_db`. "
                 f"Received: min_snr_db={self.min_snr_db!r}, max_snr_db={self.max_snr_db!r}"
             )
+
+    def require_apart(self) -> None:
+        """Check that all changes are of those that `data.augment.draw_changes` draws.
+
+        Raises:
+            ValueError: another change is switched on; names the field.
+        """
+        names = ("room_fraction", "hiss_std", "tempo_fraction", "pitch_semitones")
+        require(self, names, lambda value: value == 0, "be 0 where the network's device augments")

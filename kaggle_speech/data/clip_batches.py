@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
 from kaggle_speech.backend import keras_backend
-from kaggle_speech.data.augment import augment_waveforms, mixup
+from kaggle_speech.data.augment import augment_waveforms, draw_changes, mixup
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.data.clips import noise_paths, prepare_clips
 from kaggle_speech.data.joined_words import JoinedWords
@@ -34,9 +34,19 @@ HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
 TUNE_BATCH_SIZE = 256
 
 
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Round samples to 16 bits.
+
+    Shape: any -> the same, int16.
+
+    Args:
+        waveform: float; what lies outside [-1, 1) is clipped.
+    """
+    return np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype(np.int16)
+
+
 def _read_clip_int16(path):
-    clip = read_clip(Path(path.decode()))
-    return np.clip(np.rint(clip * INT16_SCALE), -32_768, 32_767).astype(np.int16)
+    return to_int16(read_clip(Path(path.decode())))
 
 
 def decode_wavs(contents: tf.Tensor, paths: tf.Tensor) -> tf.Tensor:
@@ -218,6 +228,7 @@ class _RowLoader:
         mixup_alpha: parameter of the Beta distribution in `augment.mixup`.
         mixup_fraction: share of the batches that are blended.
         cache: None, "memory" or a folder.
+        changes_apart: give clips and changes instead of waveforms.
         joined: `JoinedWords` that every batch gets besides, or None.
         speech: `_SpeechWindows` that end every batch, or None.
     """
@@ -233,11 +244,15 @@ class _RowLoader:
         mixup_fraction,
         cache,
         rooms=None,
+        changes_apart=False,
         joined=None,
         speech=None,
     ):
         self.one_hot = one_hot
         self.augmentation = augmentation
+        self.changes_apart = changes_apart
+        if changes_apart and noise is not None:
+            noise = to_int16(noise)  # half of what goes to the device
         self.noise, self.rooms = (None if sound is None else tf.constant(sound) for sound in (noise, rooms))
         self.mixup_alpha = mixup_alpha
         self.mixup_fraction = mixup_fraction
@@ -252,7 +267,7 @@ class _RowLoader:
             self.paths = tf.constant(paths)
 
     def load(self, rows, seed):
-        """Waveforms, or waveforms and targets."""
+        """Waveforms, or waveforms and targets; or, instead of the waveforms, clips and changes."""
         waveform = int16_to_waveform(self._read(rows))
         target = None if self.one_hot is None else tf.gather(self.one_hot, rows)
         more = []
@@ -262,7 +277,10 @@ class _RowLoader:
             more.append((int16_to_waveform(self.speech.read(seed)), self.speech.target))
         if more:
             waveform, target = (tf.concat(parts, 0) for parts in zip((waveform, target), *more, strict=True))
-        if self.augmentation is not None:
+        if self.changes_apart:
+            changes = draw_changes(tf.shape(waveform)[0], CLIP_SAMPLES, seed, self.augmentation, self.noise)
+            waveform = {"clips": tf.saturate_cast(tf.round(waveform * INT16_SCALE), tf.int16), **changes}
+        elif self.augmentation is not None:
             waveform = augment_waveforms(waveform, seed, self.augmentation, self.noise, self.rooms)
         if target is None:
             return waveform
@@ -336,6 +354,7 @@ def make_dataset(
     speech_df: pd.DataFrame | None = None,
     speech_fraction: float = 0.25,
     cache: Path | str | None = None,
+    changes_apart: bool = False,
     whole_batches: bool = False,
     seed: int = 0,
 ) -> tf.data.Dataset:
@@ -362,6 +381,8 @@ def make_dataset(
         speech_df: running speech (`negatives.speech_negatives`), of which random seconds are `unknown`.
         speech_fraction: their share of every batch, 0 to 1.
         cache: None reads every pass; "memory" or a folder decodes once (see `decode_to_cache`).
+        changes_apart: instead of augmented waveforms, give a dict of `clips` `(batch, CLIP_SAMPLES)` int16 and of the
+            changes (`augment.draw_changes`) that `training.device_augment` applies.
         whole_batches: fill the last batch with the first clips of the pass, once more: several devices need batches
             of one size.
         seed: of order and augmentation.
@@ -373,6 +394,13 @@ def make_dataset(
     """
     if clips_df.empty:
         raise ValueError("`clips_df` must have at least one clip. Received: an empty frame")
+    if changes_apart:
+        if augmentation is None or mixup_fraction:
+            raise ValueError(
+                "`changes_apart` must have an `augmentation`, and no mixup. "
+                f"Received: augmentation={augmentation}, mixup_fraction={mixup_fraction}"
+            )
+        augmentation.require_apart()
     leave_gpus_to_keras()
     num_extra = 0 if pseudo_df is None else len(pseudo_df)
     num_windows = 0 if speech_df is None else round(speech_fraction * batch_size)
@@ -403,6 +431,7 @@ def make_dataset(
         mixup_alpha=mixup_alpha,
         mixup_fraction=mixup_fraction,
         cache=cache,
+        changes_apart=changes_apart,
         joined=JoinedWords(num_joined, vocabulary) if num_joined else None,
         speech=_SpeechWindows(speech_df, num_windows, vocabulary) if num_windows else None,
     )
@@ -476,6 +505,7 @@ def make_datasets(
     speech_fraction: float = 0.25,
     made_noise_minutes: float = 0.0,
     cache: Path | str | None = None,
+    changes_apart: bool = False,
     whole_batches: bool = False,
     seed: int = 0,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
@@ -501,6 +531,7 @@ def make_datasets(
         made_noise_minutes: minutes of made noise (`made_noise.make_noise`), with the voices of `speech_df`, that join
             the background noise of `clips_df`.
         cache: None reads the files in every pass; "memory" or a folder decodes them once.
+        changes_apart: training batches of clips and changes (`make_dataset`).
         whole_batches: fill the last training batch with the first clips of the pass, once more: several devices need
             batches of one size (`devices` of `fit`).
         seed: for the choice of clips, their order and the augmentation.
@@ -544,6 +575,7 @@ def make_datasets(
         speech_df=speech_df,
         speech_fraction=speech_fraction,
         cache=cache,
+        changes_apart=changes_apart,
         whole_batches=whole_batches,
         seed=seed,
     )

@@ -188,19 +188,34 @@ def _make_optimizer(options: FitOptions, steps_per_epoch: int) -> keras.optimize
     return optimizer
 
 
+def label_loss(options: FitOptions) -> keras.losses.Loss:
+    """Cross-entropy with the label smoothing of the options.
+
+    Args:
+        options: `FitOptions`, or a recipe, which extends them.
+    """
+    return keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing)
+
+
 def _compile(
     model: keras.Model, options: FitOptions, steps_per_epoch: int, loss: keras.losses.Loss | None
 ) -> keras.Model:
     model.compile(
         _make_optimizer(options, steps_per_epoch),
-        loss or keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
+        loss or label_loss(options),
         metrics=["accuracy"] if loss is None else [],
     )
     model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
     return model
 
 
-def _evaluate(tune_ds: Any, model: keras.Model) -> dict[str, float]:
+def tune_metrics(tune_ds: Any, model: keras.Model) -> dict[str, float]:
+    """Loss and metrics of a compiled model on the batches that choose the epoch, as columns of the history.
+
+    Args:
+        tune_ds: batches of what the model takes, and targets.
+        model: compiled model.
+    """
     metrics = model.evaluate(tune_ds, verbose=0, return_dict=True)
     return {f"val_{name}": value for name, value in metrics.items()}
 
@@ -290,7 +305,7 @@ def fit(
     first_epoch = _finished_epochs(run_dir / BACKUP_NAME)
     keep_best = KeepBest(
         run_dir,
-        epoch_metrics or functools.partial(_evaluate, tune_ds),
+        epoch_metrics or functools.partial(tune_metrics, tune_ds),
         monitor,
         options.patience,
         options.average_epochs,

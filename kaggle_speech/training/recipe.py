@@ -132,6 +132,10 @@ class Recipe(FitOptions):
     speech_fraction: float = option(0.25, "share of running speech in every batch, where there is any")
     mined_share: float = option(0.3, "share of mined seconds in the running speech, where there are any")
     made_noise_minutes: float = option(0.0, "minutes of made noise of many kinds that join the background noise")
+    augment_on_device: bool = option(
+        False,
+        "augment where the network is computed, for GPUs that wait for clips; shift, speed, gain and noise only",
+    )
     left_out_words: tuple = option((), "words, no commands, not to train on; their recall as `unknown` is measured")
     precision: str = option("float32", f"precision of the arithmetic while training: {', '.join(PRECISIONS)}")
     fast: bool = option(False, f"{NUM_FAST_CLIPS:,} clips only")
@@ -149,6 +153,9 @@ class Recipe(FitOptions):
         require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
         shares = ("pseudo_fraction", "joined_fraction", "speech_fraction", "mined_share")
         require(self, shares, lambda value: 0 <= value < 1, "be in [0, 1)")
+        if self.augment_on_device:
+            require(self, ("mixup_fraction",), lambda value: value == 0, "be 0 where the network's device augments")
+            self.augmentation.require_apart()
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

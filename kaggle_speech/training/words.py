@@ -17,7 +17,7 @@ from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
 from kaggle_speech.models import cost, registry, runs
-from kaggle_speech.training import fit
+from kaggle_speech.training import device_augment, fit
 from kaggle_speech.training.devices import is_first_process, open_run, use_devices
 from kaggle_speech.training.recipe import NUM_FAST_CLIPS, Recipe
 
@@ -63,7 +63,8 @@ def train(
 
     Raises:
         ValueError: the folder holds a run of another recipe or of other clips, a teacher has another vocabulary, a
-            word that is left out is a command, or there are not so many devices for batches of that size.
+            word that is left out is a command, there are teachers and `augment_on_device`, or there are not so many
+            devices for batches of that size.
 
     Examples:
         >>> import kaggle_speech as ks
@@ -78,6 +79,11 @@ def train(
     wrong_words = sorted(left_out_words & {*COMPETITION_LABELS} | left_out_words - {*clips_df["word"]})
     if wrong_words:
         raise ValueError(f"`left_out_words` must be words of the data that are no command. Received: {wrong_words}")
+    if recipe.augment_on_device and teachers:
+        raise ValueError(
+            "`teachers` must be left out where the network's device augments: they would not hear what it hears. "
+            f"Received: {[str(teacher) for teacher in teachers]}"
+        )
     fit.set_seed(recipe.seed)
     distribution = use_devices(devices, recipe.batch_size)
     model = registry.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
@@ -117,6 +123,7 @@ def train(
             speech_fraction=recipe.speech_fraction,
             made_noise_minutes=recipe.made_noise_minutes,
             cache=cache,
+            changes_apart=recipe.augment_on_device,
             whole_batches=distribution is not None,
             seed=recipe.seed,
             **fractions,
@@ -130,7 +137,12 @@ def train(
             train_df = clips.prepare_clips(clips_df[~is_left_out], "train", seed=recipe.seed, **fractions)
             class_weights = _balanced_weights(train_df[:num_clips], recipe.vocabulary)
         fit_options: dict[str, Any] = {"options": recipe, "class_weights": class_weights, "devices": devices}
-        history_df = fit.fit(model, train_ds, tune_ds, run.path, **fit_options)
+        trained_model = model
+        if recipe.augment_on_device:
+            trained_model = device_augment.with_changes(model, train_ds.element_spec[0])
+            model.compile(loss=fit.label_loss(recipe), metrics=["accuracy"])
+            fit_options["epoch_metrics"] = lambda _: fit.tune_metrics(tune_ds, model)
+        history_df = fit.fit(trained_model, train_ds, tune_ds, run.path, **fit_options)
         if is_first_process():
             model = registry.float32_copy(model, recipe.model, recipe.num_classes)
             metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))

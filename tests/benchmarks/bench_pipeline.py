@@ -130,13 +130,16 @@ def measure_mfcc(fast_paths, slow_paths):
 
 def measure_augmentation(fast_paths, noise):
     """And what it must keep up with: training the cheapest network, here on one batch that is in memory."""
-    augmented_ds = package_batches(fast_paths, augmentation=Augmentation(), noise=noise)
+    options = {"augmentation": Augmentation(), "noise": noise}
+    augmented_ds = package_batches(fast_paths, **options)
+    changes_ds = package_batches(fast_paths, changes_apart=True, **options)
     model = tc_resnet.build_tc_resnet(num_classes=12)
     model.compile("adam", "sparse_categorical_crossentropy")
     waveform, label_index = tf.random.uniform((BATCH_SIZE, CLIP_SAMPLES), -0.1, 0.1), tf.zeros(BATCH_SIZE, tf.int32)
     steps, train = range(50), lambda step: model.train_on_batch(waveform, label_index)
     return {
         "package": clips_per_second("augmentation", len(fast_paths), augmented_ds),
+        "package, for `augment_on_device`": clips_per_second("changes", len(fast_paths), changes_ds),
         "TC-ResNet8 training, no input": clips_per_second("training", len(steps) * BATCH_SIZE, steps, train),
     }
 

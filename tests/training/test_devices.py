@@ -113,6 +113,16 @@ def test_words_do_not_depend_on_their_number(words_df, folder):
 
 @needs_jax
 @pytest.mark.slow
+@pytest.mark.parametrize("task", ["augmented", "taught"])
+def test_neither_does_augmentation_on_them_nor_a_teacher(task, words_df, folder, sample_dir):
+    end(start_on_jax(SCRIPT, task, sample_dir, folder / task, 1, 2))
+    histories = [read_history(folder / task / number)[LOSSES] for number in "12"]
+    np.testing.assert_allclose(*histories, atol=1e-4)
+    assert not np.allclose(histories[0], words_df[LOSSES], atol=1e-4)
+
+
+@needs_jax
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(words_df, folder, sample_dir):
     """Each on two devices; both end, and there is one run."""
     with socket.socket() as free:

@@ -5,6 +5,7 @@ python train_on_devices.py TASK DATA OUT [--kill-at EPOCH] DEVICES ...
 One training after another, each in a folder of OUT that is named after its number of devices.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from kaggle_speech.training.words import train
 #: Networks of few layers: most of the time goes to compilation. Adam divides a gradient that is zero but for rounding
 #: by its size, so that the rounding of sums over devices grows from step to step; it does not with SGD.
 WORDS = Recipe("cnn,num_filters=(4,8)", num_epochs=3, batch_size=32, optimizer="sgd", learning_rate=0.02)
+#: The recipe as it is, augmented on the devices, and with the run of the first on one device for a teacher.
+WORD_TASKS = ("words", "augmented", "taught")
 TRANSCRIPTS = TranscriptRecipe(
     "resnet_ctc,num_filters=8,num_residual_blocks=1,num_recurrent_blocks=1,num_units=8",
     num_epochs=2,
@@ -54,9 +57,11 @@ def main(task, data_dir, out_dir, *numbers):
         numbers = numbers[2:]
     for number in numbers:
         devices = number if number == "all" else int(number)
-        if task == "words":
+        if task in WORD_TASKS:
             clips_df, _ = read_clips_table(data_dir, progress=False)
-            train(WORDS, clips_df, Path(out_dir, number), devices=devices)
+            recipe = dataclasses.replace(WORDS, augment_on_device=task == "augmented")
+            teachers = [Path(out_dir).parent / "words" / "1"] if task == "taught" else []
+            train(recipe, clips_df, Path(out_dir, number), teachers=teachers, devices=devices)
         else:
             train_transcriber(TRANSCRIPTS, utterances(Path(data_dir)), Path(out_dir, number), devices=devices)
 
