@@ -121,20 +121,24 @@ def test_neither_does_augmentation_on_them_nor_a_teacher(task, words_df, folder,
     assert not np.allclose(histories[0], words_df[LOSSES], atol=1e-4)
 
 
-@needs_jax
-@pytest.mark.slow
-def test_two_processes_train_as_one_does(words_df, folder, sample_dir):
-    """Each on two devices; both end, and there is one run."""
+def train_on_two_hosts(task, data_dir, run_dir):
+    """Train in two processes, each on two devices; both end."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     hosts = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
-    arguments = (SCRIPT, "words", sample_dir, folder / "hosts", "all")
+    arguments = (SCRIPT, task, data_dir, run_dir, "all")
     processes = [
         start_on_jax(*arguments, num_devices=2, KERAS_DISTRIBUTION_PROCESS_ID=str(index), **hosts) for index in range(2)
     ]
     for process in processes:
         end(process)
+
+
+@needs_jax
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(words_df, folder, sample_dir):
+    train_on_two_hosts("words", sample_dir, folder / "hosts")
     np.testing.assert_allclose(read_history(folder / "hosts" / "all")[LOSSES], words_df[LOSSES], atol=1e-4)
     assert runs.read_json(folder / "hosts" / "all" / "metrics.json")["accuracy"] >= 0
 
@@ -153,10 +157,14 @@ def test_a_killed_run_ends_on_two_devices_as_on_one(words_df, folder, sample_dir
 @needs_jax
 @pytest.mark.slow
 def test_transcripts_do_not_depend_on_their_number(folder):
-    end(start_on_jax(SCRIPT, "transcripts", folder / "speech", folder / "transcripts", 1, 4))
-    one, four = (read_history(folder / "transcripts" / number) for number in ("1", "4"))
-    np.testing.assert_allclose(four["loss"], one["loss"], rtol=1e-5)
-    np.testing.assert_allclose(four["val_cer"], one["val_cer"])
+    """Nor on the number of processes."""
+    arguments = ("transcripts", folder / "speech", folder / "transcripts")
+    end(start_on_jax(SCRIPT, *arguments, 1, 4))
+    train_on_two_hosts(*arguments)
+    one, *others = (read_history(folder / "transcripts" / number) for number in ("1", "4", "all"))
+    for history_df in others:
+        np.testing.assert_allclose(history_df["loss"], one["loss"], rtol=1e-5)
+        np.testing.assert_allclose(history_df["val_cer"], one["val_cer"])
 
 
 @needs_jax
