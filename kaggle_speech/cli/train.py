@@ -372,7 +372,8 @@ def print_metrics(metrics: dict) -> None:
     print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
     if "left_out" in metrics:
         left_out = metrics["left_out"]
-        print(f"unknown among {left_out['num_clips']} clips of the words left out: {left_out['recall']:.4f}")
+        interval = f" ({left_out['low']:.4f} to {left_out['high']:.4f})" if "low" in left_out else ""  # since 0.2
+        print(f"unknown among {left_out['num_clips']} clips of the words left out: {left_out['recall']:.4f}{interval}")
 
 
 def print_error_rates(metrics: dict) -> None:

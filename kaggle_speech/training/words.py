@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kaggle_speech.data import clip_batches, clips
 from kaggle_speech.data.negatives import speech_fingerprint
+from kaggle_speech.evaluation.intervals import mean_intervals
 from kaggle_speech.evaluation.validation import predict_competition, validate
 from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
@@ -146,10 +147,11 @@ def train(
         if is_first_process():
             model = registry.float32_copy(model, recipe.model, recipe.num_classes)
             metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
-            if recipe.left_out_words:
-                left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
+            left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
+            if len(left_df):
                 answers = most_probable(predict_competition(model, recipe.vocabulary, left_df))
-                metrics["left_out"] = {"num_clips": len(left_df), "recall": float((answers == UNKNOWN).mean())}
+                row = mean_intervals((answers == UNKNOWN)[:, None], left_df["speaker"]).iloc[0]
+                metrics["left_out"] = {"num_clips": len(left_df), "recall": row["mean"], **row[["low", "high"]]}
             metrics["training_minutes"] = round(history_df["seconds"].sum() / 60, 2)
             run.finish(model, metrics)
     return cast(dict, run.metrics)

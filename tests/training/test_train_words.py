@@ -133,7 +133,8 @@ def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeyp
     assert len(heard) == 2 and not any(frame["word"].isin(words).any() for frame in heard)
     in_val = (clips_df["split"] == "val") & clips_df["word"].isin(words)
     assert metrics["left_out"]["num_clips"] == in_val.sum() > 0
-    assert 0 <= metrics["left_out"]["recall"] <= 1
+    assert 0 <= metrics["left_out"]["low"] <= metrics["left_out"]["recall"] <= metrics["left_out"]["high"] <= 1
+    assert runs.read_json(tmp_path / "run" / "metrics.json")["left_out"] == metrics["left_out"]
     with pytest.raises(ValueError, match=r"words of the data that are no command. Received: \['nonsense', 'yes'\]"):
         train(Recipe(**OPTIONS, left_out_words=("yes", "nonsense")), clips_df, tmp_path / "other")
 
