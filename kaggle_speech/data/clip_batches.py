@@ -388,8 +388,8 @@ def make_dataset(
         seed: of order and augmentation.
 
     Raises:
-        ValueError: the frame is empty or holds a label that the vocabulary lacks, the shares leave no room, or there
-            are to be words of no label and the vocabulary has no `unknown`.
+        ValueError: the frame is empty or holds a label that the vocabulary lacks, the shares leave no room, or speech
+            or joined words are to be `unknown` where the vocabulary has no such label or the frame no labels.
         tf.errors.OpError: while iterating, a file cannot be read; names it.
     """
     if clips_df.empty:
@@ -401,6 +401,11 @@ def make_dataset(
                 f"Received: augmentation={augmentation}, mixup_fraction={mixup_fraction}"
             )
         augmentation.require_apart()
+    if "label" not in clips_df and (joined_fraction or speech_df is not None):
+        raise ValueError(
+            "`clips_df` must have a `label` column where other clips, labelled `unknown`, are put in. "
+            f"Received: the columns {list(clips_df)}"
+        )
     leave_gpus_to_keras()
     num_extra = 0 if pseudo_df is None else len(pseudo_df)
     num_windows = 0 if speech_df is None else round(speech_fraction * batch_size)

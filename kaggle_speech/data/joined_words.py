@@ -95,7 +95,7 @@ class JoinedWords:
         """
         label = tf.argmax(target, 1, tf.int32)
         is_word = tf.gather(self.is_word, label)
-        seeds = tf.unstack(tf.random.split(seed, 4))
+        seeds = tf.unstack(tf.random.split(seed, 3))
         draws = tf.random.stateless_uniform((self.num_joined, 2, tf.shape(label)[0]), seeds[0])
         first = tf.argmax(draws[:, 0] + tf.cast(is_word, tf.float32), 1, tf.int32)
         first_label = tf.gather(label, first)

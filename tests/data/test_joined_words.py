@@ -103,5 +103,7 @@ def test_they_fill_a_share_of_every_batch(tmp_path):
     plain_ds = clip_batches.make_dataset(clips_df, batch_size=12, shuffle=True, seed=1)
     for (waveform, _), (own, _) in zip(batches, plain_ds.as_numpy_iterator(), strict=True):
         np.testing.assert_array_equal(waveform[:12], own)
+    with pytest.raises(ValueError, match=r"must have a `label` column .*Received: the columns \['path'\]"):
+        clip_batches.make_dataset(clips_df[["path"]], joined_fraction=0.25)
     with pytest.raises(ValueError, match=r"must leave room .*joined_fraction=0\.99"):
         clip_batches.make_dataset(clips_df, batch_size=16, joined_fraction=0.99)
