@@ -88,7 +88,7 @@ def wav_bytes(waveform: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     """
     waveform = np.asarray(waveform)
     if waveform.dtype != np.int16:
-        waveform = np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype("<i2")
+        waveform = to_int16(waveform).astype("<i2")
     return wav_header(len(waveform), sample_rate) + waveform.tobytes()
 
 
@@ -101,6 +101,17 @@ def write_wav(path: Path | str, waveform: np.ndarray, sample_rate: int = SAMPLE_
         sample_rate: Hz.
     """
     Path(path).write_bytes(wav_bytes(waveform, sample_rate))
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Round samples to 16 bits.
+
+    Shape: any -> the same, int16.
+
+    Args:
+        waveform: float; what lies outside [-1, 1) is clipped.
+    """
+    return np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype(np.int16)
 
 
 def fit_length(waveform: np.ndarray, num_samples: int = CLIP_SAMPLES) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, wav_header
+from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, read_clip, to_int16, wav_header
 from kaggle_speech.backend import keras_backend
 from kaggle_speech.data.augment import augment_waveforms, draw_changes, mixup
 from kaggle_speech.data.augmentation import Augmentation
@@ -32,17 +32,6 @@ from kaggle_speech.progress import progress_bar
 HEADER_WORDS = 22  # the 44 bytes of `audio.wav_header`, as int16
 #: No gradients, so larger than a training batch.
 TUNE_BATCH_SIZE = 256
-
-
-def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Round samples to 16 bits.
-
-    Shape: any -> the same, int16.
-
-    Args:
-        waveform: float; what lies outside [-1, 1) is clipped.
-    """
-    return np.clip(np.rint(waveform * INT16_SCALE), -32_768, 32_767).astype(np.int16)
 
 
 def _read_clip_int16(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, SAMPLE_RATE, fit_length, open_audio, read_audio
+from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, fit_length, open_audio, read_audio, to_int16
 from kaggle_speech.data import places
 from kaggle_speech.data.utterances import AUDIO_SUFFIXES, index_lengths, index_utterances
 from kaggle_speech.files import fingerprint, what_is_there
@@ -139,5 +139,5 @@ def read_windows(paths: Sequence[str], starts: Sequence[int]) -> np.ndarray:
                 waveform = file.read(CLIP_SAMPLES, dtype="float32")
         if not is_usual:
             waveform = read_audio(path)[start : start + CLIP_SAMPLES]
-        window[:] = np.clip(np.rint(fit_length(waveform) * INT16_SCALE), -32_768, 32_767)
+        window[:] = to_int16(fit_length(waveform))
     return windows

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE
+from kaggle_speech.audio import CLIP_SAMPLES, INT16_SCALE, to_int16
 from kaggle_speech.data import augment, clip_batches, clips
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.models import runs
@@ -41,7 +41,7 @@ def sounds(rng):
     """Clips, of which one is digital silence, and noise; both are whole 16-bit samples. Returns: two int16 arrays."""
     waveform = rng.normal(0, 0.2, (24, CLIP_SAMPLES))
     waveform[3] = 0
-    return clip_batches.to_int16(waveform), clip_batches.to_int16(rng.normal(0, 0.1, 40_000))
+    return to_int16(waveform), to_int16(rng.normal(0, 0.1, 40_000))
 
 
 @pytest.mark.parametrize("has_noise", [True, False])
