@@ -16,6 +16,7 @@ from fakes import killed_at
 
 from kaggle_speech.audio import write_wav
 from kaggle_speech.data.clips import read_clips_table
+from kaggle_speech.training.comparison import compare
 from kaggle_speech.training.recipe import Recipe, TranscriptRecipe
 from kaggle_speech.training.transcripts import train_transcriber
 from kaggle_speech.training.words import train
@@ -57,7 +58,12 @@ def main(task, data_dir, out_dir, *numbers):
         numbers = numbers[2:]
     for number in numbers:
         devices = number if number == "all" else int(number)
-        if task in WORD_TASKS:
+        if task == "compared":
+            recipes = {"words": WORDS, "short": dataclasses.replace(WORDS, num_epochs=1)}
+            clips_df, _ = read_clips_table(data_dir, progress=False)
+            for _ in range(2):  # what the first call trained, the second reads
+                compare(recipes, 1, clips_df, Path(out_dir, f"{number}.csv"), devices=devices)
+        elif task in WORD_TASKS:
             clips_df, _ = read_clips_table(data_dir, progress=False)
             recipe = dataclasses.replace(WORDS, augment_on_device=task == "augmented")
             teachers = [Path(out_dir).parent / "words" / "1"] if task == "taught" else []
