@@ -342,18 +342,23 @@ def prepare_clips(
     return with_silence(selected_df, clips_df, silence_fraction=silence_fraction, seed=seed, cache_dir=cache_dir)
 
 
-def validation_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None) -> pd.DataFrame:
-    """Clips for all quoted accuracies, the same for every vocabulary; writes their silence clips.
+def validation_clips(
+    clips_df: pd.DataFrame,
+    cache_dir: Path | str | None = None,
+    vocabulary: Sequence[str] = COMPETITION_LABELS,
+) -> pd.DataFrame:
+    """Clips for all quoted accuracies; writes their silence clips.
 
-    All clips of the ten commands by validation speakers; as many of other words as an average command has; as much
+    All clips of the vocabulary's words by validation speakers; as many of other words as an average word has; as much
     silence, cut from the second halves of the recordings, the same number from each, at 0 to 100 % of their volume.
 
     Args:
         clips_df: from `read_clips_table`.
         cache_dir: folder for the silence clips; None for `folders.cache_dir()`.
+        vocabulary: the labels. Models of all vocabularies are compared on the twelve of the competition.
 
     Returns:
-        Rows with the twelve labels of the competition, in random order.
+        Rows with these labels, in random order.
 
     Raises:
         ValueError: the split `val` has no clips.
@@ -365,7 +370,7 @@ def validation_clips(clips_df: pd.DataFrame, cache_dir: Path | str | None = None
         >>> val_df["split"].unique().tolist(), val_df["label"].nunique()
         (['val'], 12)
     """
-    labelled_df = clips_df.assign(label=clips_df["word"].map(word_to_label))
+    labelled_df = clips_df.assign(label=[word_to_label(word, vocabulary) for word in clips_df["word"]])
     return prepare_clips(labelled_df, "val", unknown_fraction=1.0, silence_fraction=1.0, cache_dir=cache_dir)
 
 

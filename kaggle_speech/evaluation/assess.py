@@ -17,10 +17,10 @@ from kaggle_speech.evaluation.metrics import (
     worst_clips,
 )
 from kaggle_speech.evaluation.robustness import REVERBERATIONS_S, SHIFTS_MS, SNRS_DB, robustness
-from kaggle_speech.evaluation.validation import predict_competition
+from kaggle_speech.evaluation.validation import predict_competition, validate_own_labels
 from kaggle_speech.inference import answers
 from kaggle_speech.inference.recogniser import Recogniser
-from kaggle_speech.labels import SILENCE
+from kaggle_speech.labels import COMPETITION_LABELS, SILENCE
 from kaggle_speech.models import runs
 
 
@@ -124,6 +124,9 @@ def assess(
             "other_name": f"the other {against.name}" if is_namesake else against.name
         }
         settings["against"] = against.settings["model"]
+    if tuple(recogniser.vocabulary) != COMPETITION_LABELS:
+        model, vocabulary = recogniser.model, recogniser.vocabulary
+        metrics["own_labels"] = validate_own_labels(model, vocabulary, clips_df, progress, **bootstrap_options)
     return assessment._replace(metrics=metrics | {"settings": settings})
 
 

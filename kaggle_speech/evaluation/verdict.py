@@ -81,6 +81,13 @@ def verdict(assessment: Assessment, name: str) -> str:
     """
     metrics = assessment.metrics
     parts = [f"{name} is right on {percent(metrics['accuracy'])} of {metrics['num_clips']:,} clips"]
+    if "own_labels" in metrics:
+        own = metrics["own_labels"]
+        parts = [
+            f"{name} is right on {percent(own['accuracy'])} of {own['num_clips']:,} clips of its {own['num_labels']} "
+            f"labels",
+            f"with the twelve of the competition on {percent(metrics['accuracy'])} of {metrics['num_clips']:,}",
+        ]
     pairs = [pair for pair in confused_pairs(assessment.confusion_df) if pair[2] >= MIN_PAIR_CLIPS][:MAX_PAIRS]
     if pairs:
         named = [f"{label} with {other} ({count} clips)" for label, other, count in pairs]

@@ -26,10 +26,10 @@ Tells which of its labels is spoken in a second of sound (16,000 samples, 16 kHz
 
 ## Accuracy
 
-**{accuracy:.1%}** {interval}of {num_clips:,} clips with the twelve labels of the competition, macro F1 {macro_f1:.3f}.
+**{accuracy:.1%}** {interval}of {num_clips:,} clips with {labels}, macro F1 {macro_f1:.3f}.
 Their speakers were neither trained on nor used to choose the epoch.
-
-{labels}
+{competition}
+{by_label}
 {noise}{running_speech}{files}## Training
 
     {command}
@@ -39,7 +39,7 @@ Training took {training_minutes:.0f} minutes. {versions}.
 
 ## Limits
 
-English command words, one at a time. Words that were not trained on are `unknown` less reliably than those that were.
+English command words, one at a time. {other_words}
 Very quiet or distorted speech is often taken for another label. Noise of kinds that were not trained on may be taken
 for a word.
 """
@@ -179,18 +179,17 @@ def words_card(
     others = [label for label in vocabulary if label not in (*COMMANDS, SILENCE, UNKNOWN)]
     what = "ten commands, silence, unknown" if not others else f"{len(vocabulary)} labels"
     measured = metrics if evaluation is None else evaluation
-    interval = ""
-    if evaluation is not None:
-        low, high = evaluation["accuracy_interval"]
-        interval = f"(95 % interval over speakers {low:.1%} to {high:.1%}) "
+    own = measured.get("own_labels")
     return TEMPLATE.format(
         name=name,
         what=what,
         vocabulary=" ".join(vocabulary),
         num_parameters=f" {metrics['num_parameters']:,} parameters." if "num_parameters" in metrics else "",
-        interval=interval,
-        **{key: measured[key] for key in ("accuracy", "macro_f1", "num_clips")},
-        labels=_labels_table(metrics, evaluation),
+        interval=_interval(own or measured),
+        **{key: (own or measured)[key] for key in ("accuracy", "macro_f1", "num_clips")},
+        labels="the twelve labels of the competition" if own is None else f"its {own['num_labels']} labels",
+        competition="" if own is None else _competition_sentence(measured),
+        by_label=_labels_table(own or measured),
         noise="" if evaluation is None else _noise_section(evaluation) + _rooms_section(evaluation),
         running_speech="" if points_df is None else _running_speech_section(points_df),
         files="" if files_df is None or files_df.empty else _files_section(files_df),
@@ -199,6 +198,24 @@ def words_card(
         speech=", and running speech of LibriSpeech (CC BY 4.0)" if "speech" in settings else "",
         training_minutes=metrics["training_minutes"],
         versions=_versions(metrics),
+        other_words="Words that were not trained on are `unknown` less reliably than those that were."
+        if UNKNOWN in vocabulary
+        else "It has no label for other words: it takes them for one of its own.",
+    )
+
+
+def _interval(measured: Mapping) -> str:
+    """In brackets, with a space behind; empty where none was measured."""
+    if "accuracy_interval" not in measured:
+        return ""
+    low, high = measured["accuracy_interval"]
+    return f"(95 % interval over speakers {low:.1%} to {high:.1%}) "
+
+
+def _competition_sentence(measured: Mapping) -> str:
+    return (
+        f"With the twelve labels of the competition it is right on {measured['accuracy']:.1%} {_interval(measured)}of "
+        f"{measured['num_clips']:,} clips; what follows the table is of these twelve.\n"
     )
 
 
@@ -221,11 +238,11 @@ def _files_section(files_df: pd.DataFrame) -> str:
     return f"## Files\n\n{_table(rows)}\n"
 
 
-def _labels_table(metrics: Mapping, evaluation: Mapping | None) -> str:
-    if evaluation is None:
-        return _table([("label", "right"), *((label, f"{recall:.1%}") for label, recall in metrics["recall"].items())])
+def _labels_table(measured: Mapping) -> str:
+    if "labels" not in measured:
+        return _table([("label", "right"), *((label, f"{recall:.1%}") for label, recall in measured["recall"].items())])
     rows = [("label", "right", "95 % interval", "clips")]
-    for label, row in evaluation["labels"].items():
+    for label, row in measured["labels"].items():
         rows.append((label, f"{row['accuracy']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}", row["num_clips"]))
     return _table(rows)
 

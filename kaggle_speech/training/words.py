@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from kaggle_speech.data import clip_batches, clips
 from kaggle_speech.data.negatives import speech_fingerprint
 from kaggle_speech.evaluation.intervals import mean_intervals
-from kaggle_speech.evaluation.validation import predict_competition, validate
+from kaggle_speech.evaluation.validation import predict_competition, validate, validate_own_labels
 from kaggle_speech.inference.answers import most_probable
 from kaggle_speech.inference.predictions import names_fingerprint
 from kaggle_speech.labels import COMPETITION_LABELS, UNKNOWN
@@ -147,6 +147,8 @@ def train(
         if is_first_process():
             model = registry.float32_copy(model, recipe.model, recipe.num_classes)
             metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
+            if recipe.vocabulary != COMPETITION_LABELS:
+                metrics["own_labels"] = validate_own_labels(model, recipe.vocabulary, clips_df[~is_left_out])
             left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
             if len(left_df):
                 answers = most_probable(predict_competition(model, recipe.vocabulary, left_df))

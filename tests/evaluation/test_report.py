@@ -18,9 +18,9 @@ from sklearn import metrics as sklearn_metrics
 from kaggle_speech.audio import read_clip
 from kaggle_speech.data import clips
 from kaggle_speech.data.splits import which_set
-from kaggle_speech.evaluation import assess, html_page, report, robustness
+from kaggle_speech.evaluation import assess, html_page, report, robustness, verdict
 from kaggle_speech.inference.recogniser import Recogniser
-from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE
 
 TABLE = re.compile("<table.*?</table>", re.DOTALL)
 #: JavaScript: cells of numbers that take more than one line.
@@ -44,9 +44,9 @@ class Guess:
         return (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype("float32")
 
 
-def engine(offset=0.0):
+def engine(offset=0.0, vocabulary=COMPETITION_LABELS):
     settings = {"model": f"guess {offset}", "precision": "float32", "engine": "numpy"}
-    return Recogniser(Guess(offset), COMPETITION_LABELS, settings, {})
+    return Recogniser(Guess(offset), vocabulary, settings, {})
 
 
 class Parser(html.parser.HTMLParser):
@@ -260,6 +260,22 @@ def test_evaluate_goes_from_a_name_to_a_report(make_data, tmp_path):
     (tmp_path / "run" / "run.json").write_text("{}")
     with pytest.raises(ValueError, match="`out_dir` must not be the folder of a run"):  # before anything is loaded
         report.evaluate("no_such_model", data_dir, tmp_path / "run")
+
+
+def test_a_model_of_other_labels_is_judged_on_those_too(clips_df):
+    vocabulary = (*COMMANDS, "bed", SILENCE)
+    found = assess.assess(engine(vocabulary=vocabulary), clips_df, num_resamples=20, progress=False)
+    own, val_df = found.metrics["own_labels"], clips.validation_clips(clips_df, vocabulary=vocabulary)
+    is_val = clips_df["split"] == "val"
+    assert set(clips_df[is_val]["path"]) == set(val_df[val_df["label"] != SILENCE]["path"])
+    answer = [vocabulary[np.argmax(read_clip(path)[100:112])] for path in val_df["path"]]
+    recall = sklearn_metrics.recall_score(val_df["label"], answer, labels=vocabulary, average=None)
+    np.testing.assert_allclose([own["labels"][label]["accuracy"] for label in vocabulary], recall)
+    np.testing.assert_allclose(own["accuracy"], sklearn_metrics.accuracy_score(val_df["label"], answer))
+    assert own["accuracy_interval"][0] <= own["accuracy"] <= own["accuracy_interval"][1]
+    sentence = f"labels, with the twelve of the competition on {verdict.percent(found.metrics['accuracy'])} of"
+    assert sentence in verdict.verdict(found, "other")
+    assert "own_labels" not in assess.assess(engine(), clips_df, num_resamples=20, progress=False).metrics
 
 
 def test_no_validation_clips(clips_df):

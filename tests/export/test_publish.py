@@ -12,10 +12,10 @@ import pytest
 from kaggle_speech import files
 from kaggle_speech.cli.main import build_parser
 from kaggle_speech.cli.train import options_from
-from kaggle_speech.export.card import train_command
+from kaggle_speech.export.card import train_command, words_card
 from kaggle_speech.export.publish import publish_run
 from kaggle_speech.inference.load import model_location
-from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
 from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
 from kaggle_speech.text.alphabet import ALPHABET
@@ -103,6 +103,23 @@ def test_a_card_tells_what_was_measured(run_dir, tmp_path):
     ):
         assert fact in card
     publish_run(measured_dir, tmp_path / "public")  # again
+
+
+def test_a_card_of_other_labels_begins_with_these():
+    labels = {"cat": {"accuracy": 0.9, "low": 0.8, "high": 0.95, "num_clips": 40}}
+    own = {"accuracy": 0.93, "macro_f1": 0.92, "num_clips": 6780, "num_labels": 31, "accuracy_interval": [0.91, 0.95]}
+    evaluation = {"accuracy": 0.97, "macro_f1": 0.96, "num_clips": 3794, "accuracy_interval": [0.961, 0.978]}
+    evaluation |= {"own_labels": own | {"labels": labels}, "robustness": [], "settings": {}}
+    metrics = METRICS | {"vocabulary": VOCABULARIES[31], "settings": SETTINGS, "versions": {}}
+    text = words_card("other", metrics, evaluation)
+    for fact in (
+        "# other: 31 labels",
+        "**93.0%** (95 % interval over speakers 91.0% to 95.0%) of 6,780 clips with its 31 labels, macro F1 0.920",
+        "it is right on 97.0% (95 % interval over speakers 96.1% to 97.8%) of 3,794 clips",
+        "| cat | 90.0% | 80.0% to 95.0% | 40 |",
+        "It has no label for other words",
+    ):
+        assert fact in text
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,9 @@ def test_a_word_with_an_output_of_its_own_can_be_left_out(sample_dir, tmp_path):
     clips_df = clips.check_clips(clips.index_clips(sample_dir, recipe.vocabulary), progress=False)[0]
     metrics = train(recipe, clips_df, tmp_path / "run")
     assert metrics["left_out"]["num_clips"] == ((clips_df["split"] == "val") & (clips_df["word"] == "bed")).sum() > 0
+    own = metrics["own_labels"]
+    assert {*own["recall"]} < {*recipe.vocabulary} and "bed" not in own["recall"] and "silence" in own["recall"]
+    assert own["num_clips"] == sum(row["num_clips"] for row in own["labels"].values()) > metrics["num_clips"]
 
 
 @pytest.mark.slow
