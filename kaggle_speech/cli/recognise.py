@@ -212,7 +212,7 @@ def _columns(first, num_labels):
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Recognise the word in audio files: one of the twelve labels, with a confidence from 0 to 1.
+    """Recognise the word in audio files: a label of the model, with a confidence from 0 to 1.
 
     Prints FILE, LABEL, CONFIDENCE a line; with --top, FILE, RANK, LABEL, CONFIDENCE.
     Files that cannot be read are named at the end.

@@ -11,12 +11,12 @@ import numpy as np
 
 from kaggle_speech.audio import INT16_SCALE, SAMPLE_RATE, AudioBytes, AudioError
 from kaggle_speech.files import listing
-from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection
+from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection, most_probable
 from kaggle_speech.inference.batches import parallel_map, predict_waveforms
 from kaggle_speech.inference.personal_words import PersonalModel, read_words, split_words
 from kaggle_speech.inference.runtimes import OnnxModel
 from kaggle_speech.inference.windows import LONG_S, audio_paths, check_window, read_windows, select_windows
-from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, SILENCE, UNKNOWN
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming import sources, transcripts
 from kaggle_speech.streaming.stream import BatchModel, Source
@@ -36,9 +36,9 @@ class Answer:
     """Label of a clip, with its confidence.
 
     Attributes:
-        label: one of the twelve labels of the competition, or an enrolled word.
+        label: one of `Recogniser.labels`.
         confidence: 0 to 1; the label's probability, or, of a command that was rejected, 1 minus the command's.
-        probabilities: label -> probability, over the twelve labels and the enrolled words; they add up to 1.
+        probabilities: label -> probability, over `Recogniser.labels`; they add up to 1.
 
     Examples:
         >>> Answer("yes", 0.98, {"yes": 0.98, "no": 0.02})
@@ -115,6 +115,18 @@ class Recogniser:
         engine = self.settings.get("engine", type(self.model).__name__)
         return f"Recogniser({self.name}, {len(self.vocabulary)} labels, {engine})"
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that `predict` answers with, the enrolled words last.
+
+        They are those of the model; where doubtful commands become `unknown`, the twelve of the competition.
+        """
+        return self.vocabulary if self._rejects_nothing else (*COMPETITION_LABELS, *self.words)
+
+    @property
+    def _rejects_nothing(self):
+        return self.rejection == NOTHING_REJECTED
+
     def with_threshold(self, threshold: float | None) -> "Recogniser":
         """A copy with another threshold of its rejection; None keeps the threshold."""
         return dataclasses.replace(self, rejection=self.rejection.with_threshold(threshold))
@@ -126,16 +138,18 @@ class Recogniser:
             path: file that `enroll` wrote.
 
         Raises:
-            ValueError: the file holds no words, or those of another model, or this model has no embeddings.
+            ValueError: the file holds no words, those of another model, or labels of this one, or it has no embeddings.
             OSError: the file cannot be read.
         """
         words = read_words(path)
         if not isinstance(self.model, OnnxModel):
             raise ValueError(f"{self.name}: must run by onnxruntime for enrolled words. Received: {self.settings}")
+        if taken := {*words.words} & {*self.vocabulary}:
+            raise ValueError(f"{path}: must hold words that are no labels of {self.name}. Received: {sorted(taken)}")
         model = PersonalModel(self.model, words)
         return dataclasses.replace(self, model=model, vocabulary=model.vocabulary, words=words.words)
 
-    def answers(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def answers(self, probabilities: np.ndarray, own_labels: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Labels and confidences from outputs of the model.
 
         This is the only place where outputs become answers.
@@ -144,9 +158,17 @@ class Recogniser:
         labels, with `unknown` for a command that the rejection refuses.
 
         Shape: `(clips, len(vocabulary))` -> labels `(clips,)` str, confidences `(clips,)`, 0 to 1.
+
+        Args:
+            probabilities: outputs of the model.
+            own_labels: answer with `labels`, not with the twelve.
         """
         rest, shares = split_words(probabilities, len(self.words))
-        labels, confidences = self.rejection.apply(rest, self.vocabulary[: rest.shape[1]])
+        vocabulary = self.vocabulary[: rest.shape[1]]
+        if own_labels and self._rejects_nothing:
+            labels, confidences = most_probable(rest, vocabulary), rest.max(axis=1)
+        else:
+            labels, confidences = self.rejection.apply(rest, vocabulary)
         if not self.words:
             return labels, confidences
         best = shares.max(axis=1)
@@ -272,18 +294,18 @@ class Recogniser:
         return self._best_answers(probabilities, [len(part) for part in windows])
 
     def _best_answers(self, probabilities, num_windows):
-        """For each recording the `Answer` of the window with the most confident command; without one, of the likeliest.
+        """For each recording the `Answer` of the window with the most confident word; without one, of the likeliest.
 
         Args:
             probabilities: `(windows, len(vocabulary))`, recording after recording.
             num_windows: of each recording.
         """
-        labels, confidences = self.answers(probabilities)
+        labels, confidences = self.answers(probabilities, own_labels=True)
         values = self._label_probabilities(probabilities)
-        names = (*COMPETITION_LABELS, *self.words)
-        is_command = np.isin(names, (*COMMANDS, *self.words))
-        is_answered = np.isin(labels, (*COMMANDS, *self.words))
-        scores = np.where(is_answered, 1 + confidences, values[:, is_command].max(axis=1))
+        names = self.labels
+        is_word = np.isin(names, (SILENCE, UNKNOWN), invert=True)
+        is_answered = np.isin(labels, (SILENCE, UNKNOWN), invert=True)
+        scores = np.where(is_answered, 1 + confidences, values[:, is_word].max(axis=1))
         ends = np.cumsum(num_windows)
         rows = [
             end - size + int(np.argmax(scores[end - size : end])) for end, size in zip(ends, num_windows, strict=True)
@@ -294,9 +316,11 @@ class Recogniser:
         ]
 
     def _label_probabilities(self, probabilities):
-        """Shape: `(clips, len(vocabulary))` -> `(clips, 12 + words)`."""
+        """Shape: `(clips, len(vocabulary))` -> `(clips, len(labels))`."""
         rest, shares = split_words(probabilities, len(self.words))
-        values = self.rejection.values(rest, self.vocabulary[: rest.shape[1]])
+        values = rest
+        if not self._rejects_nothing:
+            values = self.rejection.values(rest, self.vocabulary[: rest.shape[1]])
         return np.concatenate([values * (1 - shares.sum(axis=1, keepdims=True)), shares], axis=1)
 
     def stream(self, *, threshold: float | None = None, **options: typing.Any) -> StreamingRecogniser:

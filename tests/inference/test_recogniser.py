@@ -85,15 +85,27 @@ def test_a_path_many_a_folder_and_arrays_are_the_same(recogniser, paths):
             assert answer.confidence == pytest.approx(other.confidence, abs=1e-5)
 
 
-def test_words_that_are_no_command_add_up():
+def test_a_model_of_other_words_answers_with_these_until_it_has_a_threshold():
+    """Then words that are no command add up to `unknown`, as in a submission and in a stream."""
+
     class Model:
         def predict_on_batch(self, waveform):
             row = np.zeros(31, "float32")
             row[[0, 20, 21, 22]] = 0.4, 0.3, 0.2, 0.1
             return np.tile(row, (len(waveform), 1))
 
-    answer = Recogniser(Model(), VOCABULARIES[31]).predict(np.zeros(16_000), 16_000)
+    recogniser = Recogniser(Model(), VOCABULARIES[31])
+    answer = recogniser.predict(np.zeros(16_000), 16_000)
+    assert (answer.label, answer.confidence) == ("yes", pytest.approx(0.4))
+    assert tuple(answer.probabilities) == recogniser.labels == VOCABULARIES[31]
+    assert answer.probabilities["bed"] == pytest.approx(0.3)
+    probabilities = Model().predict_on_batch(np.zeros((1, 16_000)))
+    assert recogniser.answers(probabilities)[0] == ["unknown"]
+    assert list(recogniser.listen(np.zeros(32_000), 16_000, threshold=0.1)) == []
+
+    answer = recogniser.with_threshold(0.2).predict(np.zeros(16_000), 16_000)
     assert (answer.label, answer.confidence) == ("unknown", pytest.approx(0.6))
+    assert tuple(answer.probabilities) == COMPETITION_LABELS
     assert answer.probabilities["yes"] == pytest.approx(0.4) and sum(answer.probabilities.values()) == pytest.approx(1)
 
 
@@ -106,6 +118,9 @@ def test_enrolled_words_are_among_the_answers(speech, tmp_path):
     assert list(answer.probabilities) == [*COMPETITION_LABELS, "sesame"]
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert answer.confidence == pytest.approx(answer.probabilities["sesame"]) and answer.confidence > 0.5
+    taught = dataclasses.replace(load(), vocabulary=(*COMPETITION_LABELS[:-1], "sesame"))
+    with pytest.raises(ValueError, match=r"words.json: must hold words that are no labels of bc_resnet.*'sesame'"):
+        taught.with_words(tmp_path / "words.json")
 
 
 # --- longer recordings ----------------------------------------------------------------------------------------------
