@@ -20,8 +20,8 @@ class ModelFacts(typing.NamedTuple):
         task: `words` or `transcripts`.
         labels: number of outputs.
         parameters: number of trainable weights; None where its `run.json` does not state it.
-        accuracy: share of the validation clips labelled right; of a transcriber the word accuracy (1 minus the word
-            error rate) on speakers that were held out.
+        accuracy: share of the validation clips labelled right, with its own labels; of a transcriber the word accuracy
+            (1 minus the word error rate) on speakers that were held out.
         bytes: size of the ONNX file.
     """
 
@@ -44,7 +44,7 @@ def list_models() -> list[ModelFacts]:
 
     Examples:
         >>> [model.name for model in list_models() if model.task == "words"]
-        ['bc_resnet', 'bc_resnet_distilled', 'bc_resnet_tiny', 'tc_resnet']
+        ['bc_resnet', 'bc_resnet_33', 'bc_resnet_distilled', 'bc_resnet_tiny', 'tc_resnet']
         >>> list_models()[0].accuracy > 0.95
         True
     """
@@ -56,7 +56,7 @@ def _facts(model_dir):
     metrics = read_json(model_dir / folder.METRICS_NAME)
     task = folder.task_of(run)
     if task == "words":
-        accuracy = metrics["accuracy"]
+        accuracy = metrics.get("own_labels", metrics)["accuracy"]
     else:
         accuracy = 1 - min(rates["wer"] for rates in metrics.get("test", metrics["val"]).values())
     num_bytes = (model_dir / "model.onnx").stat().st_size

@@ -22,7 +22,7 @@ from kaggle_speech.models.architectures import architecture_names, architecture_
 from kaggle_speech.models.folder import KERAS_NAME, WEIGHTS_NAME
 from kaggle_speech.text.alphabet import ALPHABET
 
-PACKAGED = ("bc_resnet", "bc_resnet_distilled", "bc_resnet_tiny", "tc_resnet")
+PACKAGED = ("bc_resnet", "bc_resnet_33", "bc_resnet_distilled", "bc_resnet_tiny", "tc_resnet")
 #: Architecture -> what `golden_facts` returned with Keras 3.15, TensorFlow 2.21 and NumPy 2.4.
 GOLDEN = read_json(Path(__file__).with_name("architectures.json"))
 SLOW = ("vgg", "efficientnet", "efficientnet,backbone=mobilenet_v3_small")
