@@ -362,15 +362,15 @@ def models(args: argparse.Namespace) -> None:
 
 def print_metrics(metrics: dict) -> None:
     """Print accuracy, recall, and the recall of words that were left out."""
-    for figures in (metrics.get("own_labels"), metrics):
-        if figures is not None:
-            interval = ""
-            if "accuracy_interval" in figures:
-                interval = " ({:.4f} to {:.4f})".format(*figures["accuracy_interval"])
-            print(
-                f"validation accuracy {figures['accuracy']:.4f}{interval}, macro F1 {figures['macro_f1']:.4f}, "
-                f"{figures['num_clips']} clips of {figures['num_labels']} labels"
-            )
+    own = [metrics["own_labels"]] if "own_labels" in metrics else []
+    for figures in (*own, metrics):
+        interval = ""
+        if "accuracy_interval" in figures:
+            interval = " ({:.4f} to {:.4f})".format(*figures["accuracy_interval"])
+        print(
+            f"validation accuracy {figures['accuracy']:.4f}{interval}, macro F1 {figures['macro_f1']:.4f}, "
+            f"{figures['num_clips']} clips of {figures['num_labels']} labels"
+        )
     print("recall:", ", ".join(f"{label} {recall:.2f}" for label, recall in metrics["recall"].items()))
     if "left_out" in metrics:
         left_out = metrics["left_out"]

@@ -84,8 +84,8 @@ def verdict(assessment: Assessment, name: str) -> str:
     if "own_labels" in metrics:
         own = metrics["own_labels"]
         parts = [
-            f"{name} is right on {percent(own['accuracy'])} of {own['num_clips']:,} clips of its {own['num_labels']} "
-            f"labels",
+            f"{name} is right on {percent(own['accuracy'])} of {own['num_clips']:,} clips of its "
+            f"{own['num_labels']} labels",
             f"with the twelve of the competition on {percent(metrics['accuracy'])} of {metrics['num_clips']:,}",
         ]
     pairs = [pair for pair in confused_pairs(assessment.confusion_df) if pair[2] >= MIN_PAIR_CLIPS][:MAX_PAIRS]
