@@ -53,5 +53,5 @@ def align(log_probabilities: np.ndarray, text: str) -> np.ndarray:
     path = np.zeros(len(log_probabilities), int)
     for frame in reversed(range(len(path))):
         path[frame] = state
-        state -= num_states_back[frame, state]
+        state -= int(num_states_back[frame, state])
     return np.searchsorted(path, np.arange(1, len(states), 2))

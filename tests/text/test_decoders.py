@@ -230,7 +230,7 @@ def test_alignment_is_the_best_path_of_the_text(seed, text):
 
 
 def test_alignment_of_what_was_decoded_is_where_it_was_heard(rng):
-    frames = spoken("a long sentence of well known words", rng)
+    frames = spoken("a long sentence of well known words as long as sentences are that people read to others", rng)
     decoder = GreedyDecoder()
     decoder.process(frames)
     assert align(frames, decoder.text).tolist() == decoder.frames
