@@ -186,9 +186,9 @@ def fingerprint(content: bytes | str) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of bytes or text.
 
     Args:
-        content: bytes, or text in UTF-8.
+        content: bytes, or text; as UTF-8, with the bytes of file names that are not.
     """
-    content = content.encode() if isinstance(content, str) else content
+    content = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     return hashlib.sha256(content).hexdigest()[:16]
 
 

@@ -224,7 +224,7 @@ def threshold(args: argparse.Namespace) -> None:
     from kaggle_speech.inference import load, predict
     from kaggle_speech.inference.answers import write_rejection
 
-    recogniser = load.load_recogniser(args.run)
+    recogniser = load.load_recogniser(args.run, reject=False)  # an older rule may be of another model
     data_dir = find_clips(args.data)
     from kaggle_speech.data import clips
     from kaggle_speech.evaluation import calibration, open_set

@@ -78,7 +78,8 @@ def open_output(args: argparse.Namespace) -> Iterator[typing.TextIO]:
     if args.output is None:
         yield sys.stdout
         return
-    with open(args.output, "w", encoding="utf-8", newline="\n") as file:
+    # Names of files may hold bytes that are no UTF-8.
+    with open(args.output, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         yield file
 
 

@@ -119,9 +119,10 @@ def page(args: argparse.Namespace) -> None:
 
     recogniser = load.load_recogniser(args.model, engine=args.engine)
     options = {"threshold": args.threshold, "in_sentences": args.in_sentences}
-    print(write_page(recogniser, args.out, cdn=args.cdn, **options), flush=True)
+    page_dir = write_page(recogniser, args.out, cdn=args.cdn, **options)
+    print(page_dir, flush=True)
     if args.serve:
-        with server.PageServer(args.out, args.port) as page_server:
+        with server.PageServer(page_dir, args.port) as page_server:
             note(f"{page_server.url} (Ctrl+C ends it)")
             webbrowser.open(page_server.url)
             page_server.serve_forever()

@@ -14,7 +14,7 @@ from kaggle_speech.cli.parser import (
     add_ray,
     rejection_threshold,
 )
-from kaggle_speech.labels import COMPETITION_LABELS, word_to_label
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS, word_to_label
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -131,8 +131,9 @@ def submit(args: argparse.Namespace) -> None:
     from kaggle_speech import folders
     from kaggle_speech.inference import ensemble, load, predictions, submission
 
-    name = args.probabilities or load.model_location(args.model)
-    out_path = Path(args.out or folders.output_dir() / "submissions" / f"{name.stem}.csv")
+    source = args.probabilities or load.model_location(args.model)
+    name = source.resolve().name if source.is_dir() else source.stem
+    out_path = Path(args.out or folders.output_dir() / "submissions" / f"{name}.csv")
     facts = {}
     if args.probabilities:
         answers = predictions.read_predictions(args.probabilities)
@@ -227,10 +228,11 @@ def _clips(data_dir, split):
 
 
 def _true_labels(names):
-    """Labels of validation clips, whose names begin with the word; None for other clips."""
-    if not len(names) or not all("/" in name for name in names):
+    """Labels of validation clips, whose names begin with the word; None for other clips, such as those of a tar."""
+    words = [name.partition("/")[0] for name in names]
+    if not all("/" in name for name in names) or not {*words} & {*COMMANDS}:
         return None
-    return [word_to_label(name.partition("/")[0]) for name in names]
+    return [word_to_label(word) for word in words]
 
 
 def _print_predictions(predictions, path):

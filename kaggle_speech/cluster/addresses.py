@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: Endings of what `find_recordings` reads, beside folders and addresses.
 LISTINGS = (".csv", ".tar", ".parquet")
-_TAR = re.compile(r"(.+\.tar)#(.+)@(\d+)\+(\d+)", re.DOTALL)
-_PARQUET = re.compile(r"(.+\.parquet)#(.+):(\d+)", re.DOTALL)
+_TAR = re.compile(r"(.+\.tar)#(.+)@(\d+)\+(\d+)", re.DOTALL | re.IGNORECASE)
+_PARQUET = re.compile(r"(.+\.parquet)#(.+):(\d+)", re.DOTALL | re.IGNORECASE)
 
 
 def is_listing(source: str | Path | None) -> bool:
@@ -198,7 +198,8 @@ def _parquet_rows(path):
             raise ValueError(f"{path}: must be a Parquet file. Received: {error}") from error
         schema = table.schema_arrow
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        columns = [name for name, feature in features.items() if feature.get("_type") == "Audio"]
+        kinds = {name: feature.get("_type") for name, feature in features.items() if isinstance(feature, dict)}
+        columns = [name for name, kind in kinds.items() if kind == "Audio"]
         columns += [field.name for field in schema if _is_audio(field.type)]
         if not columns:
             raise ValueError(
@@ -254,7 +255,7 @@ def _container(address: Any) -> tuple[str, str]:
     """What has to be opened for an address."""
     text = str(address)
     for kind, pattern in (("tar", _TAR), ("parquet", _PARQUET)):
-        match = pattern.fullmatch(text) if f".{kind}#" in text else None
+        match = pattern.fullmatch(text) if f".{kind}#" in text.lower() else None
         if match:
             return kind, match[1]
     return ("remote", text.partition("://")[0]) if "://" in text else ("file", "")
@@ -288,21 +289,32 @@ def _read_parquet(file: str, addresses: Iterable[str]) -> list[AudioInput]:
     return [recordings[row] for row in rows]
 
 
-def _recording(address: str, value: dict) -> AudioInput:
+def _recording(address: str, value: dict | None) -> AudioInput:
     """The recording of a cell: its bytes or, where `datasets` did not embed them, the file that it names."""
+    value = value or {"bytes": None}  # an empty cell
     if value["bytes"] is None and value.get("path"):
         return read_recordings([value["path"]])[0]
     return AudioBytes(address, value["bytes"] or b"")
+
+
+def _content(system: Any, address: str) -> Any:
+    """Bytes of one file, or the reason why there are none, as in what `cat` returns."""
+    try:
+        return system.cat_file(address)
+    except OSError as error:
+        return error
 
 
 def _read_files(addresses: Iterable[str]) -> list[AudioInput]:
     """Files of a remote file system, many at a time; one that cannot be read is empty, an error that names it."""
     addresses = list(addresses)
     system = open_system(addresses[0])
-    contents = system.cat(addresses, on_error="return")
+    plain = [address for address in addresses if not re.search(r"[*?[]", address)]  # `cat` would expand the others
+    contents = system.cat(plain, on_error="return") if plain else {}
     recordings: list[AudioInput] = []
     for address in addresses:
-        content = contents[system._strip_protocol(address)]
+        name = system._strip_protocol(address)
+        content = contents[name] if name in contents else _content(system, address)
         is_read = isinstance(content, bytes)
         recordings.append(AudioBytes(address, content) if is_read else AudioBytes(f"{address} ({content!r})", b""))
     return recordings

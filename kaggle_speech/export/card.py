@@ -99,6 +99,7 @@ def train_command(settings: Mapping) -> str:
     words += [*_options(settings, chosen, default), *_options(*augmentation)]
     words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
     words += ["--initial", "MODEL"] if "initial" in settings else []
+    words += ["--pseudo", "CSV"] if "pseudo" in settings else []
     words += ["--speech-negatives", "DIR"] if "speech" in settings else []
     words += ["--mined", "CSV"] if {"speech", "mined_share"} <= {*settings} else []
     return shlex.join(words)

@@ -223,7 +223,7 @@ def read_rejection(folder: Path | str, model: str) -> Rejection:
 
 
 def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_model: str) -> None:
-    """Copy the `rejection.json` of a model, if there is one, to the folder of a copy of the model.
+    """Copy the `rejection.json` of a model to the folder of a copy of the model; without one, remove it there.
 
     Args:
         folder: folder of the model.
@@ -233,3 +233,5 @@ def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_mode
     """
     if (Path(folder) / FILE_NAME).exists():
         write_rejection(read_rejection(folder, model), out_dir, out_model)
+    else:
+        (Path(out_dir) / FILE_NAME).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from kaggle_speech.files import read_json, what_is_there
-from kaggle_speech.inference.answers import read_rejection
+from kaggle_speech.inference.answers import NOTHING_REJECTED, read_rejection
 from kaggle_speech.inference.recogniser import Recogniser, Transcriber
 from kaggle_speech.inference.runtimes import OnnxModel, set_tensorflow_threads
 from kaggle_speech.models import folder, pretrained
@@ -26,6 +26,7 @@ def load(
     engine: str | None = None,
     num_threads: int | None = None,
     words: Path | str | None = None,
+    reject: bool = True,
 ) -> Recogniser | Transcriber:
     """Load a model that comes with the package, that was trained, or that was exported.
 
@@ -38,6 +39,7 @@ def load(
             recognised side by side, one a core), and for TensorFlow's own choice by Keras. TensorFlow keeps to a number
             for the rest of the process.
         words: file of enrolled words (`kaggle-speech enroll`), for a model that recognises words, by onnxruntime.
+        reject: apply the `rejection.json` beside a model that recognises words, where there is one.
 
     Returns:
         `Recogniser`, or `Transcriber` where the run or the file states the task `transcripts`.
@@ -63,7 +65,7 @@ def load(
         if words is not None:
             raise ValueError(f"`words` must be left out for {path}, which makes transcripts. Received: words={words}")
         return _transcriber(path, model, facts, settings, name)
-    rejection = read_rejection(_folder(path), settings["model"])
+    rejection = read_rejection(_folder(path), settings["model"]) if reject else NOTHING_REJECTED
     recogniser = Recogniser(model, tuple(facts["vocabulary"]), settings, facts, rejection, name=name)
     return recogniser if words is None else recogniser.with_words(words)
 
@@ -73,7 +75,7 @@ def load_recogniser(source: Path | str | None = None, **options: typing.Any) -> 
 
     Args:
         source: name of a model of the package, folder of a finished run, or `.onnx` file; None for the default model.
-        options: `engine`, `num_threads`, `words` of `load`.
+        options: `engine`, `num_threads`, `words`, `reject` of `load`.
 
     Raises:
         FileNotFoundError: there is no such model.

@@ -100,8 +100,11 @@ def enroll(model: Any, word: str, waveform: np.ndarray, words: PersonalWords | N
         `PersonalWords`.
 
     Raises:
-        ValueError: no recording, the word is one of the twelve labels, or the words so far are of another model.
+        ValueError: no recording, the word is a label of the model or one of the twelve, or the words so far are of
+            another model.
     """
+    if word in model.vocabulary:
+        raise ValueError(f"`word` must be none that the model knows, {', '.join(model.vocabulary)}. Received: {word!r}")
     if not len(waveform):
         raise ValueError(f"`waveform` must be recordings of {word!r}. Received: none")
     _, embedding = model.predict_with_embedding(waveform)
@@ -165,6 +168,6 @@ class PersonalModel:
         probabilities, embedding = self.model.predict_with_embedding(waveform)
         similarity = self.words.similarity(embedding)
         shares = 1 / (1 + np.exp(-4 * (similarity - self.words.threshold) / SOFTNESS))
-        shares *= similarity == similarity.max(axis=1, keepdims=True)
+        shares *= np.arange(len(self.words.words)) == similarity.argmax(axis=1)[:, None]  # one, also of two alike
         rest = probabilities * (1 - shares.sum(axis=1, keepdims=True))
         return np.concatenate([rest, shares], axis=1).astype("float32")

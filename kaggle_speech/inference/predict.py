@@ -425,8 +425,13 @@ def predict_to_file(
     with one_at_a_time(out_path):
         stored = read_predictions(out_path) if out_path.exists() else None
         if stored is not None and stored.settings == settings:
-            return make(stored.names, stored.probabilities, stored.vocabulary, settings)
+            predictions = make(stored.names, stored.probabilities, stored.vocabulary, settings)
+            if predictions.rejection != stored.rejection:  # chosen since
+                predictions.save(out_path)
+            return predictions
         settings_path = parts_dir / "settings.json"
+        if parts_dir.exists() and not settings_path.exists():
+            shutil.rmtree(parts_dir)  # the rest of a call that was killed while it removed them, of any settings
         begun = json.loads(settings_path.read_text()) if settings_path.exists() else settings
         if not overwrite:
             check_settings(out_path, settings if stored is None else stored.settings, settings)

@@ -1,7 +1,7 @@
 """Predictions: a model's probabilities for many clips, in memory and in a file; shards of them. NumPy only.
 
-The file is an `.npz` with `names`, `probabilities`, `vocabulary` and, as JSON, `settings`. The same content gives the
-same bytes.
+The file is an `.npz` with `names`, `probabilities`, `vocabulary` and, as JSON, `settings` and, where there is one, the
+`rejection`. The same content gives the same bytes.
 """
 
 import dataclasses
@@ -16,6 +16,8 @@ from kaggle_speech.files import differences, fingerprint, replace_file
 from kaggle_speech.inference.answers import NOTHING_REJECTED, Rejection, competition_probabilities, rescale_temperature
 
 KEYS = {"names", "probabilities", "vocabulary", "settings"}
+#: Only in files whose answers are not simply the most probable labels.
+REJECTION_KEY = "rejection"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Predictions:
         vocabulary: labels in the order of the columns.
         settings: JSON-able; what the probabilities depend on. A shard has `shard: [number, of how many]`.
         logits: `(clips, len(vocabulary))`, before the softmax; None where they are not known. No file holds them.
-        rejection: the model's rule that makes doubtful commands `unknown`. No file holds it.
+        rejection: the model's rule that makes doubtful commands `unknown`.
 
     Raises:
         ValueError: arrays of other shapes.
@@ -106,6 +108,8 @@ class Predictions:
             "vocabulary": np.array(self.vocabulary, dtype=np.str_),
             "settings": np.array(json.dumps(self.settings, sort_keys=True)),
         }
+        if self.rejection != NOTHING_REJECTED:
+            arrays[REJECTION_KEY] = np.array(json.dumps(dataclasses.asdict(self.rejection), sort_keys=True))
         Path(path).parent.mkdir(parents=True, exist_ok=True)
 
         def write(partial_path):
@@ -127,16 +131,18 @@ def read_predictions(path: Path | str) -> Predictions:
     """
     try:
         with np.load(path) as file:
-            arrays = {key: file[key] for key in KEYS & {*file}}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {key: file[key] for key in {*KEYS, REJECTION_KEY} & {*file}}
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:  # TypeError: an array of `np.save`
         raise ValueError(f"{path}: must be a probability file. Received: {error}") from error
-    if {*arrays} != KEYS:
+    if not {*arrays} >= KEYS:
         raise ValueError(f"{path}: must hold {sorted(KEYS)}. Received: {sorted(arrays)}")
     probabilities = arrays["probabilities"]
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError(f"{path}: probabilities must be numbers from 0 up. Received: negative or not finite")
     vocabulary = tuple(map(str, arrays["vocabulary"]))
-    return Predictions(arrays["names"], probabilities, vocabulary, json.loads(str(arrays["settings"])))
+    rejection = Rejection(**json.loads(str(arrays.get(REJECTION_KEY, "{}"))))
+    settings = json.loads(str(arrays["settings"]))
+    return Predictions(arrays["names"], probabilities, vocabulary, settings, rejection=rejection)
 
 
 def names_fingerprint(names: Iterable[str]) -> str:
@@ -151,7 +157,8 @@ def merge_shards(paths: Iterable[Path | str]) -> Predictions:
         paths: probability files, in any order.
 
     Raises:
-        ValueError: a shard is missing or given twice, or of another model, folder or number of shards; names it.
+        ValueError: a shard is missing or given twice, or of another model, folder, threshold or number of shards; names
+            it.
     """
     shards: dict[int, Predictions] = {}
     first_path = None
@@ -161,7 +168,7 @@ def merge_shards(paths: Iterable[Path | str]) -> Predictions:
         if "shard" not in shard.settings:
             raise ValueError(f"{path}: must be a shard. Received: probabilities of a whole folder")
         number, num_shards = shard.settings["shard"]
-        origin = shard.settings | {"shard": num_shards}
+        origin = shard.settings | {"shard": num_shards, REJECTION_KEY: dataclasses.asdict(shard.rejection)}
         if not shards:
             first_path = path
             first_origin = origin
@@ -185,5 +192,6 @@ def merge_shards(paths: Iterable[Path | str]) -> Predictions:
         np.concatenate([shard.names for shard in ordered]),
         np.concatenate([shard.probabilities for shard in ordered]),
         ordered[0].vocabulary,
-        {name: value for name, value in first_origin.items() if name != "shard"},
+        {name: value for name, value in first_origin.items() if name not in ("shard", REJECTION_KEY)},
+        rejection=ordered[0].rejection,
     )

@@ -247,7 +247,8 @@ class Recogniser:
         """
         check_window(window)
         paths = list(paths)
-        batches = [paths[first : first + BATCH_SIZE] for first in range(0, len(paths), BATCH_SIZE)]
+        size = 1 if window == "all" else BATCH_SIZE  # the whole of a long file is in memory
+        batches = [paths[first : first + size] for first in range(0, len(paths), size)]
         return self._predict_batches(batches, len(paths), window, progress)
 
     def _predict_batches(self, batches, num_files, window, progress):

@@ -49,7 +49,8 @@ def select_windows(waveform: np.ndarray, window: str) -> np.ndarray:
 
     Args:
         waveform: mono, 16 kHz.
-        window: `first`, `loudest` (see `loudest_start`), or `all`: one every 100 ms, and the last second.
+        window: `first`, `loudest` (see `loudest_start`), or `all`: one every 100 ms, the last one to the end; they
+            share memory.
 
     Raises:
         ValueError: `window` is none of these.
@@ -59,9 +60,9 @@ def select_windows(waveform: np.ndarray, window: str) -> np.ndarray:
         return fit_length(waveform)[None]
     if window == "loudest":
         start = loudest_start(waveform)
-        return waveform[None, start : start + CLIP_SAMPLES]
-    windows = np.lib.stride_tricks.sliding_window_view(waveform, CLIP_SAMPLES)
-    return windows[np.unique([*range(0, len(windows), HOP_SAMPLES), len(windows) - 1])]
+        return waveform[None, start : start + CLIP_SAMPLES].copy()  # the rest need not stay in memory
+    padded = np.pad(waveform, (0, -len(waveform) % HOP_SAMPLES))
+    return np.lib.stride_tricks.sliding_window_view(padded, CLIP_SAMPLES)[::HOP_SAMPLES]
 
 
 def check_window(window: str) -> None:
@@ -77,7 +78,8 @@ def read_windows(path: Path | str, window: str) -> tuple[np.ndarray, float]:
 
     Args:
         path: audio file of any format, sample rate and number of channels.
-        window: `first`, `loudest` (see `loudest_start`), or `all`: one every 100 ms, and the last second.
+        window: `first`, `loudest` (see `loudest_start`), or `all`: one every 100 ms, the last one to the end; they
+            share memory.
 
     Raises:
         AudioError: the file is missing, or cannot be read as audio; one line that names it.

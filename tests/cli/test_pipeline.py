@@ -14,9 +14,10 @@ import pytest
 from kaggle_speech import folders
 from kaggle_speech.cli.main import main
 from kaggle_speech.data import places
+from kaggle_speech.inference.answers import Rejection, write_rejection
 from kaggle_speech.inference.load import load_recogniser
 from kaggle_speech.inference.submission import check_submission, read_submission
-from kaggle_speech.labels import COMPETITION_LABELS
+from kaggle_speech.labels import COMMANDS, COMPETITION_LABELS
 from kaggle_speech.models import pretrained
 
 #: Networks of few layers: most of the time goes to TensorFlow's tracing of each layer.
@@ -112,6 +113,20 @@ def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
     answers = load_recogniser(run_dir).predict([data_dir / "test" / "audio" / name for name in answers_df["fname"]])
     assert list(answers_df["label"]) == [answer.label for answer in answers]
     assert json.loads(out_path.with_suffix(".json").read_text())["settings"]["seed"] == 3
+
+
+def test_a_submission_has_the_name_of_its_run(run_dir, data_dir, tmp_path, monkeypatch):
+    """Also of one with a dot in it, and of a model whose doubtful commands are `unknown`, in one step or two."""
+    monkeypatch.setenv(folders.OUTPUT_VARIABLE, str(tmp_path))
+    shutil.copytree(run_dir, tmp_path / "lr0.001")
+    data, model = ["--data", str(data_dir)], ["--run", str(tmp_path / "lr0.001")]
+    write_rejection(Rejection(threshold=2.0), tmp_path / "lr0.001", load_recogniser(run_dir).settings["model"])
+    assert main(["submit", *data, *model]) == 0
+    assert main(["probabilities", *data, *model, "--out", str(tmp_path / "two.npz")]) == 0
+    assert main(["submit", *data, "--probabilities", str(tmp_path / "two.npz")]) == 0
+    one_df, two_df = (read_submission(tmp_path / "submissions" / f"{name}.csv") for name in ("lr0.001", "two"))
+    pd.testing.assert_frame_equal(one_df, two_df)
+    assert not one_df["label"].isin(COMMANDS).any() and one_df["label"].eq("unknown").any()
 
 
 def test_submit_with_unreadable_clips_names_them_and_continues(run_dir, data_dir, tmp_path, capsys):

@@ -141,6 +141,34 @@ def test_addresses_are_read_as_folders_are(clips_dir, tmp_path, source):
     assert waveform[0].any() and "memory://bucket/no/gone.wav (FileNotFoundError" in errors[0]
 
 
+def test_other_features_and_empty_cells_of_parquet(clips_dir, tmp_path):
+    """A list as a feature, a cell without audio, and an ending in capitals."""
+    write_parquet(clips_dir, tmp_path)
+    path = tmp_path / "train-00000-of-00002.parquet"
+    table = pyarrow.parquet.read_table(path)
+    features = b'{"info": {"features": {"tags": [{"_type": "Value"}], "sound": {"_type": "Audio"}}}}'
+    sounds = pyarrow.array([*table["sound"].to_pylist()[:2], None], table["sound"].type)
+    schema = pyarrow.schema([("sound", sounds.type)], metadata={"huggingface": features})
+    pyarrow.parquet.write_table(pyarrow.table([sounds], schema=schema), tmp_path / "B.PARQUET")
+    clips_df = find_recordings(tmp_path / "B.PARQUET")
+    recordings = read_recordings(clips_df["path"])
+    assert contents(recordings) == [*expected_contents(clips_dir)[:2], b""]
+    _, errors = read_clips(recordings)
+    assert len(errors) == 1 and "B.PARQUET#sound:2" in errors[0]
+
+
+def test_names_with_characters_of_patterns(clips_dir):
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    names = ["take [1].wav", "take 1.wav", "why?.wav"]
+    for name, content in zip(names, expected_contents(clips_dir), strict=False):
+        memory.pipe_file(f"/bucket/{name}", content)
+    addresses = [f"memory://bucket/{name}" for name in names]
+    assert contents(read_recordings(addresses)) == expected_contents(clips_dir)[:3]
+    assert contents(read_recordings(addresses[:1])) == expected_contents(clips_dir)[:1]
+    assert contents(read_recordings(["memory://bucket/gone [1].wav"])) == [b""]
+
+
 def test_what_cannot_be_read_is_named(clips_dir, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.tar").write_bytes(b"no tar" * 1000)

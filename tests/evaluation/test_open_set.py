@@ -361,6 +361,10 @@ def test_threshold_keeps_what_suits_the_validation_clips(run_dir, sample_dir, ca
         answers, _ = found.apply(predictions.probabilities, predictions.vocabulary)
         if options:
             assert np.isin(answers, COMMANDS)[clips_df["label"] == UNKNOWN].mean() <= 0.1
+    rule = json.loads((run_dir / "rejection.json").read_text())
+    (run_dir / "rejection.json").write_text(json.dumps(rule | {"model": "another"}))  # as after another training
+    assert main([*command]) == 0
+    assert load.load_recogniser(run_dir).rejection == found
     assert main([*command, "--false-accept-rate", "7"]) == 1
     assert "`false_accept_rate` must be from 0 to 1" in capsys.readouterr().err
 
@@ -409,7 +413,8 @@ def test_submit_rejects_what_the_run_or_the_user_says(run_dir, sample_dir, tmp_p
     assert main([*of_run, "--match-label-mix", "--threshold", "none"]) == 0
     assert set(COMMANDS) <= set(pd.read_csv(out_path)["label"])
     of_file = [*submit, "--probabilities", str(out_path.with_suffix(".npz"))]
-    for arguments, is_every_command_rejected in (([], False), (["--threshold", "1.1"], True)):
+    assert main([*of_run, "--overwrite"]) == 0
+    for arguments, is_every_command_rejected in (([], True), (["--threshold", "none"], False)):
         assert main([*of_file, *arguments]) == 0
         assert (set(pd.read_csv(out_path)["label"]) <= {UNKNOWN, SILENCE}) == is_every_command_rejected
 

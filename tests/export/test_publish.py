@@ -14,7 +14,8 @@ from kaggle_speech.cli.main import build_parser
 from kaggle_speech.cli.train import options_from
 from kaggle_speech.export.card import train_command, words_card
 from kaggle_speech.export.publish import publish_run
-from kaggle_speech.inference.load import model_location
+from kaggle_speech.inference.answers import Rejection, write_rejection
+from kaggle_speech.inference.load import load, model_location
 from kaggle_speech.labels import COMPETITION_LABELS, VOCABULARIES
 from kaggle_speech.models import pretrained, runs
 from kaggle_speech.models.registry import build_model
@@ -135,6 +136,13 @@ def test_the_command_of_a_card_trains_the_same_recipe(options):
     assert recipe_of(shlex.split(command)[2:]) == recipe
 
 
+def test_the_command_of_a_card_names_all_data():
+    settings = json.loads(json.dumps(dataclasses.asdict(Recipe("tc_resnet"))))
+    extra = {"pseudo": "0123456789abcdef", "speech": "0123456789abcdef", "initial": "0123456789abcdef"}
+    words = shlex.split(train_command(settings | extra))
+    assert {"--pseudo", "--speech-negatives", "--initial"} <= {*words}
+
+
 def recipe_of(arguments):
     """The recipe of a command line."""
     return options_from(build_parser().parse_args(["train", *arguments]), Recipe)
@@ -193,6 +201,16 @@ def test_the_card_of_a_transcriber_tells_who_judged_it(tmp_path):
     assert "| greedy | 50.0% (33.3% to 100.0%) |" in card and "| beam_words | 0.0% (0.0% to 0.0%) | 0.0%" in card
     assert "--out RUN --model resnet_ctc --num-epochs 7 --noise-fraction 0.2\n" in card
     assert files.read_json(tmp_path / "public" / "metrics.json")["test"]["greedy"]["wer"] == 0.5
+
+
+def test_the_threshold_published_is_that_of_the_run(tmp_path):
+    run_dir = shutil.copytree(model_location("tc_resnet"), tmp_path / "run")
+    write_rejection(Rejection(threshold=0.7), run_dir, runs.model_fingerprint(run_dir))
+    publish_run(run_dir, tmp_path / "public")
+    assert load(tmp_path / "public").rejection == Rejection(threshold=0.7)
+    (run_dir / "rejection.json").unlink()
+    publish_run(run_dir, tmp_path / "public")
+    assert load(tmp_path / "public").rejection == Rejection()
 
 
 def test_nothing_else_is_overwritten(run_dir, tmp_path):

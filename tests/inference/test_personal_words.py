@@ -70,6 +70,19 @@ def test_the_nearest_of_several_words_is_heard(words):
     assert (probabilities[:, 2:] > 0).sum() == 2
 
 
+def test_of_two_words_that_sound_alike_one_is_heard(words):
+    """As where a word is enrolled again under another name."""
+    words = personal_words.enroll(Directions(), "sesam", np.array([[1, 0.1, 0], [2, -0.2, 0]]), words)
+    probabilities = PersonalModel(Directions(), words).predict_on_batch(np.array([[1.0, 0, 0], [0, 1, 0]]))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert (probabilities >= 0).all() and probabilities[0, 2] > 0.99 and probabilities[0, 3] == 0
+
+
+def test_a_label_of_the_model_is_no_word_to_enroll():
+    with pytest.raises(ValueError, match=r"`word` must be none that the model knows, yes, no. Received: 'no'"):
+        personal_words.enroll(Directions(), "no", np.ones((1, 3)))
+
+
 def test_real_and_sample_speech_is_told_apart(speech):
     """Each of four clips is enrolled by slightly changed copies of itself."""
     model, words = OnnxModel(MODEL_PATH, embedding=True), None
@@ -106,7 +119,11 @@ def test_through_the_door(speech, tmp_path, capsys):
     assert main(["enroll", "--word", "open", "--words", words_path, str(tmp_path / "none.wav")]) == 1
     assert main(["predict", "--words", words_path, "--engine", "keras", *files]) == 1
     errors = capsys.readouterr().err
-    for text in ("`words` must differ", "none.wav", "`engine` must be onnxruntime where `words` is given"):
+    for text in (
+        "`word` must be none that the model knows",
+        "none.wav",
+        "`engine` must be onnxruntime where `words` is given",
+    ):
         assert text in errors
     assert read_words(words_path).words == ("sesame",)
 
@@ -134,7 +151,7 @@ def test_words_of_another_model_are_refused(words, tmp_path):
 
 @pytest.mark.parametrize("word", [*COMPETITION_LABELS, ""])
 def test_the_twelve_labels_cannot_be_enrolled(word):
-    with pytest.raises(ValueError, match="`words` must differ from each other and from the twelve labels"):
+    with pytest.raises(ValueError, match=r"differ from each other and from the twelve|none that the model knows"):
         personal_words.enroll(Directions(), word, np.ones((1, 3)))
 
 

@@ -18,6 +18,7 @@ import pytest
 from kaggle_speech.audio import AudioError, read_clip, wav_header, write_wav
 from kaggle_speech.inference import batches, load, timing
 from kaggle_speech.inference import predict as predict_module
+from kaggle_speech.inference.answers import Rejection
 from kaggle_speech.inference.batches import predict_waveforms
 from kaggle_speech.inference.predict import (
     UnreadableClipsError,
@@ -25,6 +26,7 @@ from kaggle_speech.inference.predict import (
     predict_probabilities,
     predict_to_file,
     shard_slice,
+    split_into_parts,
 )
 from kaggle_speech.inference.predictions import merge_shards, read_predictions
 from kaggle_speech.inference.recogniser import Recogniser
@@ -217,6 +219,24 @@ def test_a_finished_file_is_read_and_one_of_other_settings_refused(clips_df, tmp
     assert predict(clips_df[:5], out_path, overwrite=True).probabilities.shape == (5, 3)
     (aside_path,) = tmp_path.glob("file.npz.old-*")
     assert aside_path.read_bytes() == content, "what took minutes is set aside"
+
+
+def test_parts_without_settings_are_not_taken_for_those_of_this_pass(clips_df, tmp_path):
+    """What is left where a call was killed while it removed its parts."""
+    predict(clips_df, tmp_path / "whole.npz")
+    parts_dir = tmp_path / "file.npz.parts"
+    parts_dir.mkdir()
+    first_name = next(iter(split_into_parts(list(clips_df["path"]), slice(0, 30), parts_dir))).path
+    np.save(first_name, np.zeros((8, 3), "float32"))
+    predict(clips_df, tmp_path / "file.npz")
+    assert (tmp_path / "file.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_threshold_chosen_later_is_kept_with_the_probabilities(clips_df, tmp_path):
+    predict(clips_df, tmp_path / "file.npz")
+    recogniser = Recogniser(Bands(), VOCABULARY, {"model": "bands"}, rejection=Rejection(threshold=0.5))
+    predict_to_file(recogniser, clips_df, tmp_path / "file.npz", progress=False)
+    assert read_predictions(tmp_path / "file.npz").rejection == recogniser.rejection
 
 
 def test_bad_clips_are_named_and_the_others_kept(clips_df, tmp_path):

@@ -1,5 +1,6 @@
 """predictions.py: round trips, the same bytes for the same content, and shards that make a whole or an error."""
 
+import dataclasses
 import hashlib
 import zipfile
 
@@ -24,7 +25,10 @@ def test_round_trip_and_the_same_bytes(tmp_path):
     found = read_predictions(tmp_path / "1.npz")
     np.testing.assert_array_equal(found.probabilities, file.probabilities)
     assert list(found.names) == list(file.names)
-    assert (found.vocabulary, found.settings) == (file.vocabulary, file.settings)
+    assert (found.vocabulary, found.settings, found.rejection) == (file.vocabulary, file.settings, Rejection())
+    rejecting = dataclasses.replace(file, rejection=Rejection("margin", 2.0, 0.25))
+    rejecting.save(tmp_path / "3.npz")
+    assert read_predictions(tmp_path / "3.npz").rejection == rejecting.rejection
 
 
 def test_the_file_is_that_of_earlier_versions(tmp_path):
@@ -67,6 +71,7 @@ def test_rows_keep_what_belongs_to_them(rng):
         (lambda path: path.write_text("names"), "must be a probability file"),
         (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(100)), "must be a probability file"),
         (lambda path: np.savez(path.open("wb"), names=["a"]), "must hold"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), "must be a probability file"),
     ],
 )
 def test_files_that_are_none(tmp_path, write, message):
@@ -107,6 +112,15 @@ def test_shards_merge_in_any_order(shard_paths, tmp_path):
     assert list(whole.names) == ["1_0.wav", "2_0.wav", "2_1.wav", "3_0.wav", "3_1.wav", "3_2.wav"]
     assert whole.settings == {"model": "m"}
     np.testing.assert_array_equal(whole.probabilities[1:3], read_predictions(shard_paths[1]).probabilities)
+
+
+def test_shards_merge_with_their_rejection(shard_paths):
+    for path in shard_paths:
+        dataclasses.replace(read_predictions(path), rejection=Rejection(threshold=0.5)).save(path)
+    assert merge_shards(shard_paths).rejection == Rejection(threshold=0.5)
+    dataclasses.replace(read_predictions(shard_paths[2]), rejection=Rejection(threshold=0.6)).save(shard_paths[2])
+    with pytest.raises(ValueError, match=r"3.npz: must be a shard of the same whole as .*0\.5.*Received: .*0\.6"):
+        merge_shards(shard_paths)
 
 
 def test_shards_that_make_no_whole(shard_paths, tmp_path):

@@ -42,6 +42,7 @@ class LivePanel:
         ]
         left = ipywidgets.VBox([self.word, self.status], layout={"width": "300px"})
         self.view = ipywidgets.HBox([left, *columns], layout={"align_items": "center"})
+        self.events = frozenset(COMMANDS)
         self._show_word("", palette.MUTED)
 
     def follow(self, recogniser: StreamingRecogniser, source: Source) -> list[Detection]:
@@ -57,6 +58,7 @@ class LivePanel:
         Raises:
             Exception: the error that ended the source or the recogniser.
         """
+        self.events = recogniser.trigger.events
         detections: list[Detection] = []
         running = StreamRunner(recogniser, source, on_event=detections.append, observe=StreamingRecogniser.live_state)
         running.start()
@@ -85,7 +87,7 @@ class LivePanel:
             return
         for bar, probability in zip(self.bars, state.scores, strict=True):
             bar.value = float(probability)
-            is_above = probability >= threshold and bar.description in COMMANDS
+            is_above = probability >= threshold and bar.description in self.events
             bar.style.bar_color = palette.ORANGE if is_above else palette.BLUE
         self.status.value = f"<center>{state.time_s:.1f} s, {state.level_dbfs:.0f} dBFS</center>"
         if detections:

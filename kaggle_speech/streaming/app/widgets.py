@@ -1,10 +1,9 @@
 """Widgets of the window: meter, grid of meters, panel of the last word, floating note, and their layout."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from kaggle_speech.labels import COMMANDS
 from kaggle_speech.streaming.app import palette, theme
 from kaggle_speech.streaming.words import Detection
 
@@ -195,10 +194,11 @@ class ClassGrid(QtWidgets.QWidget):
 
     Args:
         vocabulary: labels, in the order of the probabilities.
+        events: those that are reported.
         threshold: 0 to 1.
     """
 
-    def __init__(self, vocabulary: Sequence[str], threshold: float):
+    def __init__(self, vocabulary: Sequence[str], events: Collection[str], threshold: float):
         super().__init__()
         self.meters: list[Meter] = []
         self.names: list[QtWidgets.QLabel] = []
@@ -211,10 +211,10 @@ class ClassGrid(QtWidgets.QWidget):
         num_columns = 2 if len(vocabulary) <= 12 else 3
         num_rows = -(-len(vocabulary) // num_columns)
         for index, label in enumerate(vocabulary):
-            is_command = label in COMMANDS
-            colors = (palette.BLUE, palette.ORANGE) if is_command else (palette.MUTED, palette.MUTED)
+            is_event = label in events
+            colors = (palette.BLUE, palette.ORANGE) if is_event else (palette.MUTED, palette.MUTED)
             meter = Meter(label, colors)
-            name = label_of(label, None if is_command else "muted")
+            name = label_of(label, None if is_event else "muted")
             value = label_of("0 %", "muted", f"probability of {label}")
             value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
             value.setMinimumWidth(value.fontMetrics().horizontalAdvance("100 %") + 8)

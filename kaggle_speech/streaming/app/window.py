@@ -89,9 +89,9 @@ class LiveWindow(QtWidgets.QMainWindow):
         self._build_controls()
         self.strip = SoundStrip()
         self.log = DetectionLog()
-        commands = [label for label in self.recogniser.vocabulary if label in self.recogniser.trigger.events]
-        self.word = WordPanel(commands, self.notes_button)
-        self.grid = ClassGrid(self.recogniser.vocabulary, self.recogniser.threshold)
+        vocabulary, events = self.recogniser.vocabulary, self.recogniser.trigger.events
+        self.word = WordPanel([label for label in vocabulary if label in events], self.notes_button)
+        self.grid = ClassGrid(vocabulary, events, self.recogniser.threshold)
         save = Button("Save CSV …", "Save the log (Ctrl+S)", self.save_log)
         clear = Button("Clear", "Empty the log (Ctrl+L)", self.clear_log)
         threshold = row_of(
