@@ -337,12 +337,16 @@ def evaluate_transcriber(args: argparse.Namespace) -> None:
     """Count the words and characters that a model gets wrong on utterances whose transcripts are known."""
     from kaggle_speech.inference import load
 
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     transcriber = load.load_transcriber(args.model, engine=args.engine).with_language_model(args.language_model)
     utterances_df, _ = read_utterances(args.data)
     from kaggle_speech.data import splits
     from kaggle_speech.evaluation import transcripts
 
     num_speakers = transcriber.num_val_speakers if args.num_val_speakers is None else args.num_val_speakers
+    if args.num_val_speakers:
+        utterances_df = utterances_df.assign(split="")  # asked for, so not the split of the list
     if num_speakers:
         utterances_df = splits.split_speakers(utterances_df, num_speakers)
         utterances_df = utterances_df[utterances_df["split"] == "val"]

@@ -198,7 +198,7 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
 
 
 def new_file(name: str) -> Path:
-    """Path of a file that a command is to write and that is not there yet.
+    """Path of a file that a command is to write and that is not there yet; its folder is made.
 
     Raises:
         ValueError: something is there; names it.
@@ -206,6 +206,7 @@ def new_file(name: str) -> Path:
     path = Path(name)
     if path.exists():
         raise ValueError(f"{path}: must be a new file, so that no older one is lost. Received: one that is there")
+    path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 

@@ -334,11 +334,12 @@ def transcribe(args: argparse.Namespace) -> None:
     """
     from kaggle_speech.inference import load
 
-    _check_transcribe(args)
+    _check_transcribe(args, args.files)
     files = _recordings(args.files)
+    _check_transcribe(args, files)  # a name may be a folder or a list of many
     transcriber = load.load_transcriber(args.model, engine=args.engine).with_language_model(args.language_model)
     if args.live:
-        _transcribe_live(args, transcriber)
+        _transcribe_live(args, transcriber, *files)
         return
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight}
     transcriber.stream(**options)  # raises where the options do not fit the model
@@ -405,16 +406,15 @@ def _transcribe_file(transcriber, options, path):
         return error
 
 
-def _check_transcribe(args):
+def _check_transcribe(args, files):
     """Refuse options that have no meaning together."""
-    if not args.live and not args.files:
+    if not args.live and not files:
         raise ValueError("audio files must be named, unless `--live` listens to a microphone. Received: none")
-    if args.live and len(args.files) > 1:
-        raise ValueError(f"one file at most must be named with `--live`. Received: {args.files}")
-    if args.microphone is not None and (args.files or not args.live):
+    if args.live and len(files) > 1:
+        raise ValueError(f"one file at most must be named with `--live`. Received: {files}")
+    if args.microphone is not None and (files or not args.live):
         raise ValueError(
-            "`--microphone` must be given with `--live`, and without a file. "
-            f"Received: live={args.live}, files={args.files}"
+            f"`--microphone` must be given with `--live`, and without a file. Received: live={args.live}, files={files}"
         )
     if args.live and (args.times or args.top > 1 or args.output or args.format != "tsv"):
         raise ValueError("`--times`, `--top`, `--format` and `--output` must be given without `--live`. Received: both")
@@ -422,8 +422,8 @@ def _check_transcribe(args):
         raise ValueError(f"`--format {args.format}` must be given without `--times` and `--top`. Received: both")
     if args.ray is not None and (args.live or args.format in subtitles.FORMATS):
         raise ValueError("`--ray` must be given without `--live` and subtitles. Received: both")
-    if args.format in subtitles.FORMATS and len(args.files) != 1:
-        raise ValueError(f"`--format {args.format}` must be given with one file. Received: {len(args.files)}")
+    if args.format in subtitles.FORMATS and len(files) != 1:
+        raise ValueError(f"`--format {args.format}` must be given with one file. Received: {len(files)}")
     if args.top > 1 and (args.times or args.beam_width < args.top):
         raise ValueError(
             "`--top` must be at most `--beam-width`, and given without `--times`. "
@@ -431,13 +431,13 @@ def _check_transcribe(args):
         )
 
 
-def _transcribe_live(args, transcriber):
+def _transcribe_live(args, transcriber, file=None):
     """Print text as it comes, on a terminal also the part that may still change."""
     from kaggle_speech.streaming import sources, transcripts
 
     options = {"beam_width": args.beam_width, "lm_weight": args.lm_weight, "windows": transcripts.LIVE_WINDOWS}
     stream = transcriber.stream(**options)
-    source = sources.AudioFile(args.files[0], real_time=True) if args.files else microphone(args.microphone or "")
+    source = sources.AudioFile(file, real_time=True) if file else microphone(args.microphone or "")
     show = _show_on_terminal if sys.stdout.isatty() else _show_settled
     try:
         run_stream(stream, source, show(), observe=lambda observed: observed.time_s)

@@ -22,20 +22,25 @@ def speech_negatives(source: Path | str, *, progress: bool = True) -> pd.DataFra
 
     Args:
         source: folder in LibriSpeech's layout or a CSV of recordings (see `utterances.index_utterances`); or any other
-            folder of FLAC and WAV files, in which nobody may say a command: without transcripts all of it is used.
+            folder of FLAC and WAV files without transcripts, in which nobody may say a command: all of it is used.
         progress: show a progress bar.
 
     Returns:
         DataFrame with the columns `path, num_samples` (at 16 kHz), sorted by path.
 
     Raises:
-        ValueError: there is no such recording; names the source.
+        ValueError: there is no such recording, or transcripts are there in another layout; names the source.
     """
     source = Path(source).expanduser().absolute()
     if source.suffix.lower() == ".csv" or places.has_speech(source):
         utterances_df, _ = index_utterances(source, progress=progress)
         has_command = [not set(COMMANDS).isdisjoint(text.split()) for text in utterances_df["text"]]
         speech_df = utterances_df.loc[~np.array(has_command, bool), ["path", "num_samples"]]
+    elif next(source.rglob(f"*{places.TRANSCRIPT_SUFFIX}"), None):
+        raise ValueError(
+            f"{source}: must be the folder of a whole set, such as train-clean-5, so that sentences with a command are "
+            "left out. Received: a part of one, with transcripts, or a folder far above one"
+        )
     else:
         paths = sorted(str(path) for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
         speech_df = index_lengths(paths, source, progress=progress)

@@ -264,13 +264,16 @@ def weighted_decoders(
     """
     if language_model is None:
         raise ValueError("`language_model` must be given, to weigh it. Received: None")
-    return {
+    makers = {
         f"weight {weight:g}, bonus {bonus:g}": functools.partial(
             BeamDecoder, beam_width, language_model, lm_weight=weight, insertion_bonus=bonus
         )
         for weight in weights or [language_model.weight]
         for bonus in bonuses or [language_model.bonus]
     }
+    for make in makers.values():
+        make()  # raises where an argument is wrong
+    return makers
 
 
 def utterance_log_probabilities(

@@ -108,7 +108,7 @@ class StreamRunner:
         self._run = run = _Run(self.max_waiting)
         run.threads = [
             threading.Thread(target=self._guard, args=(run, loop), name=f"kaggle_speech {loop.__name__}", daemon=True)
-            for loop in (self._capture, self._infer)
+            for loop in (self._infer, self._capture)
         ]
         for thread in run.threads:
             thread.start()
@@ -159,6 +159,10 @@ class StreamRunner:
                 except queue.Full:
                     self.num_dropped += 1
                     num_missing += len(chunk)
+        except Exception:
+            run.put(None)
+            run.threads[0].join()  # what was read before the error counts
+            raise
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from kaggle_speech.text.alphabet import normalize_text
 
 #: Lines around the text of a book of Project Gutenberg.
-_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*?\*\*\*\s*$", re.MULTILINE)
+_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF(?s:.{0,300}?)\*\*\*\s*$", re.MULTILINE)  # long titles wrap
 _GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
 _GUTENBERG_NUMBER = re.compile(r"\[e(?:book|text)\s*#\s*(\d+)\]", re.IGNORECASE)
 _GUTENBERG_TITLE = re.compile(r"^Title:[ \t]*(.+)$", re.MULTILINE)
@@ -100,7 +100,7 @@ def _name(title):
 
 
 def read_text(path: Path | str) -> str:
-    """The content of a text file.
+    """The content of a text file, its lines ended by `\\n`, as in books of Project Gutenberg they are not.
 
     Args:
         path: the file, in UTF-8, compressed by gzip where its name ends in .gz.
@@ -114,4 +114,4 @@ def read_text(path: Path | str) -> str:
         text = (gzip.decompress(content) if str(path).endswith(".gz") else content).decode("utf-8-sig")
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: must be a text in UTF-8, or one compressed by gzip. Received: {error}") from error
-    return text
+    return text.replace("\r\n", "\n")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import soundfile
 from kaggle_speech.audio import read_audio
 from kaggle_speech.cli.main import main
 from kaggle_speech.data.rendered import sentences
+from kaggle_speech.data.utterances import index_utterances
 from kaggle_speech.files import read_json
 from kaggle_speech.inference import load
 from kaggle_speech.inference.recogniser import Transcriber
@@ -276,6 +278,19 @@ def test_evaluate_counts_errors(run, speech, tmp_path, capsys):
     assert "of 8 speakers" in lines_of(capsys)[0]
 
 
+def test_speakers_that_are_asked_for_are_counted_whatever_the_split(run, speech, tmp_path, capsys):
+    """And the table goes into a folder that is not there yet."""
+    utterances_df, _ = index_utterances(speech, progress=False)
+    split = np.where(utterances_df["speaker"] == utterances_df["speaker"].min(), "val", "train")
+    utterances_df.assign(split=split).to_csv(tmp_path / "speech.csv", index=False)
+    for options, speakers in (([], split), (["--num-val-speakers", "1"], None)):
+        out_path = tmp_path / "new" / f"{len(options)}.csv"
+        command = ["evaluate-transcriber", "--run", str(run), "--data", str(tmp_path / "speech.csv"), *options]
+        assert main([*command, "--beam-width", "1", "--out", str(out_path)]) == 0
+        chosen = utterances_df["speaker"].min() if speakers is not None else utterances_df["speaker"].max()
+        assert set(pd.read_csv(out_path, dtype=str)["speaker"]) == {chosen}
+
+
 def test_evaluate_tries_weights_of_the_language_model(run, speech, capsys):
     """A weight of 0 is a search without the model; the best of the table is for the user to take."""
     model = ["--run", str(run), "--data", str(speech), "--beam-width", "16"]
@@ -392,6 +407,10 @@ def test_transcripts_come_as_texts_and_as_subtitles(tmp_path, capsys, speech):
     shown = out_path.read_text().split("\n\n")
     assert " ".join(cue.split("\n")[2] for cue in shown if cue) == text and "\t" not in text
     assert shown[0].startswith("1\n00:00:0")
+    before = out_path.read_text()
+    assert main([*onnx[:-1], str(speech), "--format", "srt", "--output", str(out_path)]) == 1  # a folder of several
+    assert main([*onnx[:-1], str(Path(path).parent), "--format", "srt", "--output", str(out_path)]) == 1
+    assert "`--format srt` must be given with one file" in capsys.readouterr().err and out_path.read_text() == before
 
 
 def test_a_language_model_is_counted_from_books_and_transcripts(speech, tmp_path, capsys):

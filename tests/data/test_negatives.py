@@ -38,6 +38,19 @@ def test_of_a_folder_without_transcripts_all_is_used(tmp_path, recordings):
     assert print_of(moved_df) == print_of(speech_df) != print_of(speech_df.head(2))
 
 
+@pytest.mark.parametrize("part", ["84", "84/121"])
+def test_transcripts_in_a_part_of_a_set_are_not_passed_over(tmp_path, part):
+    """Its sentences with commands would be `unknown`."""
+    chapter = tmp_path / "84" / "121"
+    chapter.mkdir(parents=True)
+    for number in (0, 1):
+        soundfile.write(chapter / f"84-121-000{number}.flac", np.zeros(32_000), 16_000)
+    (chapter / "84-121.trans.txt").write_text("84-121-0000 HE SAID NO\n84-121-0001 HE SAID THAT\n")
+    assert len(negatives.speech_negatives(tmp_path, progress=False)) == 1
+    with pytest.raises(ValueError, match=rf"{part}: must be the folder of a whole set"):
+        negatives.speech_negatives(tmp_path / part, progress=False)
+
+
 @pytest.mark.parametrize("name", ["none", "empty"])
 def test_no_recordings(name, tmp_path):
     (tmp_path / "empty").mkdir()

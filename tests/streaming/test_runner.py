@@ -100,6 +100,8 @@ def test_an_error_ends_the_run_and_it_starts_again(where, rng, live_threads):
     assert live.wait(10) and live_threads() == 0 and broken.num_closed == 1
     rule = {"source": "unplugged", "nan": "must be finite", "model": "division by zero", "callback": "division"}[where]
     assert rule in str(live.error) and errors == [live.error]
+    if where == "source":
+        assert [detection.label for detection in found] == ["yes"], "what was heard before the error counts"
     heard.model.predict_on_batch, live.on_event, live.source = answer, found.append, Samples(waveform)
     found.clear()
     live.start()

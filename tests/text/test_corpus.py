@@ -32,9 +32,15 @@ def test_a_book_is_its_sentences():
     assert [*split_sentences("")] == [*split_sentences("1, 2, 3.")] == []
 
 
+def test_a_long_title_may_wrap():
+    title = "OF NOTHING, IN SIX VOLUMES, VOLUME I (OF\n6)"
+    assert [*split_sentences(BOOK.replace("EBOOK NOTHING", f"EBOOK {title}"))] == SENTENCES
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("name", ["book.txt", "book.txt.gz"])
-def test_files_may_be_compressed(tmp_path, name):
-    content = BOOK.encode("utf-8-sig")
+def test_files_may_be_compressed_and_of_windows(tmp_path, name, end):
+    content = BOOK.replace("\n", end).encode("utf-8-sig")
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     assert [*split_sentences(read_text(tmp_path / name))] == SENTENCES
 
