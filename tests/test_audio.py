@@ -91,11 +91,13 @@ def test_long_file_gives_its_first_second(tmp_path):
     assert audio.audio_length(path) == 600 * 16_000
 
 
-def test_length_unknown_in_the_header_reads_to_the_end(tmp_path):
+@pytest.mark.parametrize("length", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x80", b"\x00\xf0\xff\x7f"])
+def test_length_unknown_in_the_header_reads_to_the_end(length, tmp_path):
+    """As ffmpeg, arecord and sox write it to a pipe."""
     path = tmp_path / "pipe.wav"
     audio.write_wav(path, tone(16_000))
     raw = path.read_bytes()
-    path.write_bytes(raw[:4] + b"\xff" * 4 + raw[8:40] + b"\xff" * 4 + raw[44:])
+    path.write_bytes(raw[:4] + length + raw[8:40] + length + raw[44:])
     assert len(audio.read_audio(path)) == 16_000
 
 

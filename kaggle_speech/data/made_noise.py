@@ -4,6 +4,7 @@ Wind and rain (coloured noise that swells), engines and hum, knocks and drops, n
 running speech where there is any.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -131,7 +132,7 @@ def make_noise(num_seconds: float, seed: int = 0, speech_df: pd.DataFrame | None
         paths, num_samples = speech_df["path"].astype(str).to_numpy(), speech_df["num_samples"].to_numpy()
         kinds.append(lambda rng: _babble(rng, paths, num_samples))
     pieces = []
-    for _ in range(-(-int(num_seconds) // PIECE_SECONDS)):
+    for _ in range(math.ceil(num_seconds / PIECE_SECONDS)):
         piece = np.zeros(PIECE_SAMPLES)
         for index in rng.choice(len(kinds), 1 + int(rng.uniform() < PROBABILITY_OF_TWO), replace=False):
             sound = kinds[index](rng)

@@ -46,13 +46,17 @@ def find_recordings(noise_dir: Path | str) -> dict[Path, str]:
         ValueError: there is no audio file; names the folder.
     """
     noise_dir = Path(noise_dir).expanduser()
-    paths = sorted(path for path in noise_dir.rglob("*") if path.suffix.lower() in RECORDING_SUFFIXES)
+    paths = sorted(
+        path
+        for path in noise_dir.rglob("*")
+        if path.suffix.lower() in RECORDING_SUFFIXES and not path.name.startswith(".")  # `._` files of macOS
+    )
     if not paths:
         raise ValueError(
             f"{noise_dir}: must be a folder of recordings, {', '.join(RECORDING_SUFFIXES)}. "
             f"Received: {what_is_there(noise_dir)}"
         )
-    return {path: Path(path.relative_to(noise_dir).parts[0]).stem for path in paths}
+    return {path: path.stem if path.parent == noise_dir else path.relative_to(noise_dir).parts[0] for path in paths}
 
 
 def read_noise(noise_paths: Sequence[Path | str], split: str) -> list[np.ndarray]:

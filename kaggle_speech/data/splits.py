@@ -141,11 +141,18 @@ def split_speakers(utterances_df: pd.DataFrame, num_val_speakers: int = 6) -> pd
         num_val_speakers: number of speakers that are held out.
 
     Raises:
-        ValueError: there are no utterances, one has no speaker, or there are too few speakers for both splits.
+        ValueError: there are no utterances, one has no speaker, there are too few speakers for both splits, or some
+            rows have a split of the user and others none.
     """
     if utterances_df.empty:
         raise ValueError("there must be utterances to split. Received: none")
-    if {"train", "val"} <= set(utterances_df["split"]) <= {"train", "val", "test"}:
+    splits = set(utterances_df["split"])
+    if {"train", "val"} <= splits:
+        if strange := sorted(splits - {"train", "val", "test"}):
+            raise ValueError(
+                "the column `split` must be `train`, `val` or `test` in every row, or hold no such split. "
+                f"Received: {strange} in {utterances_df['split'].isin(strange).sum()} of {len(utterances_df)} rows, too"
+            )
         return utterances_df
     speakers = set(utterances_df["speaker"])
     if "" in speakers:

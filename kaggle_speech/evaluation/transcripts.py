@@ -264,7 +264,7 @@ def weighted_decoders(
     """
     if language_model is None:
         raise ValueError("`language_model` must be given, to weigh it. Received: None")
-    makers = {
+    makers: dict[str, Callable[[], Decoder]] = {
         f"weight {weight:g}, bonus {bonus:g}": functools.partial(
             BeamDecoder, beam_width, language_model, lm_weight=weight, insertion_bonus=bonus
         )

@@ -1,5 +1,6 @@
 """Keras callbacks: weight averaging, best epoch, early stopping, and seeding that makes resumed runs repeat."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,9 @@ from kaggle_speech.training.devices import from_first_process, is_first_process,
 
 #: Averaged weights of the best epoch.
 BEST_NAME = "best.weights.h5"
+#: State and number of epochs of a run that Keras' `BackupAndRestore` wrote, before version 0.2.
+OLDER_STATE_NAME = "latest.weights.h5"
+OLDER_METADATA_NAME = "training_metadata.json"
 
 
 def read_history(run_dir: Path | str) -> pd.DataFrame:
@@ -122,24 +126,53 @@ class KeepBest(keras.callbacks.Callback):
         return bool(self.rows) and self.num_epochs_without_gain >= self.patience
 
 
-class Backup(keras.callbacks.BackupAndRestore):
-    """Checkpoint of the last epoch, and of the one before: the first process writes it, all read it.
+def finished_epochs(run_dir: Path) -> int:
+    """Number of epochs after which `Backup` wrote the last state of a run; 0 where there is none.
 
     Args:
-        backup_dir: folder for the files.
+        run_dir: folder of the run.
+    """
+    backup_dir = run_dir / BACKUP_NAME
+    older_path = backup_dir / OLDER_METADATA_NAME
+    older = json.loads(older_path.read_text())["epoch"] if older_path.exists() else 0
+    return max([older, *(int(path.name.split(".")[0].split("_")[1]) for path in backup_dir.glob("state_*.weights.h5"))])
+
+
+class Backup(keras.callbacks.Callback):
+    """State of the training after an epoch, in one file with the epoch in its name: the first process writes it.
+
+    That of Keras, `BackupAndRestore`, writes two files in place, weights and epoch: after a kill between them an epoch
+    is trained twice, without an error.
+
+    Args:
+        run_dir: folder of the run.
+        first_epoch: number of epochs that were finished before the run was killed; their state is loaded.
     """
 
-    def __init__(self, backup_dir: Path) -> None:
-        super().__init__(backup_dir, double_checkpoint=True, delete_checkpoint=False)
+    def __init__(self, run_dir: Path, first_epoch: int) -> None:
+        super().__init__()
+        self.backup_dir = run_dir / BACKUP_NAME
+        self.first_epoch = first_epoch
+
+    def _state_path(self, num_epochs: int) -> Path:
+        return self.backup_dir / f"state_{num_epochs}.weights.h5"
 
     @one_device()
     def on_train_begin(self, logs: dict | None = None) -> None:
-        super().on_train_begin(logs)
+        if self.first_epoch:
+            if not self.model.optimizer.built:
+                self.model.optimizer.build(self.model.trainable_variables)
+            path = self._state_path(self.first_epoch)
+            self.model.load_weights(path if path.exists() else self.backup_dir / OLDER_STATE_NAME)
 
     @one_device()
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if is_first_process():
-            super().on_epoch_end(epoch, logs)
+            self.backup_dir.mkdir(exist_ok=True)
+            older = [*self.backup_dir.glob("state_*.weights.h5"), self.backup_dir / OLDER_METADATA_NAME]
+            replace_file(self._state_path(epoch + 1), self.model.save_weights)
+            for path in older:
+                path.unlink(missing_ok=True)
 
 
 class StopTogether(keras.callbacks.Callback):

@@ -50,8 +50,8 @@ def compare(
         (at most), `minutes, accuracy, macro_f1, ms_per_clip` (one clip at a time).
 
     Raises:
-        ValueError: a run was begun with another recipe or other clips, or the CSV was not written by `compare`; the
-            message names it.
+        ValueError: a run was begun with another recipe or other clips, the CSV was not written by `compare`, or has no
+            ending; the message names it.
 
     Examples:
         >>> import kaggle_speech as ks
@@ -65,6 +65,8 @@ def compare(
         ValueError: notes.csv: must be written by `compare`, or not exist. Received: columns ['day', 'note']
     """
     out_path = Path(out_path)
+    if not out_path.suffix:
+        raise ValueError(f"`out_path` must be a file such as results.csv. Received: {out_path}")
     rows = []
     _read_table(out_path)
     out_path.parent.mkdir(parents=True, exist_ok=True)

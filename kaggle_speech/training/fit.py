@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from kaggle_speech import files
 from kaggle_speech.data.clip_batches import blend_targets
 from kaggle_speech.inference.batches import shared_predict
 from kaggle_speech.models import runs
-from kaggle_speech.models.folder import BACKUP_NAME
 from kaggle_speech.training.callbacks import (
     BEST_NAME,
     Backup,
@@ -24,6 +22,7 @@ from kaggle_speech.training.callbacks import (
     ProgressBar,
     SeedEpoch,
     StopTogether,
+    finished_epochs,
     read_history,
 )
 from kaggle_speech.training.devices import (
@@ -45,7 +44,7 @@ def set_seed(seed: int) -> None:
     """Seed Python, NumPy and the backend, so that weights, dropout and SpecAugment repeat.
 
     Args:
-        seed: any whole number.
+        seed: a whole number from 0 to 4294967295.
     """
     keras.utils.set_random_seed(seed)
 
@@ -111,11 +110,6 @@ def _check_same_fit(run_dir: Path, arguments: dict) -> None:
         return
     run_dir.mkdir(parents=True, exist_ok=True)
     files.write_json(fit_path, arguments)
-
-
-def _finished_epochs(backup_dir: Path) -> int:
-    metadata_path = backup_dir / "training_metadata.json"
-    return json.loads(metadata_path.read_text())["epoch"] if metadata_path.exists() else 0
 
 
 def _num_batches(train_ds: Any) -> int:
@@ -302,7 +296,7 @@ def fit(
     if is_first_process():
         _check_same_fit(run_dir, arguments)
     _compile(model, options, steps_per_epoch, loss)
-    first_epoch = _finished_epochs(run_dir / BACKUP_NAME)
+    first_epoch = finished_epochs(run_dir)
     keep_best = KeepBest(
         run_dir,
         epoch_metrics or functools.partial(tune_metrics, tune_ds),
@@ -324,12 +318,13 @@ def fit(
                 train_ds = local_batches(train_ds)
             trained_model.fit(
                 train_ds,
+                initial_epoch=first_epoch,
                 epochs=options.num_epochs,
                 shuffle=False,  # the dataset shuffles itself
                 verbose=0,
                 class_weight=None if class_weights is None else dict(enumerate(class_weights)),
                 # Last the backup: an epoch counts as done when everything else about it is written.
-                callbacks=[SeedEpoch(), *keeping, StopTogether(), bar, Backup(run_dir / BACKUP_NAME)],
+                callbacks=[SeedEpoch(), *keeping, StopTogether(), bar, Backup(run_dir, first_epoch)],
             )
     model.load_weights(run_dir / BEST_NAME)
     return read_history(run_dir)

@@ -149,7 +149,9 @@ class Recipe(FitOptions):
         require(self, ("num_classes",), lambda value: value in VOCABULARIES, f"be one of {vocabularies}")
         require(self, ("precision",), lambda value: value in PRECISIONS, f"be one of {PRECISIONS}")
         require(self, ("batch_size",), lambda value: value > 0, "be above 0")
-        require(self, ("made_noise_minutes",), lambda value: value >= 0, "not be negative")
+        amounts = ("made_noise_minutes", "unknown_fraction", "silence_fraction")
+        require(self, amounts, lambda value: value >= 0, "not be negative")
+        require(self, ("mixup_alpha",), lambda value: value > 0, "be above 0")
         require(self, ("mixup_fraction", "teacher_share"), lambda value: 0 <= value <= 1, "be in [0, 1]")
         shares = ("pseudo_fraction", "joined_fraction", "speech_fraction", "mined_share")
         require(self, shares, lambda value: 0 <= value < 1, "be in [0, 1)")
@@ -234,7 +236,7 @@ def without_each(recipe: Recipe) -> dict[str, Recipe]:
     Returns:
         dict of `Recipe`, by name: `everything`, `no shift_ms`, ...
     """
-    parts = ("label_smoothing", "weight_decay", "mixup_fraction", "balanced")
+    parts = ("label_smoothing", "weight_decay", "mixup_fraction", "balanced", "joined_fraction", "made_noise_minutes")
     effects = (
         "shift_ms",
         "speed_fraction",
@@ -242,6 +244,7 @@ def without_each(recipe: Recipe) -> dict[str, Recipe]:
         "pitch_semitones",
         "gain_db",
         "noise_fraction",
+        "room_fraction",
         "hiss_std",
     )
     changed = {name: dataclasses.replace(recipe, **{name: type(getattr(recipe, name))(0)}) for name in parts}

@@ -1,6 +1,7 @@
 """Train a word recogniser: from a recipe to a finished run."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -85,6 +86,7 @@ def train(
             "`teachers` must be left out where the network's device augments: they would not hear what it hears. "
             f"Received: {[str(teacher) for teacher in teachers]}"
         )
+    val_df = clips.validation_clips(clips_df)  # raises where nothing could judge the model
     fit.set_seed(recipe.seed)
     distribution = use_devices(devices, recipe.batch_size)
     model = registry.build_model(recipe.model, recipe.num_classes, precision=recipe.precision)
@@ -146,7 +148,7 @@ def train(
         history_df = fit.fit(trained_model, train_ds, tune_ds, run.path, **fit_options)
         if is_first_process():
             model = registry.float32_copy(model, recipe.model, recipe.num_classes)
-            metrics, _ = validate(model, recipe.vocabulary, clips.validation_clips(clips_df))
+            metrics, _ = validate(model, recipe.vocabulary, val_df)
             if recipe.vocabulary != COMPETITION_LABELS:
                 metrics["own_labels"] = validate_own_labels(model, recipe.vocabulary, clips_df[~is_left_out])
             left_df = clips_df[is_left_out & (clips_df["split"] == "val")]
@@ -182,9 +184,19 @@ def _settings(
         settings["speech"] = speech_fingerprint(speech_df)
     return settings | {
         "architecture": cost.architecture_fingerprint(model),
-        "teachers": {Path(teacher).name: runs.model_fingerprint(teacher) for teacher in teachers},
+        "teachers": _teacher_fingerprints(teachers),
         "data": clips.data_fingerprint(clips_df),
     }
+
+
+def _teacher_fingerprints(teachers: Sequence[Path | str]) -> dict[str, str]:
+    """Fingerprint of each teacher by the name of its folder, with a number where another one has that name."""
+    prints: dict[str, str] = {}
+    for teacher in teachers:
+        name = Path(teacher).name
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        prints[next(name for name in names if name not in prints)] = runs.model_fingerprint(teacher)
+    return prints
 
 
 def _defaults(recipe: Recipe, settings: dict) -> dict:

@@ -47,6 +47,11 @@ def test_babble_is_made_of_the_recordings(tmp_path, monkeypatch):
     assert frequency_hz[power.argmax()] == pytest.approx(1000, abs=8) and len(noise) == 8 * SAMPLE_RATE
 
 
+@pytest.mark.parametrize(("num_seconds", "num_pieces"), [(0.6, 1), (4.0, 1), (4.8, 2)])
+def test_noise_is_as_long_as_asked_for(num_seconds, num_pieces):
+    assert len(make_noise(num_seconds)) == num_pieces * PIECE_SAMPLES
+
+
 def test_made_noise_joins_the_background(sample_dir, monkeypatch):
     given = []
     monkeypatch.setattr(clip_batches, "make_dataset", lambda *args, noise=None, **options: given.append(noise))

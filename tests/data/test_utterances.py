@@ -422,7 +422,15 @@ def test_what_was_split_stays_split():
     pd.testing.assert_frame_equal(split_speakers(split_df, 2), split_df)
 
 
-@pytest.mark.parametrize("splits", [["train"] * 3, ["val"] * 3, ["train", "val", "dev-clean"], ["train", "val", ""]])
+@pytest.mark.parametrize("split", ["dev-clean", ""])
+def test_a_split_for_some_rows_only_is_refused(split):
+    """Else the user's validation clips would be trained on."""
+    utterances_df = pd.DataFrame({"speaker": ["3", "1", "2"], "split": ["train", "val", split]})
+    with pytest.raises(ValueError, match=rf"or `test` in every row, .* Received: \['{split}'\] in 1 of 3 rows"):
+        split_speakers(utterances_df, 1)
+
+
+@pytest.mark.parametrize("splits", [["train"] * 3, ["val"] * 3, ["train", "dev-clean", ""]])
 def test_other_splits_give_way_to_that_of_the_speakers(splits):
     utterances_df = pd.DataFrame({"speaker": ["3", "1", "2"], "split": splits})
     assert list(split_speakers(utterances_df, 1)["split"]) == ["val", "train", "train"]

@@ -188,20 +188,21 @@ def test_each_spoken_clip_is_heard_in_a_room_of_its_own(clips_df):
 
 def test_noise_of_a_folder_is_used_whole_and_counted_by_kind(clips_df, tmp_path, rng):
     """Of recordings whose first half is digital silence the other half is heard; kinds are folders."""
-    for name, kind in {"rain_1": "rain", "rain_2": "rain", "dog": "."}.items():
+    for name, kind in {"rain_1": "rain.1", "rain_2": "rain.1", "dog": "."}.items():
         (tmp_path / "kinds" / kind).mkdir(parents=True, exist_ok=True)
         hiss = 0.1 * rng.standard_normal(20_000)
         soundfile.write(tmp_path / "kinds" / kind / f"{name}.flac", np.concatenate([np.zeros(30_000), hiss]), 16_000)
+    (tmp_path / "kinds" / "rain.1" / "._rain_1.flac").write_bytes(b"of macOS")
     kinds = noise.find_recordings(tmp_path / "kinds")
     assert [(path.name, kind) for path, kind in kinds.items()] == [
-        *(("dog.flac", "dog"), ("rain_1.flac", "rain"), ("rain_2.flac", "rain"))
+        *(("dog.flac", "dog"), ("rain_1.flac", "rain.1"), ("rain_2.flac", "rain.1"))
     ]
     assert [len(region) for region in noise.read_noise([*kinds], "all")] == 3 * [20_000]
     model = Judge(lambda waveform, power: snr_db(waveform, power) > 7.5, "silence")
     options = {"noise_kinds": [*kinds.values()], "noise_split": "all", "snrs_db": (10, 5), "shifts_ms": ()}
     recogniser = Recogniser(model, COMPETITION_LABELS)
     found_df = robustness.robustness(recogniser, clips_df, [*kinds], **options, progress=False)
-    assert found_df.groupby("noise")["num_clips"].first().to_dict() == {"all": 77, "dog": 26, "rain": 51}
+    assert found_df.groupby("noise")["num_clips"].first().to_dict() == {"all": 77, "dog": 26, "rain.1": 51}
     assert found_df.groupby("value")["accuracy"].agg(["min", "max"]).to_numpy().tolist() == [[0, 0], [1, 1]]
     with pytest.raises(ValueError, match=r"empty: must be a folder of recordings, .wav, .flac, .ogg. Received: "):
         noise.find_recordings(tmp_path / "empty")

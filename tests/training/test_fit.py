@@ -15,6 +15,7 @@ from kaggle_speech.audio import write_wav
 from kaggle_speech.data import clip_batches
 from kaggle_speech.data.augmentation import Augmentation
 from kaggle_speech.models.registry import build_model
+from kaggle_speech.training import callbacks
 from kaggle_speech.training.callbacks import KeepBest, read_history
 from kaggle_speech.training.fit import fit, learning_rate_curve, set_seed
 from kaggle_speech.training.recipe import FitOptions
@@ -216,32 +217,66 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+def fit_numbers(run_dir, is_shuffled=False, interrupt_at=None):
+    """Twelve numbers in three batches, by a dataset of `tf.data` alone, for three epochs."""
+    keras.backend.clear_session()
+    set_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
+    numbers_ds = tf.data.Dataset.range(12)
+    elements_ds = numbers_ds.map(lambda number: (tf.cast(number, tf.float32)[None], tf.one_hot(number % 2, 2)))
+    train_ds = (elements_ds.shuffle(12) if is_shuffled else elements_ds).batch(4)
+    if interrupt_at is not None:
+        fit_model = model.fit
+        model.fit = lambda *args, callbacks, **others: fit_model(
+            *args, callbacks=[*callbacks, Interrupt(interrupt_at)], **others
+        )
+    return fit(model, train_ds, elements_ds.batch(12), run_dir, num_epochs=3).drop(columns="seconds")
+
+
 @pytest.mark.parametrize("is_shuffled", [True, False])
 def test_a_dataset_of_ones_own_is_continued(is_shuffled, tmp_path):
-    """Of `tf.data` alone. In a fixed order, the result is that of a run that was not interrupted."""
-
-    def fit_own(run_dir, interrupt_at=None):
-        keras.backend.clear_session()
-        set_seed(0)
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
-        numbers_ds = tf.data.Dataset.range(12)
-        elements_ds = numbers_ds.map(lambda number: (tf.cast(number, tf.float32)[None], tf.one_hot(number % 2, 2)))
-        train_ds = (elements_ds.shuffle(12) if is_shuffled else elements_ds).batch(4)
-        if interrupt_at is not None:
-            fit_model = model.fit
-            model.fit = lambda *args, callbacks, **others: fit_model(
-                *args, callbacks=[*callbacks, Interrupt(interrupt_at)], **others
-            )
-        return fit(model, train_ds, elements_ds.batch(12), run_dir, num_epochs=3)
-
-    whole_df = fit_own(tmp_path / "whole")
+    """In a fixed order, the result is that of a run that was not interrupted."""
+    whole_df = fit_numbers(tmp_path / "whole", is_shuffled)
     with pytest.raises(KeyboardInterrupt):
-        fit_own(tmp_path / "killed", interrupt_at=2)
-    continued_df = fit_own(tmp_path / "killed")
+        fit_numbers(tmp_path / "killed", is_shuffled, interrupt_at=2)
+    continued_df = fit_numbers(tmp_path / "killed", is_shuffled)
     assert list(continued_df["epoch"]) == list(whole_df["epoch"]) == [0, 1, 2]
     np.testing.assert_allclose(continued_df["loss"], whole_df["loss"], rtol=0.05)
     if not is_shuffled:
-        np.testing.assert_allclose(continued_df["loss"], whole_df["loss"], rtol=1e-5)
+        pd.testing.assert_frame_equal(continued_df, whole_df, rtol=1e-5)
+
+
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_kill_while_the_state_is_written_changes_nothing(moment, epoch, tmp_path, monkeypatch):
+    whole_df = fit_numbers(tmp_path / "whole")
+
+    def killed(path, write):
+        if path.name == f"state_{epoch}.weights.h5":
+            if moment == "within":
+                write(path.with_name(f"partial.1.{path.name}"))
+            if moment == "after":
+                files.replace_file(path, write)
+            raise KeyboardInterrupt
+        files.replace_file(path, write)
+
+    monkeypatch.setattr(callbacks, "replace_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_numbers(tmp_path / "killed")
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(fit_numbers(tmp_path / "killed"), whole_df, rtol=1e-5)
+    assert [path.name for path in (tmp_path / "killed" / "backup").glob("state_*")] == ["state_3.weights.h5"]
+
+
+def test_a_run_that_version_0_1_began_is_continued(tmp_path):
+    """Its state is that of Keras' `BackupAndRestore`."""
+    whole_df = fit_numbers(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit_numbers(tmp_path / "older", interrupt_at=2)
+    backup_dir = tmp_path / "older" / "backup"
+    (backup_dir / "state_2.weights.h5").rename(backup_dir / "latest.weights.h5")
+    (backup_dir / "training_metadata.json").write_text('{"epoch": 2, "batch": 0}')
+    pd.testing.assert_frame_equal(fit_numbers(tmp_path / "older"), whole_df, rtol=1e-5)
 
 
 def test_class_weights_weigh(tmp_path):

@@ -44,11 +44,12 @@ def test_vocabulary_is_that_of_the_classes():
 
 
 def test_an_ablation_switches_off_one_part_at_a_time():
-    recipe = Recipe(mixup_fraction=0.5, augmentation=Augmentation(pitch_semitones=2.0))
+    augmentation = Augmentation(pitch_semitones=2.0, room_fraction=0.3)
+    recipe = Recipe(mixup_fraction=0.5, joined_fraction=0.1, made_noise_minutes=5.0, augmentation=augmentation)
     recipes = without_each(recipe)
     assert recipes.pop("everything") == recipe
-    parts = {"label_smoothing", "weight_decay", "mixup_fraction"}
-    effects = {"shift_ms", "speed_fraction", "pitch_semitones", "gain_db", "noise_fraction"}
+    parts = {"label_smoothing", "weight_decay", "mixup_fraction", "joined_fraction", "made_noise_minutes"}
+    effects = {"shift_ms", "speed_fraction", "pitch_semitones", "gain_db", "noise_fraction", "room_fraction"}
     assert {*recipes} == {f"no {name}" for name in parts | effects}
     for name in parts | effects:
         changed = dataclasses.asdict(recipes[f"no {name}"])
@@ -72,6 +73,8 @@ def test_an_ablation_switches_off_one_part_at_a_time():
         ({"optimizer": "magic"}, r"`optimizer` must be one of \('adamw', 'sgd'\). Received: optimizer='magic'"),
         ({"schedule": "magic"}, r"`schedule` must be one of \('cosine', .* Received: schedule='magic'"),
         ({"precision": "int8"}, r"`precision` must be one of \('float32', .* Received: precision='int8'"),
+        ({"unknown_fraction": -1.0}, "`unknown_fraction` must not be negative. Received: unknown_fraction=-1.0"),
+        ({"mixup_alpha": 0.0}, "`mixup_alpha` must be above 0. Received: mixup_alpha=0.0"),
         ({"weight_decay": -1.0}, "`weight_decay` must not be negative. Received: weight_decay=-1.0"),
         ({"warmup_fraction": 1.0}, r"`warmup_fraction` must be in \[0, 1\). Received: warmup_fraction=1.0"),
         ({"clip_norm": float("nan")}, "`clip_norm` must be above 0. Received: clip_norm=nan"),

@@ -119,6 +119,26 @@ def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
         train(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tiny_0"])
 
 
+def test_teachers_of_one_name_are_told_apart(table_path, clips_df, tmp_path, monkeypatch):
+    runs_dir = table_path.with_suffix("")
+    teachers = [shutil.copytree(runs_dir / f"tiny_{seed}", tmp_path / str(seed) / "run") for seed in (0, 1)]
+    train(Recipe(**OPTIONS), clips_df, tmp_path / "student", teachers=teachers)
+    kept = json.loads((tmp_path / "student" / "run.json").read_text())["settings"]["teachers"]
+    assert kept == {name: runs.model_fingerprint(path) for name, path in zip(("run", "run-2"), teachers, strict=True)}
+
+
+def test_without_validation_clips_nothing_is_trained(clips_df, tmp_path, monkeypatch):
+    monkeypatch.setattr("kaggle_speech.training.fit.fit", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"`split` must have clips.*Received: split='val'"):
+        train(Recipe(**OPTIONS), clips_df[clips_df["split"] != "val"], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_without_an_ending_would_take_the_place_of_its_runs(clips_df, tmp_path):
+    with pytest.raises(ValueError, match=r"`out_path` must be a file such as results.csv. Received: .*results"):
+        comparison.compare({"tiny": Recipe(**OPTIONS)}, 1, clips_df, tmp_path / "results")
+
+
 def test_words_left_out_are_not_heard_and_are_judged(clips_df, tmp_path, monkeypatch):
     heard = []
     make_dataset = clip_batches.make_dataset
