@@ -1,5 +1,6 @@
 """Run a stream on a source, with two threads and a bounded queue between them."""
 
+import contextlib
 import queue
 import threading
 import typing
@@ -41,12 +42,20 @@ class _Run:
                 pass
         return None
 
+    def take_all(self) -> list[tuple[int, np.ndarray]]:
+        """The items that wait now."""
+        items = []
+        with contextlib.suppress(queue.Empty):
+            while item := self.chunks.get_nowait():
+                items.append(item)
+        return items
+
 
 class StreamRunner:
     """Runner that feeds a source to a stream until the source ends, fails or is stopped; can be started again.
 
-    A live source never waits: when the stream is too slow, chunks are dropped and counted. Other sources (a file, a
-    pipe) wait instead.
+    A live source never waits: when the stream is too slow, all chunks that wait are dropped and counted, so that words
+    between two gaps are whole. Other sources (a file, a pipe) wait instead.
 
     Args:
         stream: `StreamingRecogniser`, `StreamingTranscriber` or another `Stream`.
@@ -145,7 +154,7 @@ class StreamRunner:
             self.on_error(error)
 
     def _capture(self, run: _Run) -> None:
-        num_missing = 0
+        num_missing = 0  # samples lost before the next chunk
         chunks = self.source.chunks()
         try:
             for chunk in chunks:
@@ -153,12 +162,12 @@ class StreamRunner:
                     return
                 if not len(chunk):
                     continue
-                try:
-                    self._hand_over(run, num_missing, chunk)
-                    num_missing = 0
-                except queue.Full:
-                    self.num_dropped += 1
-                    num_missing += len(chunk)
+                if self.source.is_live and run.chunks.full():
+                    lost = run.take_all()
+                    self.num_dropped += len(lost)
+                    num_missing += sum(before + len(waiting) for before, waiting in lost)
+                run.put((num_missing, chunk))
+                num_missing = 0
         except Exception:
             run.put(None)
             run.threads[0].join()  # what was read before the error counts
@@ -167,12 +176,6 @@ class StreamRunner:
             if hasattr(chunks, "close"):
                 chunks.close()
         run.put(None)
-
-    def _hand_over(self, run: _Run, num_missing: int, chunk: np.ndarray) -> None:
-        if self.source.is_live:
-            run.chunks.put_nowait((num_missing, chunk))
-        else:
-            run.put((num_missing, chunk))
 
     def _infer(self, run: _Run) -> None:
         while item := run.get():

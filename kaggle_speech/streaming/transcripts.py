@@ -15,6 +15,7 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
 from kaggle_speech.streaming.stream import BatchModel, Source
+from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
 from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
 
 
@@ -33,6 +34,8 @@ class Windows(typing.NamedTuple):
     after_s: float = 1.0
 
 
+#: Log-probability of a character in sound that was lost.
+IMPOSSIBLE = -1e4
 #: Windows for files.
 FILE_WINDOWS = Windows()
 #: Windows for a microphone: text every half second, at five times the cost.
@@ -149,8 +152,25 @@ class StreamingTranscriber:
         return transcripts
 
     def skip(self, num_samples: int) -> None:
-        """Advance the clock over samples that were lost; silence takes their place."""
-        self.process(np.zeros(num_samples, "float32"))
+        """Advance the clock over samples that were lost; silence takes their place.
+
+        A gap longer than a hop costs no more than one window: the network hears the sound up to it, and after it, but
+        not the silence. Else a stream that is too slow for its source would never catch up.
+        """
+        if num_samples < self._hop_frames * self.output_step:
+            self.process(np.zeros(num_samples, "float32"))
+            return
+        if self._chunks:
+            self.decoder.process(self._predict())
+        self._num_processed += num_samples
+        # The next window begins with the rest of a frame, so that it is never empty.
+        self._first_frame = max((self._num_processed - 1) // self.output_step, self.decoder.num_frames)
+        self._chunks = [np.zeros(self._num_processed - self._first_frame * self.output_step, "float32")]
+        silence = np.full((self._first_frame - self.decoder.num_frames, len(ALPHABET)), IMPOSSIBLE)
+        silence[:, BLANK_INDEX] = 0
+        if self.decoder.text and not self.decoder.text.endswith(" "):
+            silence[:1] = np.where(np.array(ALPHABET) == " ", 0, IMPOSSIBLE)
+        self.decoder.process(silence)
 
     def finish(self) -> list[PartialTranscript]:
         """End the stream: the rest of the sound counts, too. Shape: -> list of one; empty where there was no sound."""
@@ -174,7 +194,7 @@ class StreamingTranscriber:
 
     def _forget(self) -> None:
         """Drop the sound before the next window."""
-        first_frame = max(0, self.decoder.num_frames - self._frames_before)
+        first_frame = max(self._first_frame, self.decoder.num_frames - self._frames_before)
         num_dropped = (first_frame - self._first_frame) * self.output_step
         self._chunks = [np.concatenate(self._chunks)[num_dropped:]]
         self._first_frame = first_frame

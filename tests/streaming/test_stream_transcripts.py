@@ -212,6 +212,34 @@ def test_lost_sound_keeps_the_clock():
     assert stream.time_s == pytest.approx(1 + len(spoken("go")) / 16_000) and stream.words[0][0] > 1.4
 
 
+@pytest.mark.parametrize("gap_s", [0.3, 0.5, 2.0125, 100.0])
+def test_a_gap_costs_one_window_at_most(gap_s):
+    """What was said before it and after it is heard, at its time, however long it was."""
+    model = Levels()
+    stream = StreamingTranscriber(model, STEP, windows=LIVE_WINDOWS)
+    first, second = spoken("go up"), spoken("and on")
+    stream.process(first)
+    num_calls = model.num_calls
+    stream.skip(round(16_000 * gap_s))
+    assert model.num_calls <= num_calls + 1
+    stream.process(second)
+    (last,) = stream.finish()
+    assert last.settled.replace(" ", "") == "goupandon"
+    assert stream.time_s == last.time_s == pytest.approx((len(first) + len(second)) / 16_000 + gap_s)
+    if gap_s >= LIVE_WINDOWS.hop_s:  # a word does not go on over a gap
+        starts = {word: start for start, _, word in stream.words}
+        assert starts["and"] == pytest.approx(len(first) / 16_000 + gap_s + 0.5, abs=0.05)
+
+
+def test_after_a_gap_the_stream_may_end():
+    for first in (np.zeros(0, "float32"), spoken("go")):
+        stream = StreamingTranscriber(Levels(), STEP, windows=LIVE_WINDOWS)
+        stream.process(first)
+        stream.skip(16_000)
+        (last,) = stream.finish()
+        assert last.settled.strip() == "go"[: len(first)] and last.time_s == pytest.approx(len(first) / 16_000 + 1)
+
+
 @pytest.mark.parametrize("windows", [Windows(1, 0, 1), Windows(-1, 1, 1), Windows(1, 1, -0.5)])
 def test_windows_without_anything(windows):
     with pytest.raises(ValueError, match="`windows` must have a `hop_s` above 0, and no negative margins"):
