@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Resampler, powerSpectrum, toMono } from "../../kaggle_speech/web/static/signal.js";
+import { Backlog, Resampler, powerSpectrum, toMono } from "../../kaggle_speech/web/static/signal.js";
 import { csvOf } from "../../kaggle_speech/web/static/view.js";
 
 const sine = (hz, rate, numSamples) =>
@@ -41,6 +41,19 @@ test("the power spectrum is that of the definition", () => {
     const sum = (part) => frame.reduce((total, sample, index) => total + sample * part((2 * Math.PI * bin * index) / 64), 0);
     assert.ok(Math.abs(value - sum(Math.cos) ** 2 - sum(Math.sin) ** 2) < 1e-9);
   });
+});
+
+test("what is too much is dropped in one piece", () => {
+  const backlog = new Backlog(100);
+  const sent = Array.from({ length: 12 }, () => backlog.add(20));
+  assert.deepEqual(sent, [0, 0, 0, 0, 0, ...new Array(7).fill(null)]); // five wait
+  backlog.done(80);
+  assert.equal(backlog.add(20), null); // there would be room, but one of the five still waits
+  backlog.done(20);
+  assert.deepEqual([backlog.add(20), backlog.add(20)], [160, 0]);
+  assert.deepEqual([backlog.numDropped, backlog.numWaiting], [8, 40]);
+  for (let index = 0; index < 9; index++) backlog.add(20);
+  assert.equal(backlog.add(0, true), 120); // the end is never dropped
 });
 
 test("mono is the mean of the channels", () => {

@@ -1,5 +1,6 @@
 /** The page: choose a source, start and stop, show what the recogniser says. */
 
+import { Backlog } from "./signal.js";
 import { microphoneObstacle, microphones, openMicrophone, playFile } from "./sources.js";
 import { Bars, Log, Strip, element, percent, setFraction, showDetection, showHint } from "./view.js";
 
@@ -9,15 +10,12 @@ const addressOf = (name) => files?.[name] ?? new URL(name, import.meta.url).href
 
 const worker = new Worker(addressOf("worker.js"), { type: "module" });
 const log = new Log();
-let [settings, bars, strip, threshold] = []; // once the worker has loaded
+let [settings, bars, strip, threshold, backlog] = []; // once the worker has loaded
 
 const chosenFiles = new Map(); // value of the drop-down list -> File
 let source = null; // what runs: {name, stop}
 let run = 0; // number of the last start or stop
 let state = null; // last answer of the worker
-let numWaiting = 0; // samples on their way through the worker
-let numMissing = 0; // samples dropped since the last chunk
-let numDropped = 0; // chunks
 let asked = []; // [milliseconds, evaluations so far]
 
 function showMessage(text) {
@@ -38,6 +36,7 @@ function show() {
   element("level").textContent = `${Math.round(level)} dBFS`.replace("-", "\u2212");
   setFraction(element("level-bar"), 1 - level / settings.min_level_dbfs);
   element("rate").textContent = `${Math.round((1000 * (numAfter - numBefore)) / (lastTime - firstTime))} inferences/s`;
+  const { numDropped } = backlog;
   element("dropped").textContent = numDropped ? `${numDropped} chunks dropped: this machine is too slow` : "0 chunks dropped";
   element("device").textContent = source?.name ?? "";
 }
@@ -55,17 +54,12 @@ async function listSources() {
   list.value = chosen.value;
 }
 
-/** Hand a chunk to the worker; where it is too slow, drop the chunk. */
+/** Hand a chunk to the worker, unless that is too slow. */
 function hear(samples, isLast = false) {
-  if (numWaiting + samples.length > settings.max_waiting_samples) {
-    numDropped += 1;
-    numMissing += samples.length;
-    return;
-  }
+  const numMissing = backlog.add(samples.length, isLast);
+  if (numMissing === null) return;
   worker.postMessage({ type: "sound", run, samples, numMissing, isLast });
-  numMissing = 0;
-  numWaiting += samples.length;
-  strip.append(samples);
+  strip.append(samples, numMissing);
 }
 
 async function start() {
@@ -75,19 +69,24 @@ async function start() {
   const isOwn = (act) => (...values) => ownRun === run && act(...values);
   worker.postMessage({ type: "reset" });
   strip.reset();
-  [state, numWaiting, numMissing, numDropped, asked] = [null, 0, 0, 0, []];
+  backlog.reset();
+  [state, asked] = [null, []];
   showMessage("");
   showStatus("Opening");
   element("start").disabled = true;
   try {
-    source = file
+    const opened = file
       ? await playFile({ file, settings, onChunk: isOwn(hear), onEnd: isOwn(() => hear(new Float32Array(0), true)) })
       : await openMicrophone({ deviceId: value, settings, captureUrl: addressOf("capture.js"), onChunk: isOwn(hear), onEnd: isOwn((message) => end("Stopped", message)) });
-    showStatus(file ? "Playing" : "Listening");
-    if (!log.rows.length) showHint("Say a command");
-    draw();
+    if (ownRun !== run) opened.stop(); // it has ended while it was being opened
+    else {
+      source = opened;
+      showStatus(file ? "Playing" : "Listening");
+      if (!log.rows.length) showHint("Say a command");
+      draw();
+    }
   } catch (error) {
-    end("Stopped", error.message);
+    if (ownRun === run) end("Stopped", error.message);
   }
   element("start").disabled = false;
   listSources(); // after the first permission they have names
@@ -123,10 +122,10 @@ async function playChosen(file) {
 const HANDLERS = {
   ready(message) {
     settings = message.settings;
-    [bars, strip] = [new Bars(settings), new Strip(settings)];
+    [bars, strip, backlog] = [new Bars(settings), new Strip(settings), new Backlog(settings.max_waiting_samples)];
     const { min_threshold, max_threshold } = settings.trigger;
     threshold = settings.trigger.threshold;
-    Object.assign(element("threshold"), { min: 100 * min_threshold, max: 100 * max_threshold, value: 100 * threshold });
+    Object.assign(element("threshold"), { min: 100 * min_threshold, max: 100 * max_threshold, value: 100 * threshold, disabled: false });
     element("threshold-value").textContent = percent(threshold);
     element("model").textContent = settings.model.name;
     element("start").disabled = false;
@@ -138,7 +137,7 @@ const HANDLERS = {
   state(message) {
     if (message.run !== run) return;
     state = message;
-    numWaiting -= message.numSamples;
+    backlog.done(message.numSamples);
     const now = performance.now();
     asked = [...asked.filter(([time]) => now - time < 1000), [now, message.numAsked]];
     for (const detection of message.detections) {
@@ -186,7 +185,7 @@ navigator.mediaDevices?.addEventListener?.("devicechange", listSources);
 document.onkeydown = (event) => {
   if (event.key !== " " || event.target.closest("button, select, input")) return;
   event.preventDefault();
-  element("start").click();
+  if (!event.repeat) element("start").click();
 };
 document.ondragover = document.ondragleave = document.ondrop = (event) => {
   event.preventDefault();

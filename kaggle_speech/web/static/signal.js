@@ -120,3 +120,37 @@ export class Spectrogram {
     return this.frames.map((frame) => frame.map((level) => Math.min(1, Math.max(0, (level - top) / range_db + 1))));
   }
 }
+
+/**
+ * Count of the samples on their way through the worker. Where too many wait, chunks are dropped until none waits, so
+ * that words between two gaps are whole.
+ */
+export class Backlog {
+  constructor(maxSamples) {
+    this.maxSamples = maxSamples;
+    this.reset();
+  }
+
+  reset() {
+    Object.assign(this, { numWaiting: 0, numMissing: 0, numDropped: 0, isDropping: false });
+  }
+
+  /** Samples lost just before a chunk, which is on its way now; null where it is dropped. A last chunk never is. */
+  add(numSamples, isLast = false) {
+    this.isDropping = this.numWaiting > 0 && (this.isDropping || this.numWaiting + numSamples > this.maxSamples);
+    if (this.isDropping && !isLast) {
+      this.numDropped += 1;
+      this.numMissing += numSamples;
+      return null;
+    }
+    const numMissing = this.numMissing;
+    this.numMissing = 0;
+    this.numWaiting += numSamples;
+    return numMissing;
+  }
+
+  /** The worker has processed so many samples. */
+  done(numSamples) {
+    this.numWaiting -= numSamples;
+  }
+}

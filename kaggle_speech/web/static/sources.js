@@ -63,6 +63,7 @@ export async function openMicrophone({ deviceId, settings, captureUrl, onChunk, 
     };
     context.createMediaStreamSource(stream).connect(capture);
     await context.resume();
+    lastTime = performance.now();
     return { name, stop };
   } catch (error) {
     stream?.getTracks().forEach((track) => track.stop());

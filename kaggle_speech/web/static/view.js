@@ -119,10 +119,10 @@ export class Strip {
     this.numSamples = 0;
   }
 
-  append(samples) {
+  append(samples, numMissing = 0) {
     this.last.append(samples);
     this.spectrogram.append(samples);
-    this.numSamples += samples.length;
+    this.numSamples += numMissing + samples.length;
   }
 
   draw() {
