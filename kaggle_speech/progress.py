@@ -32,7 +32,8 @@ def progress_bar(iterable: Iterable | None = None, *, progress: bool = True, **o
 
     # A log file gets a line now and then, a person sees the bar move.
     is_watched = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
-    return tqdm(iterable, disable=_is_quiet or not progress, mininterval=0.2 if is_watched else 10, **options)
+    is_off = _is_quiet or not progress or sys.stderr is None
+    return tqdm(iterable, disable=is_off, mininterval=0.2 if is_watched else 10, **options)
 
 
 def note(text: str) -> None:
@@ -41,5 +42,5 @@ def note(text: str) -> None:
     Args:
         text: the line.
     """
-    if not _is_quiet:
+    if not _is_quiet and sys.stderr is not None:
         print(text, file=sys.stderr)

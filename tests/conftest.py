@@ -52,6 +52,13 @@ def notebook_sample_dir(tmp_path_factory):
     return sample_dir
 
 
+@pytest.fixture(scope="session")
+def sentences_dir(tmp_path_factory):
+    """A folder of 24 rendered sentences with their transcripts, in LibriSpeech's layout."""
+    pytest.importorskip("espeakng_loader", reason="sentences are rendered with espeakng-loader")
+    return render_sentences(tmp_path_factory.mktemp("sentences") / "new", 24, progress=False)
+
+
 @pytest.fixture
 def notebook_data_dir(notebook_sample_dir, monkeypatch):
     """The sample for notebooks, as their data."""

@@ -16,7 +16,7 @@ import kaggle_speech as ks
 
 ROOMS = (
     *("text", "features", "models", "data", "plots", "inference", "streaming", "evaluation", "training", "export"),
-    *("web", "cli"),
+    *("web", "cluster", "cli"),
 )
 NAMES = [name for name in dir(ks) if not name.startswith("_") and name not in ROOMS]
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -124,13 +125,15 @@ def test_who_waits_for_another_process_says_so(tmp_path, capsys):
         with files.one_at_a_time(path):
             ended.set()
 
-    thread = threading.Thread(target=wait_and_end)
+    thread, said, deadline = threading.Thread(target=wait_and_end), "", time.monotonic() + 60
     with files.one_at_a_time(path):
         thread.start()
-        thread.join(timeout=2)
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.05)
+            said = capsys.readouterr().err
         assert not ended.is_set()
     thread.join(timeout=60)
-    assert ended.is_set() and capsys.readouterr().err == f"{path}: another process writes it; waiting until it ends\n"
+    assert ended.is_set() and said == f"{path}: another process writes it; waiting until it ends\n"
     with files.one_at_a_time(path):
         pass
     assert capsys.readouterr().err == ""

@@ -39,7 +39,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     add_model(parser)
     add_data(parser)
-    parser.add_argument("--out", metavar="DIR", help="folder to write to; default: RUN/evaluation")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder to write to; default: RUN/evaluation, with --folds and of other models one in runs/",
+    )
     parser.add_argument("--against", metavar="MODEL", help="another model, to compare with")
     parser.add_argument(
         "--noise",

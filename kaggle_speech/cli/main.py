@@ -200,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after `--help` and `--version` (0), and where the arguments are wrong (2).
     """
+    if sys.stderr is None:  # closed by `2>&-`: Python would print errors to standard output
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     args = _parse(sys.argv[1:] if arguments is None else [*map(str, arguments)])
     progress.set_quiet(args.quiet)
     try:

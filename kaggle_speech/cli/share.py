@@ -77,6 +77,8 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(f"`--formats` must be onnx for a model that makes transcripts. Received: {args.formats}")
     precisions = args.precisions or (["float32"] if task == "words" else ["float32", "float16"])
     files = [(name, precision) for name in args.formats for precision in precisions if precision in FORMATS[name][1]]
+    if not files:
+        raise ValueError(f"`--precisions` must be some that {', '.join(args.formats)} has. Received: {precisions}")
     clips_dir = find_clips(args.data) if task == "words" else None
     import_tensorflow_quietly()
     from kaggle_speech.export import report

@@ -53,8 +53,9 @@ def publish_run(run_dir: Path | str, out_dir: Path | str) -> None:
         run_dir: folder of a finished run; of a transcriber, with `model_int8.onnx` or `model_float16.onnx` from
             `export_run`: the first of them is published.
         out_dir: folder to make, new, empty or of an earlier call. Always `run.json`, `metrics.json` and `README.md`;
-            of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx` and `rejection.json` where
-            the run has them (older ones in `out_dir`, exported from another model, go); of a transcriber
+            of a word recogniser `model.weights.h5`, and `model.onnx`, `model_int8.onnx`, `rejection.json`,
+            `running_speech.png` and `running_speech.csv` where the run has them (older ones in `out_dir`, of another
+            model, go); of a transcriber
             `model.onnx`, `ngram.json.gz`, and `words.arpa.gz` where the run has one.
 
     Raises:
@@ -160,6 +161,9 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
         points_df = pd.read_csv(speech_dir / "operating_points.csv")
         for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
             shutil.copyfile(speech_dir / name, out_dir / name)
+    else:  # that of an earlier model
+        for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
+            (out_dir / name).unlink(missing_ok=True)
     files_df = None
     if (run_dir / REPORT_NAME).exists():
         files_df = pd.read_csv(run_dir / REPORT_NAME)

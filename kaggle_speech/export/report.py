@@ -71,7 +71,7 @@ def export_run(
     Raises:
         ExportError: the probabilities of a file are not those of the model; the files before it are kept.
         FileNotFoundError: the folder holds no finished run.
-        ValueError: there is no such format or precision.
+        ValueError: there is no such format or precision, or no file at all.
 
     Examples:
         >>> import kaggle_speech as ks
@@ -89,6 +89,8 @@ def export_run(
     metrics = read_json(run_dir / METRICS_NAME)
     task = task_of(metrics)
     known = KNOWN_FILES[task]
+    if not files:
+        raise ValueError(f"`files` must be pairs of {known}. Received: none")
     for file_format, precision in files:
         if precision not in known.get(file_format, ()):
             raise ValueError(f"`files` must be pairs of {known}. Received: {(file_format, precision)}")

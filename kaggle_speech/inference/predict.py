@@ -64,8 +64,8 @@ def predict(
     Args:
         model: from `load`, or anything with `predict_on_batch`, such as a Keras model: waveforms in, probabilities out.
         clips_df: frame with a `path` column, maybe `fname`; from `test_clips` or `read_clips_table`.
-        vocabulary: labels in the order of the model's outputs; None for those of a `Recogniser`, else for the package's
-            vocabulary of as many labels.
+        vocabulary: labels in the order of the outputs of a model that is no `Recogniser`, which has its own; None for
+            the package's vocabulary of as many labels.
         transforms: test-time augmentation (see `parse_transform`); the mean over them is the result.
         batch_size: clips at a time; changes speed and memory, not the result.
         progress: show a progress bar.

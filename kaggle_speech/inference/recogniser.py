@@ -37,7 +37,8 @@ class Answer:
 
     Attributes:
         label: one of `Recogniser.labels`.
-        confidence: 0 to 1; the label's probability, or, of a command that was rejected, 1 minus the command's.
+        confidence: 0 to 1; the label's probability, or, of a command that was rejected, 1 minus the command's. Where
+            words are enrolled, that of a label of the model is among these labels alone.
         probabilities: label -> probability, over `Recogniser.labels`; they add up to 1.
 
     Examples:

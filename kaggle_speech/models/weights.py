@@ -69,7 +69,7 @@ def load_weights(model: keras.Model, path: Path | str) -> None:
 
     Args:
         model: a built Keras model, of the architecture that the weights are of.
-        path: `.weights.h5` of `model.save_weights`, of any Keras from 3.7 on.
+        path: `.weights.h5` of `save_weights` of a model that is not compiled, by any Keras from 3.7 on.
 
     Raises:
         ValueError: the file is damaged, no weights file, or of another architecture; one line that names it.
@@ -120,6 +120,7 @@ def _check_classes(config: object) -> None:
     if "class_name" in config:
         module, name, registered_name = (str(config.get(key)) for key in ("module", "class_name", "registered_name"))
         is_ours = registered_name.startswith("kaggle_speech>") and keras.saving.get_registered_object(registered_name)
+        is_ours = is_ours and name != "function"  # of which Keras takes the module, not the registered name
         is_value = module == "None" and re.fullmatch("__(keras_tensor|slice|ellipsis|tuple|numpy|tensor)__", name)
         is_of_keras = (module, name) == ("keras", "DTypePolicy") or KERAS_MODULES.fullmatch(module)
         if not (is_ours or is_value or (is_of_keras and name.isidentifier() and name not in REFUSED_LAYERS)):

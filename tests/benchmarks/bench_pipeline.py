@@ -194,7 +194,9 @@ def print_rates(title, rates):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="folder with the competition's data; default: where `paths.find_data` finds it")
+    parser.add_argument(
+        "--data", help="folder with the competition's data; default: where `data.places.find_data` finds it"
+    )
     parser.add_argument("--num-clips", type=int, default=50_000, help="clips of the memory measurement")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as sample_dir, tempfile.TemporaryDirectory() as link_dir:

@@ -67,7 +67,7 @@ def main():
     """Prints a line for each decoder, and one for windows as a microphone has them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=pretrained.TRANSCRIBER_DIR)
-    parser.add_argument("--data", help="folder in LibriSpeech's layout; what `paths.find_speech` finds")
+    parser.add_argument("--data", help="folder in LibriSpeech's layout; what `data.places.find_speech` finds")
     parser.add_argument("--hours", type=float, default=1.0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

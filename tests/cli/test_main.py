@@ -189,6 +189,21 @@ def test_a_full_pipe_is_no_error():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_without_standard_error_the_output_is_the_same(tmp_path, speech):
+    """Two batches and a long file, which make a bar and a note."""
+    for number in range(33):
+        write_wav(tmp_path / f"{number:02d}.wav", np.tile(speech[number % 4], 2))
+    predict = f"{sys.executable} -m kaggle_speech predict --window first {tmp_path}"
+    with_it, without = (
+        subprocess.run(["bash", "-c", f"{predict} {closed}"], capture_output=True, text=True)
+        for closed in ("2>/dev/null", "2>&-")
+    )
+    assert with_it.returncode == without.returncode == 0 and with_it.stdout == without.stdout
+    assert len(without.stdout.splitlines()) == 33
+    wrong = subprocess.run(["bash", "-c", f"{predict}/none 2>&-"], capture_output=True, text=True)
+    assert wrong.returncode == 1 and wrong.stdout == ""
+
+
 def test_quiet_hides_bars_and_notes_for_this_command_only(speech, tmp_path, capsys):
     for number in range(70):
         write_wav(tmp_path / f"{number}.wav", np.tile(speech[0], 2))

@@ -180,8 +180,8 @@ def test_results_are_in_order_and_errors_are_those_of_the_function(ray):
     assert caught.value.filename == "a.npy"
 
 
-def test_texts_are_those_of_this_process(ray, clips_df, tmp_path, capsys):
-    paths = list(clips_df["path"][:4])
+def test_texts_are_those_of_this_process(ray, sentences_dir, tmp_path, capsys):
+    paths = [shutil.copy(path, tmp_path) for path in sorted(sentences_dir.rglob("*.flac"))[:4]]
     with open(paths[1], "wb"):
         pass
     texts = []
@@ -190,6 +190,7 @@ def test_texts_are_those_of_this_process(ray, clips_df, tmp_path, capsys):
         captured = capsys.readouterr()
         texts.append((captured.out, captured.err.splitlines()[-1]))
     assert texts[0] == texts[1] and "must not be empty" in texts[0][1]
+    assert {line.split("\t")[0] for line in texts[0][0].splitlines()} == {*map(str, paths)} - {str(paths[1])}
 
 
 TIMES = ["minutes", "ms_per_clip"]

@@ -247,3 +247,4 @@ def test_what_comes_with_the_package_is_what_its_card_says(speech_dir):
     assert [*found] == [*metrics["test"]]
     for way, expected in metrics["test"].items():
         assert found[way]["cer"] == pytest.approx(expected["cer"], abs=0.15)
+    assert found["beam_words"]["wer"] < found["beam_ngram"]["wer"] < found["greedy"]["wer"]

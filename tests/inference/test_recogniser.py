@@ -12,8 +12,10 @@ import pytest
 import soundfile
 import soxr
 
-from kaggle_speech.audio import AudioError, read_audio, read_clip, write_wav
+from kaggle_speech.audio import AudioError, audio_length, read_audio, read_clip, write_wav
 from kaggle_speech.cli.main import main
+from kaggle_speech.data.utterances import index_utterances
+from kaggle_speech.evaluation.transcripts import utterance_error_rates
 from kaggle_speech.inference.answers import Rejection, write_rejection
 from kaggle_speech.inference.load import load
 from kaggle_speech.inference.personal_words import enroll
@@ -307,18 +309,31 @@ def test_bad_arguments(recogniser):
 # --- transcripts ----------------------------------------------------------------------------------------------------
 
 
-def test_transcripts_of_files_and_arrays(speech, tmp_path):
+def test_transcripts_of_files_and_arrays(sentences_dir, tmp_path):
     transcriber = load("resnet_ctc")
-    write_wav(tmp_path / "a.wav", speech[0])
-    write_wav(tmp_path / "b.wav", np.concatenate(speech))
+    paths = sorted(sentences_dir.rglob("*.flac"))
+    for name, path in (("a.wav", paths[0]), ("b.wav", paths[1])):
+        write_wav(tmp_path / name, read_audio(path))
     first, second = transcriber.transcribe(tmp_path)
     assert transcriber.transcribe(tmp_path / "b.wav") == second
     assert transcriber.transcribe(read_audio(tmp_path / "b.wav"), 16_000) == second
-    assert (first.duration_s, second.duration_s) == (1.0, 4.0)
-    assert second.text == " ".join(word.word for word in second.words)
-    assert all(0 <= word.start_s < word.end_s <= 4.0 for word in second.words)
+    durations = [audio_length(tmp_path / name) / 16_000 for name in ("a.wav", "b.wav")]
+    assert [first.duration_s, second.duration_s] == pytest.approx(durations)
+    assert second.words and second.text == " ".join(word.word for word in second.words) != first.text
+    assert all(0 <= word.start_s < word.end_s <= durations[1] for word in second.words)
     *_, last = transcriber.listen(tmp_path / "b.wav")
-    assert last.tentative == "" and last.time_s == 4.0
+    assert last.settled and last.tentative == "" and last.time_s == pytest.approx(durations[1])
     with pytest.raises(ValueError, match="`lm_weight` must be left out"):
         transcriber.transcribe(tmp_path / "a.wav", beam_width=1, lm_weight=0.5)
     assert json.dumps(transcriber.settings)
+
+
+def test_the_packaged_transcriber_hears_what_a_synthesiser_says(sentences_dir):
+    """A stranger to it, so not well; but each sentence is more like its own text than like that of another one."""
+    utterances_df, _ = index_utterances(sentences_dir, progress=False)
+    heard = pd.Series([found.text for found in load("resnet_ctc").transcribe(list(utterances_df["path"]))])
+    own, other = (
+        utterance_error_rates(texts, heard)["cer"].mean()
+        for texts in (utterances_df["text"], pd.Series(np.roll(utterances_df["text"], 1)))
+    )
+    assert own < 0.7 < 0.8 < other

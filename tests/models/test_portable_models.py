@@ -294,6 +294,7 @@ def edit_config(path, change):
         {"module": "keras.layers", "class_name": "TorchModuleWrapper", "registered_name": None},
         {"module": "keras", "class_name": "utils.get_file", "registered_name": None},
         {"module": "os", "class_name": "system", "registered_name": "kaggle_speech>nothing"},
+        {"module": "os", "class_name": "function", "config": "system", "registered_name": "kaggle_speech>SpecAugment"},
         {"module": "builtins", "class_name": "function", "registered_name": "function"},
     ],
 )

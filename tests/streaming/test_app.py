@@ -454,10 +454,21 @@ def test_the_log_keeps_the_order_it_was_told(application):
 
 def test_the_window_opens_plays_its_file_and_closes(application, recogniser, window, tmp_path):
     write_wav(tmp_path / "a.wav", spoken("yes"))
-    QtCore.QTimer.singleShot(100, lambda: [shown.close() for shown in application.topLevelWidgets()])
+    heard, timer = [], QtCore.QTimer()
+
+    def close_what_has_heard_something():
+        for shown in application.topLevelWidgets():
+            if shown is not window and shown.isVisible() and (rows := getattr(getattr(shown, "log", None), "rows", [])):
+                heard.extend(row.label for row in rows)
+                shown.close()
+
+    timer.timeout.connect(close_what_has_heard_something)
+    timer.start(50)
+    QtCore.QTimer.singleShot(30_000, lambda: [shown.close() for shown in application.topLevelWidgets()])
     window.hide()
     launch.open_window(recogniser, tmp_path / "a.wav")
-    assert not our_threads()
+    timer.stop()
+    assert heard == ["yes"] and not our_threads()
 
 
 def test_live_takes_a_picture_with_the_packages_own_model(application, tmp_path, capsys, monkeypatch):
