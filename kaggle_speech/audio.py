@@ -144,7 +144,7 @@ def _check_riff(path):
             name, num_bytes = struct.unpack("<4sI", chunk)
             left = size - file.tell()
             if name == b"data":
-                if left < num_bytes < 0x7FFFF000:  # larger: written to a pipe by ffmpeg, arecord or sox, length unknown
+                if left < num_bytes < 0x7FFF0000:  # larger: written to a pipe by ffmpeg, arecord or sox, length unknown
                     raise AudioError(
                         f"{path}: truncated, the header must not promise more than the file holds. "
                         f"Received: {num_bytes} bytes of audio promised, {left} there"

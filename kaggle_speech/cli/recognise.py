@@ -411,10 +411,11 @@ def _check_transcribe(args, files):
     if not args.live and not files:
         raise ValueError("audio files must be named, unless `--live` listens to a microphone. Received: none")
     if args.live and len(files) > 1:
-        raise ValueError(f"one file at most must be named with `--live`. Received: {files}")
+        raise ValueError(f"one file at most must be named with `--live`. Received: {len(files)}")
     if args.microphone is not None and (files or not args.live):
         raise ValueError(
-            f"`--microphone` must be given with `--live`, and without a file. Received: live={args.live}, files={files}"
+            "`--microphone` must be given with `--live`, and without a file. "
+            f"Received: live={args.live}, {len(files)} files"
         )
     if args.live and (args.times or args.top > 1 or args.output or args.format != "tsv"):
         raise ValueError("`--times`, `--top`, `--format` and `--output` must be given without `--live`. Received: both")

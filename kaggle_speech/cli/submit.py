@@ -132,7 +132,7 @@ def submit(args: argparse.Namespace) -> None:
     from kaggle_speech.inference import ensemble, load, predictions, submission
 
     source = args.probabilities or load.model_location(args.model)
-    name = source.resolve().name if source.is_dir() else source.stem
+    name = source.absolute().name if source.is_dir() else source.stem
     out_path = Path(args.out or folders.output_dir() / "submissions" / f"{name}.csv")
     facts = {}
     if args.probabilities:

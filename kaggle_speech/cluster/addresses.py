@@ -297,24 +297,13 @@ def _recording(address: str, value: dict | None) -> AudioInput:
     return AudioBytes(address, value["bytes"] or b"")
 
 
-def _content(system: Any, address: str) -> Any:
-    """Bytes of one file, or the reason why there are none, as in what `cat` returns."""
-    try:
-        return system.cat_file(address)
-    except OSError as error:
-        return error
-
-
 def _read_files(addresses: Iterable[str]) -> list[AudioInput]:
     """Files of a remote file system, many at a time; one that cannot be read is empty, an error that names it."""
     addresses = list(addresses)
-    system = open_system(addresses[0])
-    plain = [address for address in addresses if not re.search(r"[*?[]", address)]  # `cat` would expand the others
-    contents = system.cat(plain, on_error="return") if plain else {}
+    # Unlike `cat`, it takes `take [1].wav` for a name, not for a pattern.
+    contents = open_system(addresses[0]).cat_ranges(addresses, None, None, on_error="return")
     recordings: list[AudioInput] = []
-    for address in addresses:
-        name = system._strip_protocol(address)
-        content = contents[name] if name in contents else _content(system, address)
+    for address, content in zip(addresses, contents, strict=True):
         is_read = isinstance(content, bytes)
         recordings.append(AudioBytes(address, content) if is_read else AudioBytes(f"{address} ({content!r})", b""))
     return recordings

@@ -183,12 +183,11 @@ def pseudo_clips(
         )
     clips_df = test_clips(data_dir).merge(labels_df, on="fname")
     strange = sorted({*labels_df["label"]} - {*vocabulary})
-    if strange or len(clips_df) < len(labels_df) or labels_df["fname"].duplicated().any():
-        twice = labels_df["fname"].duplicated() | ~labels_df["fname"].isin(clips_df["fname"])
-        missing = sorted({*labels_df.loc[twice, "fname"]})
+    is_wrong = labels_df["fname"].duplicated() | ~labels_df["fname"].isin(clips_df["fname"])
+    if strange or is_wrong.any():
         raise ValueError(
             f"{path}: labels must be of the vocabulary, and clips in {data_dir}/test/audio, once each. "
-            f"Received: labels {strange}, clips:\n  {listing(missing, 3)}"
+            f"Received: labels {strange}, clips:\n  {listing(sorted(labels_df['fname'][is_wrong]), 3)}"
         )
     return clips_df[["path", "label"]]
 

@@ -150,7 +150,7 @@ def split_speakers(utterances_df: pd.DataFrame, num_val_speakers: int = 6) -> pd
     if {"train", "val"} <= splits:
         if strange := sorted(splits - {"train", "val", "test"}):
             raise ValueError(
-                "the column `split` must be `train`, `val` or `test` in every row, or hold no such split. "
+                "the column `split` must be `train`, `val` or `test` in every row, or hold `train` and `val` in none. "
                 f"Received: {strange} in {utterances_df['split'].isin(strange).sum()} of {len(utterances_df)} rows, too"
             )
         return utterances_df

@@ -97,7 +97,7 @@ def train_command(settings: Mapping) -> str:
     augmentation = (settings.get("augmentation", {}), chosen.pop("augmentation"), default.pop("augmentation"))
     words = ["kaggle-speech", "train", "--data", "DIR", "--out", "RUN", "--model", settings["model"]]
     words += [*_options(settings, chosen, default), *_options(*augmentation)]
-    words += ["--teachers", *settings["teachers"]] if settings.get("teachers") else []
+    words += ["--teachers", *["MODEL"] * len(settings["teachers"])] if settings.get("teachers") else []
     words += ["--initial", "MODEL"] if "initial" in settings else []
     words += ["--pseudo", "CSV"] if "pseudo" in settings else []
     words += ["--speech-negatives", "DIR"] if "speech" in settings else []

@@ -107,6 +107,10 @@ def _check_out_dir(out_dir: Path, run_dir: Path) -> None:
 def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
     """Write the files of a word recogniser's model and its rejection, and return the changed entries of `run.json`."""
     changed = {}
+    fingerprint = runs.model_fingerprint(run_dir)
+    if not _holds(out_dir, fingerprint):
+        for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
+            (out_dir / name).unlink(missing_ok=True)
     if model_path(run_dir) == run_dir / WEIGHTS_NAME:
         out_dir.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run_dir / WEIGHTS_NAME, out_dir / WEIGHTS_NAME)
@@ -115,7 +119,6 @@ def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
         rebuilt = runs.rebuild_with_weights(run_dir, model, run)
         out_dir.mkdir(parents=True, exist_ok=True)
         changed = runs.write_weights(out_dir, rebuilt, run) | {"model": runs.model_fingerprint(run_dir)}
-    fingerprint = runs.model_fingerprint(run_dir)
     for name in (ONNX_NAME, INT8_ONNX_NAME):
         if (run_dir / name).exists():
             shutil.copyfile(run_dir / name, out_dir / name)
@@ -123,6 +126,14 @@ def _publish_words(run_dir: Path, out_dir: Path, run: Mapping) -> dict:
             (out_dir / name).unlink()
     answers.copy_rejection(run_dir, fingerprint, out_dir, fingerprint)
     return changed
+
+
+def _holds(folder: Path, fingerprint: str) -> bool:
+    """Whether a folder holds the model of a fingerprint."""
+    try:
+        return runs.model_fingerprint(folder) == fingerprint
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _is_exported_from(path: Path, fingerprint: str) -> bool:
@@ -161,9 +172,6 @@ def _words_card(run_dir: Path, out_dir: Path, metrics: Mapping) -> str:
         points_df = pd.read_csv(speech_dir / "operating_points.csv")
         for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
             shutil.copyfile(speech_dir / name, out_dir / name)
-    else:  # that of an earlier model
-        for name in (card.CURVE_NAME, card.CURVE_TABLE_NAME):
-            (out_dir / name).unlink(missing_ok=True)
     files_df = None
     if (run_dir / REPORT_NAME).exists():
         files_df = pd.read_csv(run_dir / REPORT_NAME)

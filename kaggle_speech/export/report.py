@@ -50,8 +50,8 @@ def export_run(
 ) -> pd.DataFrame:
     """Export the model of a finished run to several files, and write a report on them.
 
-    Its `rejection.json`, or its language model, is copied. Where Keras runs on another backend than TensorFlow, all
-    this is done in a process of its own.
+    Its `rejection.json`, or its language model, is copied; a `rejection.json` of another model goes. Where Keras runs
+    on another backend than TensorFlow, all this is done in a process of its own.
 
     Args:
         run_dir: folder of a finished run.

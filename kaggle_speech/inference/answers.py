@@ -223,7 +223,7 @@ def read_rejection(folder: Path | str, model: str) -> Rejection:
 
 
 def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_model: str) -> None:
-    """Copy the `rejection.json` of a model to the folder of a copy of the model; without one, remove it there.
+    """Copy the `rejection.json` of a model, if there is one, to the folder of a copy; that of another model goes.
 
     Args:
         folder: folder of the model.
@@ -233,5 +233,8 @@ def copy_rejection(folder: Path | str, model: str, out_dir: Path | str, out_mode
     """
     if (Path(folder) / FILE_NAME).exists():
         write_rejection(read_rejection(folder, model), out_dir, out_model)
-    else:
-        (Path(out_dir) / FILE_NAME).unlink(missing_ok=True)
+        return
+    try:
+        read_rejection(out_dir, out_model)
+    except ValueError:
+        (Path(out_dir) / FILE_NAME).unlink()

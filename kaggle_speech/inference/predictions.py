@@ -140,8 +140,11 @@ def read_predictions(path: Path | str) -> Predictions:
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise ValueError(f"{path}: probabilities must be numbers from 0 up. Received: negative or not finite")
     vocabulary = tuple(map(str, arrays["vocabulary"]))
-    rejection = Rejection(**json.loads(str(arrays.get(REJECTION_KEY, "{}"))))
-    settings = json.loads(str(arrays["settings"]))
+    try:
+        rejection = Rejection(**json.loads(str(arrays.get(REJECTION_KEY, "{}"))))
+        settings = json.loads(str(arrays["settings"]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: must hold settings and a rejection of `save`. Received: {error}") from error
     return Predictions(arrays["names"], probabilities, vocabulary, settings, rejection=rejection)
 
 

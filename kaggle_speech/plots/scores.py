@@ -20,7 +20,7 @@ Curves = Mapping[str, Mapping[str, Any]]
 
 
 def plot_confusion(confusion_df: pd.DataFrame, ax: Axes | None = None, *, counts: bool = False) -> Axes:
-    """Plot a confusion matrix; empty cells are zero, `<1` is less than half a percent.
+    """Plot a confusion matrix; empty cells are zero, `<1` is less than one percent.
 
     Args:
         confusion_df: from `metrics.confusion_matrix`.
@@ -30,7 +30,7 @@ def plot_confusion(confusion_df: pd.DataFrame, ax: Axes | None = None, *, counts
     ax = ax or plt.gca()
     percent_df = 100 * confusion_df.div(confusion_df.sum(axis=1).clip(lower=1), axis=0)
     shown_df = confusion_df if counts else percent_df
-    text = shown_df.map(lambda number: "" if number == 0 else "<1" if number < 0.5 else f"{number:.0f}")
+    text = shown_df.map(lambda number: "" if number == 0 else "<1" if number < 1 else f"{number:.0f}")
     sns.heatmap(percent_df, annot=text, fmt="", cmap="Blues", vmin=0, vmax=100, square=True, cbar=False, ax=ax)
     ax.set(title="clips" if counts else "% of the clips of each label")
     return ax

@@ -115,6 +115,7 @@ class StreamRunner:
         self.state = None
         self.stream.reset()
         self._run = run = _Run(self.max_waiting)
+        # The first one is waited for by the second.
         run.threads = [
             threading.Thread(target=self._guard, args=(run, loop), name=f"kaggle_speech {loop.__name__}", daemon=True)
             for loop in (self._infer, self._capture)

@@ -154,7 +154,7 @@ class StreamingTranscriber:
     def skip(self, num_samples: int) -> None:
         """Advance the clock over samples that were lost; silence takes their place.
 
-        A gap longer than a hop costs no more than one window: the network hears the sound up to it, and after it, but
+        A gap of a hop or more costs no more than one window: the network hears the sound up to it, and after it, but
         not the silence. Else a stream that is too slow for its source would never catch up.
         """
         if num_samples < self._hop_frames * self.output_step:

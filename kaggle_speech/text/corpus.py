@@ -100,7 +100,7 @@ def _name(title):
 
 
 def read_text(path: Path | str) -> str:
-    """The content of a text file, its lines ended by `\\n`, as in books of Project Gutenberg they are not.
+    """The content of a text file; the line ends of Windows, as Project Gutenberg has them, become those of Unix.
 
     Args:
         path: the file, in UTF-8, compressed by gzip where its name ends in .gz.

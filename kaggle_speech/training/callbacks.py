@@ -135,7 +135,8 @@ def finished_epochs(run_dir: Path) -> int:
     backup_dir = run_dir / BACKUP_NAME
     older_path = backup_dir / OLDER_METADATA_NAME
     older = json.loads(older_path.read_text())["epoch"] if older_path.exists() else 0
-    return max([older, *(int(path.name.split(".")[0].split("_")[1]) for path in backup_dir.glob("state_*.weights.h5"))])
+    names = [path.name for path in backup_dir.glob("state_*.weights.h5")]
+    return max([older, *(int(name.removeprefix("state_").removesuffix(".weights.h5")) for name in names)])
 
 
 class Backup(keras.callbacks.Callback):
@@ -169,7 +170,8 @@ class Backup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if is_first_process():
             self.backup_dir.mkdir(exist_ok=True)
-            older = [*self.backup_dir.glob("state_*.weights.h5"), self.backup_dir / OLDER_METADATA_NAME]
+            older = [*self.backup_dir.glob("state_*.weights.h5")]
+            older += [self.backup_dir / name for name in (OLDER_METADATA_NAME, OLDER_STATE_NAME)]
             replace_file(self._state_path(epoch + 1), self.model.save_weights)
             for path in older:
                 path.unlink(missing_ok=True)

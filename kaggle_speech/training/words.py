@@ -1,7 +1,6 @@
 """Train a word recogniser: from a recipe to a finished run."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -193,9 +192,11 @@ def _teacher_fingerprints(teachers: Sequence[Path | str]) -> dict[str, str]:
     """Fingerprint of each teacher by the name of its folder, with a number where another one has that name."""
     prints: dict[str, str] = {}
     for teacher in teachers:
-        name = Path(teacher).name
-        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-        prints[next(name for name in names if name not in prints)] = runs.model_fingerprint(teacher)
+        name, number = Path(teacher).name, 1
+        while name in prints:
+            number += 1
+            name = f"{Path(teacher).name}-{number}"
+        prints[name] = runs.model_fingerprint(teacher)
     return prints
 
 

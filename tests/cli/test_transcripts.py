@@ -339,7 +339,7 @@ def test_nothing_heavy_is_imported_to_transcribe(run, recordings):
         ([], "audio files must be named"),
         (["--live", "a.wav", "b.wav"], "one file at most must be named with `--live`"),
         (["--microphone", "0", "a.wav"], "`--microphone` must be given with `--live`, and without a file"),
-        (["--live", "--microphone", "0", "a.wav"], "Received: live=True, files=['a.wav']"),
+        (["--live", "--microphone", "0", "a.wav"], "Received: live=True, 1 files"),
         (["--live", "--times"], "must be given without `--live`"),
         (["--live", "--top", "2"], "must be given without `--live`"),
         (["--format", "srt", "a.wav", "b.wav"], "`--format srt` must be given with one file. Received: 2"),

@@ -209,8 +209,21 @@ def test_the_threshold_published_is_that_of_the_run(tmp_path):
     publish_run(run_dir, tmp_path / "public")
     assert load(tmp_path / "public").rejection == Rejection(threshold=0.7)
     (run_dir / "rejection.json").unlink()
-    publish_run(run_dir, tmp_path / "public")
+    publish_run(run_dir, tmp_path / "public")  # the same model: chosen there, maybe
+    assert load(tmp_path / "public").rejection == Rejection(threshold=0.7)
+    publish_run(shutil.copytree(model_location("bc_resnet_tiny"), tmp_path / "other"), tmp_path / "public")
     assert load(tmp_path / "public").rejection == Rejection()
+
+
+def test_a_curve_of_another_model_goes(tmp_path):
+    names = ("tc_resnet", "bc_resnet_tiny")
+    tc_dir, bc_dir = (shutil.copytree(model_location(name), tmp_path / name) for name in names)
+    publish_run(tc_dir, tmp_path / "public")
+    (tmp_path / "public" / "running_speech.csv").write_text("measured")
+    publish_run(tc_dir, tmp_path / "public")
+    assert (tmp_path / "public" / "running_speech.csv").read_text() == "measured"
+    publish_run(bc_dir, tmp_path / "public")
+    assert not (tmp_path / "public" / "running_speech.csv").exists()
 
 
 def test_nothing_else_is_overwritten(run_dir, tmp_path):

@@ -119,7 +119,7 @@ def test_a_teacher_must_share_the_vocabulary(table_path, sample_dir, tmp_path):
         train(recipe, clips_df, tmp_path, teachers=[table_path.with_suffix("") / "tiny_0"])
 
 
-def test_teachers_of_one_name_are_told_apart(table_path, clips_df, tmp_path, monkeypatch):
+def test_teachers_of_one_name_are_told_apart(table_path, clips_df, tmp_path):
     runs_dir = table_path.with_suffix("")
     teachers = [shutil.copytree(runs_dir / f"tiny_{seed}", tmp_path / str(seed) / "run") for seed in (0, 1)]
     train(Recipe(**OPTIONS), clips_df, tmp_path / "student", teachers=teachers)
