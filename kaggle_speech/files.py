@@ -152,10 +152,15 @@ def make_folder(
 
     Raises:
         FileExistsError: `out_dir` holds something else; nothing is touched.
+        ValueError: `out_dir` is the current folder.
     """
     out_dir = Path(out_dir).expanduser().resolve()
     if _read_settings(out_dir, settings_name, settings["made_by"]) == settings:
         return out_dir
+    if out_dir == Path.cwd():
+        raise ValueError(
+            f"`out_dir` must not be the current folder, which a new one would replace. Received: {out_dir}"
+        )
     out_dir.parent.mkdir(parents=True, exist_ok=True)
 
     def write_all(folder):

@@ -117,6 +117,16 @@ def test_only_what_dead_processes_left_is_removed(tmp_path):
         assert names_in(tmp_path) == sorted(["file.txt", partial_path.name, "partial.00000000-1-00000000.x"])
 
 
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    """Shells in it would be nowhere."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="`out_dir` must not be the current folder"):
+        files.make_folder(".", "settings.json", {"made_by": "test"}, lambda folder: None)
+    assert files.make_folder("new", "settings.json", {"made_by": "test"}, lambda folder: None) == tmp_path / "new"
+    monkeypatch.chdir(tmp_path / "new")
+    assert files.make_folder(".", "settings.json", {"made_by": "test"}, lambda folder: None) == tmp_path / "new"
+
+
 def test_who_waits_for_another_process_says_so(tmp_path, capsys):
     pytest.importorskip("filelock")
     path, ended = tmp_path / "run", threading.Event()
