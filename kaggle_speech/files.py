@@ -158,9 +158,7 @@ def make_folder(
     if _read_settings(out_dir, settings_name, settings["made_by"]) == settings:
         return out_dir
     if out_dir == Path.cwd():
-        raise ValueError(
-            f"`out_dir` must not be the current folder, which a new one would replace. Received: {out_dir}"
-        )
+        raise ValueError(f"`out_dir` must not be the current folder, which would be replaced. Received: {out_dir}")
     out_dir.parent.mkdir(parents=True, exist_ok=True)
 
     def write_all(folder):
