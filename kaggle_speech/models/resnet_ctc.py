@@ -9,7 +9,7 @@ from kaggle_speech.features.filters import FeatureSpec
 from kaggle_speech.features.layers import LogMelSpectrogram
 from kaggle_speech.models.anatomy import NUM_SAMPLES, OUTPUT_MASK, WAVEFORM
 from kaggle_speech.models.blocks import CepstralMeanNormalization, SpecAugment, standardize
-from kaggle_speech.text.alphabet import BLANK_INDEX
+from kaggle_speech.text.alphabet import BLANK_INDEX, IMPOSSIBLE
 
 #: Windows of 25 ms every 12.5 ms; the strides keep every second one.
 SPEC = FeatureSpec(frame_step=200, num_mel_bins=64)
@@ -17,8 +17,6 @@ SPEC = FeatureSpec(frame_step=200, num_mel_bins=64)
 STRIDES = (2, 2)
 #: Samples from one output to the next.
 OUTPUT_STEP = SPEC.frame_step * STRIDES[0]
-#: Log-probability of every character but the blank in padding; finite, so that gradients are finite.
-IMPOSSIBLE = -1e4
 
 #: Arguments of `build_resnet_ctc` by size: `small` and `medium` train on two processor cores, `base` is for a GPU.
 SIZES = {

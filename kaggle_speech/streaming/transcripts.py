@@ -15,7 +15,7 @@ from kaggle_speech.audio import SAMPLE_RATE
 from kaggle_speech.progress import progress_bar
 from kaggle_speech.streaming.chunks import check_chunk
 from kaggle_speech.streaming.stream import BatchModel, Source
-from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX
+from kaggle_speech.text.alphabet import ALPHABET, BLANK_INDEX, IMPOSSIBLE
 from kaggle_speech.text.decoders import BeamDecoder, Decoder, GreedyDecoder, LanguageModel
 
 
@@ -34,8 +34,6 @@ class Windows(typing.NamedTuple):
     after_s: float = 1.0
 
 
-#: Log-probability of a character in sound that was lost.
-IMPOSSIBLE = -1e4
 #: Windows for files.
 FILE_WINDOWS = Windows()
 #: Windows for a microphone: text every half second, at five times the cost.

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 #: The CTC blank, first of the outputs of a model.
 BLANK = ""
 BLANK_INDEX = 0
+#: Log-probability of every character but the blank where there is no sound; finite, so that gradients are finite.
+IMPOSSIBLE = -1e4
 #: Outputs of a transcriber, in their order: the blank and 28 characters.
 ALPHABET = (BLANK, " ", "'", *string.ascii_lowercase)
 #: Spelling of letters that do not decompose into one of the alphabet and a mark, and of the characters typed instead

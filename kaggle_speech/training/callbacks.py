@@ -170,10 +170,9 @@ class Backup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if is_first_process():
             self.backup_dir.mkdir(exist_ok=True)
-            older = [*self.backup_dir.glob("state_*.weights.h5")]
-            older += [self.backup_dir / name for name in (OLDER_METADATA_NAME, OLDER_STATE_NAME)]
             replace_file(self._state_path(epoch + 1), self.model.save_weights)
-            for path in older:
+            others = {*self.backup_dir.glob("state_*.weights.h5")} - {self._state_path(epoch + 1)}
+            for path in (*others, self.backup_dir / OLDER_METADATA_NAME, self.backup_dir / OLDER_STATE_NAME):
                 path.unlink(missing_ok=True)
 
 
