@@ -147,8 +147,8 @@ def add_in_sentences(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_stream_threshold(parser: argparse.ArgumentParser) -> None:
-    """Add `--threshold` of a stream, and `--in-sentences`."""
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--threshold` of a stream, `--in-sentences` and `--events`, which `stream_options` reads."""
     parser.add_argument(
         "--threshold",
         type=float,
@@ -156,6 +156,17 @@ def add_stream_threshold(parser: argparse.ArgumentParser) -> None:
         help="lowest smoothed score of a detection, 0.10 to 0.99; default: 0.80",
     )
     add_in_sentences(parser)
+    parser.add_argument(
+        "--events",
+        nargs="+",
+        metavar="WORD",
+        help="words to report, of those that the model answers; default: the ten commands and the words of `enroll`",
+    )
+
+
+def stream_options(args: argparse.Namespace) -> dict[str, typing.Any]:
+    """Arguments of `Recogniser.stream`, from those of `add_stream_options`."""
+    return {"threshold": args.threshold, "in_sentences": args.in_sentences, "events": args.events}
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

@@ -19,8 +19,9 @@ from kaggle_speech.cli.parser import (
     add_language_model,
     add_model,
     add_ray,
-    add_stream_threshold,
+    add_stream_options,
     rejection_threshold,
+    stream_options,
 )
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
 from kaggle_speech.files import listing
@@ -69,6 +70,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "",
         "a.wav --format csv",
         "--microphone 2 --words words.json",
+        "a.wav --model bc_resnet_33 --events marvin sheila",
         "- < sound.raw",
     )
     parser.add_argument(
@@ -77,7 +79,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     _add_microphone(parser)
     add_model(parser)
     _add_words(parser)
-    add_stream_threshold(parser)
+    add_stream_options(parser)
     parser.add_argument("--real-time", action="store_true", help="read a file at the speed of playback")
     parser.add_argument(
         "--sample-rate", type=above_zero(int), default=SAMPLE_RATE, metavar="HZ", help="sample rate of standard input"
@@ -92,7 +94,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     add_model(parser)
     _add_words(parser)
     parser.add_argument("--file", type=Path, help="audio file to play instead of a microphone")
-    add_stream_threshold(parser)
+    add_stream_options(parser)
     parser.add_argument(
         "--picture",
         type=Path,
@@ -240,7 +242,7 @@ def _stream(args):
     from kaggle_speech.inference import load
 
     recogniser = load.load_recogniser(args.model, engine=args.engine, words=args.words)
-    stream = recogniser.stream(threshold=args.threshold, in_sentences=args.in_sentences)
+    stream = recogniser.stream(**stream_options(args))
     return stream, f"{recogniser.name}, {recogniser.settings['engine']}"
 
 

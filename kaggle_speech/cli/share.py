@@ -4,7 +4,7 @@ import argparse
 import webbrowser
 
 from kaggle_speech.cli.data import find_clips, read_clips, read_utterances
-from kaggle_speech.cli.parser import above_zero, add_command, add_model, add_run, add_stream_threshold
+from kaggle_speech.cli.parser import above_zero, add_command, add_model, add_run, add_stream_options, stream_options
 from kaggle_speech.inference.runtimes import FORMATS
 from kaggle_speech.models import folder
 from kaggle_speech.progress import note
@@ -54,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser = add_command(subparsers, page, "--run runs/mine --out mine --serve", "--out page --cdn")
     add_model(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to make, for any static server")
-    add_stream_threshold(parser)
+    add_stream_options(parser)
     parser.add_argument("--cdn", action="store_true", help="leave onnxruntime-web, 14 MB, to a content network")
     parser.add_argument("--serve", action="store_true", help="serve the page on localhost, and open it")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port of --serve; 0: one that is free")
@@ -120,8 +120,7 @@ def page(args: argparse.Namespace) -> None:
     from kaggle_speech.web.folder import write_page
 
     recogniser = load.load_recogniser(args.model, engine=args.engine)
-    options = {"threshold": args.threshold, "in_sentences": args.in_sentences}
-    page_dir = write_page(recogniser, args.out, cdn=args.cdn, **options)
+    page_dir = write_page(recogniser, args.out, cdn=args.cdn, **stream_options(args))
     print(page_dir, flush=True)
     if args.serve:
         with server.PageServer(page_dir, args.port) as page_server:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import typing
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -325,20 +325,29 @@ class Recogniser:
             values = self.rejection.values(rest, self.vocabulary[: rest.shape[1]])
         return np.concatenate([values * (1 - shares.sum(axis=1, keepdims=True)), shares], axis=1)
 
-    def stream(self, *, threshold: float | None = None, **options: typing.Any) -> StreamingRecogniser:
+    def stream(
+        self, *, threshold: float | None = None, events: Sequence[str] | None = None, **options: typing.Any
+    ) -> StreamingRecogniser:
         """A `StreamingRecogniser` with this model and its answers, for sound that comes in chunks.
 
         Args:
             threshold: lowest smoothed score of a detection, 0.10 to 0.99; None for the default, 0.80.
+            events: words to report, of `labels`; None for the ten commands and the enrolled words. All other labels
+                compete with them, so few words give fewer false alarms.
             options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
 
         Raises:
-            ValueError: an option is out of range.
+            ValueError: an option is out of range, or `events` holds what the model does not answer.
         """
         if threshold is not None:
             options["threshold"] = threshold
-        events = (*COMMANDS, *self.words)
-        return StreamingRecogniser(self.model, self.vocabulary, events=events, answers=self.answers, **options)
+        usual = (*COMMANDS, *self.words)
+        events = usual if events is None else tuple(events)
+        words = [label for label in self.labels if label not in (SILENCE, UNKNOWN)]
+        if not events or not set(events) <= set(words):
+            raise ValueError(f"`events` must be some of {', '.join(words)}. Received: {', '.join(events) or 'none'}")
+        answers = functools.partial(self.answers, own_labels=not set(events) <= set(usual))
+        return StreamingRecogniser(self.model, self.vocabulary, events=events, answers=answers, **options)
 
     def listen(
         self,
@@ -355,7 +364,7 @@ class Recogniser:
                 array `(samples,)`, float in [-1, 1] or int16.
             sample_rate: sample rate of an array, in Hz.
             threshold: lowest smoothed score of a detection, 0.10 to 0.99; None for the default, 0.80.
-            options: arguments of `StreamingRecogniser`, such as `hop_ms`, `smoothing`, `activity`.
+            options: arguments of `stream`, such as `events`, `hop_ms`, `smoothing`, `activity`.
 
         Returns:
             iterator of `Detection(time_s, label, confidence, scores)`; of a microphone it does not end.

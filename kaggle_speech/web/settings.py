@@ -52,6 +52,8 @@ def page_settings(recogniser: Recogniser, **options: typing.Any) -> dict[str, ty
 def _stream_settings(stream: StreamingRecogniser, recogniser: Recogniser) -> dict[str, typing.Any]:
     """Settings of a stream, as its parts have them."""
     trigger, activity, gate, rejection = stream.trigger, stream.activity, stream.gate, recogniser.rejection
+    has_own_answers = not trigger.events <= set(COMMANDS)  # other words are reported, too: see `Recogniser.stream`
+    labels: tuple[str, ...] = stream.vocabulary if has_own_answers else COMPETITION_LABELS
     gate_names = ("max_hops", "before_hops", "after_hops", "num_levels", "range_db", "margin_db")
     return {
         "vocabulary": stream.vocabulary,
@@ -73,8 +75,10 @@ def _stream_settings(stream: StreamingRecogniser, recogniser: Recogniser) -> dic
             "score": rejection.score,
             "temperature": rejection.temperature,
             "threshold": None if rejection.threshold == -math.inf else rejection.threshold,
-            "targets": [COMPETITION_LABELS.index(word_to_label(label)) for label in stream.vocabulary],
-            "num_labels": len(COMPETITION_LABELS),
+            "targets": [
+                labels.index(label if has_own_answers else word_to_label(label)) for label in stream.vocabulary
+            ],
+            "num_labels": len(labels),
             "num_commands": len(COMMANDS),
         },
     }

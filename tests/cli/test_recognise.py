@@ -153,6 +153,13 @@ def test_listen_prints_what_the_recogniser_detects(stream_path, capsys):
         assert numbers == [pytest.approx((found.time_s, found.confidence), abs=0.01) for found in detections]
 
 
+def test_listen_reports_the_words_that_are_asked_for(stream_path, capsys):
+    detections = [found.label for found in load_recogniser().listen(stream_path)]
+    assert main(["listen", str(stream_path), "--events", detections[0], "--format", "csv"]) == 0
+    labels = {row["label"] for row in rows_of(capsys.readouterr().out, "csv")}
+    assert labels == {detections[0]} < {*detections}
+
+
 def test_listen_ranks_labels(stream_path, capsys):
     assert main(["listen", str(stream_path), "--top", "3", "--format", "csv"]) == 0
     rows = rows_of(capsys.readouterr().out, "csv")
@@ -189,6 +196,7 @@ def test_listen_reads_a_pipe_until_it_is_interrupted(stream_path):
         ([], "needs the package sounddevice"),
         (["-", "--sample-rate", "7"], "`sample_rate` must be from 1000 to 768000 Hz"),
         (["{clip}", "--threshold", "1.5"], "`threshold` must be from 0.1 to 0.99"),
+        (["{clip}", "--events", "go", "lights"], "`events` must be some of yes, no, up, down, left, right, on, off, "),
     ],
 )
 def test_listen_says_what_is_wrong(arguments, message, folder, tmp_path, capsys, monkeypatch):

@@ -198,6 +198,45 @@ def heard(recogniser, path):
     return [detection.label for detection in detections]
 
 
+class Loud:
+    """A model of 33 labels without a framework: `label` where it is loud, with half of the rest for `yes`."""
+
+    def __init__(self, label):
+        self.label = label
+
+    def predict_on_batch(self, waveform):
+        share = np.minimum(0.98, 100 * np.mean(np.square(waveform), axis=1))
+        probabilities = np.zeros((len(waveform), 33), "float32")
+        for label, values in {self.label: share, "yes": (1 - share) / 2, "silence": (1 - share) / 2}.items():
+            probabilities[:, VOCABULARIES[33].index(label)] += values
+        return probabilities
+
+
+def test_a_stream_reports_the_words_that_are_asked_for():
+    tone = 0.3 * np.sin(0.2 * np.arange(10_000))
+    waveform = np.concatenate([np.zeros(24_000), tone, np.zeros(24_000)])
+    recogniser = Recogniser(Loud("marvin"), VOCABULARIES[33])
+
+    def heard(**options):
+        return [detection.label for detection in recogniser.listen(waveform, 16_000, **options)]
+
+    assert heard() == heard(events=["sheila"]) == heard(events=COMMANDS) == []
+    assert heard(events=["marvin"]) == heard(events=["yes", "marvin"]) == ["marvin"]
+    recogniser = Recogniser(Loud("go"), VOCABULARIES[33])
+    assert heard() == heard(events=["go"]) == heard(events=["go", "sheila"]) == ["go"]
+    assert heard(events=["stop"]) == []
+
+
+@pytest.mark.parametrize("events", [[], ["silence"], ["yes", "lights"]])
+def test_a_stream_reports_nothing_that_the_model_does_not_answer(events):
+    recogniser = Recogniser(Loud("marvin"), VOCABULARIES[33])
+    with pytest.raises(ValueError, match=r"`events` must be some of yes, .*forward. Received: (none|silence|yes, l)"):
+        recogniser.stream(events=events)
+    doubtful = dataclasses.replace(recogniser, rejection=Rejection("probability", 1.0, 0.9))  # answers with the twelve
+    with pytest.raises(ValueError, match=r"`events` must be some of yes, no, .*stop, go. Received: marvin"):
+        doubtful.stream(events=["marvin"])
+
+
 def test_predict_listen_live_and_submit_agree_after_a_threshold(commands_df, tmp_path, capsys):
     """Some clips are above the threshold of the package's model, others below; none is at it."""
     run_dir = shutil.copytree(MODEL_DIR, tmp_path / "run")

@@ -35,6 +35,7 @@ STREAMS = {
         {"threshold": 0.6, "min_gap_ms": 2000},
         {"score": "entropy", "temperature": 1.7, "threshold": -1.0},
     ),
+    "other_words": (32, {"events": ["yes", *VOCABULARIES[32][10:30]], "threshold": 0.5, "in_sentences": True}, {}),
     "margin": (12, {"threshold": 0.6, "in_sentences": True}, {"score": "margin", "threshold": 0.7}),
 }
 

@@ -239,11 +239,11 @@ def test_the_same_recogniser_gives_the_same_page(recogniser):
 
 
 def test_the_command_writes_a_page(tmp_path, capsys):
-    options = ["--threshold", "0.6", "--in-sentences", "--cdn"]
+    options = ["--threshold", "0.6", "--in-sentences", "--cdn", "--events", "stop", "go"]
     assert main(["page", "--run", str(MODEL_DIR), "--out", str(tmp_path / "page"), *options]) == 0
     assert capsys.readouterr().out.strip() == str((tmp_path / "page").resolve())
     content = json.loads((tmp_path / "page" / "settings.json").read_text())
-    assert content["trigger"]["threshold"] == 0.6 and content["gate"] is None
+    assert content["trigger"]["threshold"] == 0.6 and content["gate"] is None and content["events"] == ["stop", "go"]
     assert main(["page", "--model", "resnet_ctc", "--out", str(tmp_path / "text"), "--cdn"]) == 1
     assert "must recognise words" in capsys.readouterr().err
 

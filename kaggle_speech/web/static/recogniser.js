@@ -113,20 +113,21 @@ const REJECTION_SCORES = {
   },
 };
 
-/** Whether the answer to the probabilities of a second is a command that is not rejected. */
-export function isCommand(probabilities, { score, temperature, threshold, targets, num_labels, num_commands }) {
+/** The answer to the probabilities of a second: a number of `targets`, or -1 for a command that is rejected. */
+export function answer(probabilities, { score, temperature, threshold, targets, num_labels, num_commands }) {
   const powers = Array.from(probabilities, (value) => (temperature === 1 ? value : value ** (1 / temperature)));
   const total = temperature === 1 ? 1 : sum(powers);
   const values = new Array(num_labels).fill(0);
   powers.forEach((power, index) => (values[targets[index]] += power / total));
   const isRejected = threshold !== null && REJECTION_SCORES[score](values, num_commands) < threshold;
-  return argmax(values) < num_commands && !isRejected;
+  return isRejected ? -1 : argmax(values);
 }
 
 /** Smoothed scores to detections, one for each word. */
 export class Trigger {
   constructor(settings, vocabulary, isEvent, rejection) {
     Object.assign(this, { settings, vocabulary, isEvent, rejection, threshold: settings.threshold });
+    this.answers = rejection.targets.filter((_, index) => isEvent[index]); // those that are reported
     this.reset();
   }
 
@@ -150,7 +151,7 @@ export class Trigger {
     this.leader = index;
     const isEarly = this.numHops < min_hops || time - this.lastTime < min_gap_s - 1e-9;
     if (isEarly || !isAlone || index === this.reported || !this.isEvent[index]) return null;
-    if (!isCommand(probabilities, this.rejection)) return null;
+    if (!this.answers.includes(answer(probabilities, this.rejection))) return null;
     this.reported = index;
     this.lastTime = time;
     return { time_s: time, label: this.vocabulary[index], confidence: scores[index] };
