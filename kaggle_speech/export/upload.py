@@ -40,7 +40,7 @@ def upload_model(model_dir: Path | str, hub: str, name: str, *, dry_run: bool = 
     Examples:
         >>> from kaggle_speech.inference.load import model_location
         >>> upload_model(model_location("tc_resnet"), "hf", "me/commands", dry_run=True)
-        'would upload 5 files, 0.7 MB, to https://huggingface.co/me/commands'
+        'would upload 7 files, 0.7 MB, to https://huggingface.co/me/commands'
     """
     model_dir = Path(model_dir)
     if hub not in HUBS:

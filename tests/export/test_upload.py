@@ -52,7 +52,7 @@ def test_the_folder_goes_to_the_hub(hub):
     name, stand_in = hub
     model_dir = model_location("tc_resnet")
     said = upload_model(model_dir, name, "me/commands")
-    assert said.startswith("uploaded 5 files, ") and "me/commands" in said
+    assert said.startswith("uploaded 7 files, ") and "me/commands" in said
     functions = [function for function, *_ in stand_in.calls]
     if name == "kaggle":
         assert functions == ["model_upload"]
@@ -85,7 +85,7 @@ def test_a_transcriber_is_no_keras_model_on_kaggle(monkeypatch):
 def test_without_a_network_it_says_what_it_would_do(hub):
     name, stand_in = hub
     stand_in.error = RuntimeError("no route to host")
-    with pytest.raises(UploadError, match=r"RuntimeError: no route to host\n.* would upload 5 files, .*me/commands"):
+    with pytest.raises(UploadError, match=r"RuntimeError: no route to host\n.* would upload 7 files, .*me/commands"):
         upload_model(model_location("tc_resnet"), name, "me/commands")
 
 
