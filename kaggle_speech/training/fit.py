@@ -194,10 +194,11 @@ def label_loss(options: FitOptions) -> keras.losses.Loss:
 def _compile(
     model: keras.Model, options: FitOptions, steps_per_epoch: int, loss: keras.losses.Loss | None
 ) -> keras.Model:
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")  # by its name alone the step would be traced twice
     model.compile(
         _make_optimizer(options, steps_per_epoch),
         loss or label_loss(options),
-        metrics=["accuracy"] if loss is None else [],
+        metrics=[accuracy] if loss is None else [],
     )
     model.optimizer.build(model.trainable_variables)  # weights are saved and loaded with its state
     return model
