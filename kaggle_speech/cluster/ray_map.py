@@ -6,6 +6,7 @@ The only module of the package that imports Ray.
 import collections
 import contextlib
 import functools
+import logging
 import os
 import re
 import socket
@@ -178,7 +179,7 @@ def connect(address: str = "") -> types.ModuleType:
     except ImportError as error:
         raise ImportError('`--ray` needs the package ray; `pip install "kaggle_speech[cluster]"` brings it') from error
     if not ray.is_initialized():
-        ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(address or None, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     return ray
 
 
