@@ -25,6 +25,7 @@ from kaggle_speech.cli.parser import (
 )
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
 from kaggle_speech.files import listing
+from kaggle_speech.inference.batches import sendable
 from kaggle_speech.inference.windows import WINDOWS, audio_paths
 from kaggle_speech.progress import note, progress_bar
 from kaggle_speech.text import subtitles
@@ -366,7 +367,8 @@ def transcribe(args: argparse.Namespace) -> None:
 
         transcribe_each = RayMap(args.ray, on_death=lambda path, death: ValueError(f"{path}: {death}"))
     options["progress"] = len(files) == 1 and args.ray is None
-    transcripts = transcribe_each(functools.partial(_transcribe_file, transcriber, options), files)
+    transcribe = sendable(functools.partial(_transcribe_file, transcriber, options), transcriber.model)
+    transcripts = transcribe_each(transcribe, files)
     has_bar = not options["progress"]
     bar = progress_bar(transcripts, total=len(files), desc="transcribing", unit="file", progress=has_bar)
     errors = []

@@ -12,6 +12,7 @@ from kaggle_speech.audio import AudioInput
 from kaggle_speech.cluster.addresses import import_parquet, open_system
 from kaggle_speech.files import one_at_a_time
 from kaggle_speech.inference import predict
+from kaggle_speech.inference.batches import sendable
 from kaggle_speech.inference.recogniser import Recogniser
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def predict_to_parquet(
         clips = list(zip(clips_df["path"], names, strict=True))
         parts = predict.split_into_parts(clips, slice(0, len(clips)), folder, ".parquet")
         options: dict[str, Any] = {"transforms": tuple(transforms), "batch_size": batch_size, "read": read}
-        write = functools.partial(write_answers, recogniser, settings, **options)
+        write = sendable(functools.partial(write_answers, recogniser, settings, **options), recogniser.model)
         predict.complete_parts(write, parts, list_names, folder, map_parts=map_parts, progress=progress)
         if not is_remote:
             for leftover in Path(folder).glob(".*.partial"):  # of killed workers

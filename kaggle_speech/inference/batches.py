@@ -1,6 +1,7 @@
 """Batch prediction of waveforms in memory, or of files that several threads read. NumPy only."""
 
 import concurrent.futures
+import functools
 import os
 import threading
 import typing
@@ -77,6 +78,23 @@ def shared_predict(model: BatchModel) -> Callable[[np.ndarray], np.ndarray]:
             return model.predict_on_batch(waveform)
 
     return predict
+
+
+def sendable(function: Callable[..., Result], model: typing.Any) -> Callable[..., Result]:
+    """A function that works in other processes with the Keras model that it holds.
+
+    Keras loads a model only where the modules of its layers were imported. Pickle restores the classes of the layers
+    first, and so imports them.
+
+    Args:
+        function: can be pickled; holds the model.
+        model: any model; only those of Keras have layers.
+    """
+    return functools.partial(_call, [type(layer) for layer in getattr(model, "layers", ())], function)
+
+
+def _call(_, function, *args, **options):
+    return function(*args, **options)
 
 
 def predict_waveforms(model: BatchModel, waveform: np.ndarray, batch_size: int = 64) -> np.ndarray:

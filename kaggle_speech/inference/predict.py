@@ -14,7 +14,7 @@ import numpy as np
 
 from kaggle_speech.audio import CLIP_SAMPLES, SAMPLE_RATE, AudioError, AudioInput
 from kaggle_speech.files import differences, listing, one_at_a_time, replace_file, set_aside
-from kaggle_speech.inference.batches import Change, predict_files
+from kaggle_speech.inference.batches import Change, predict_files, sendable
 from kaggle_speech.inference.predictions import Predictions, names_fingerprint, read_predictions
 from kaggle_speech.inference.recogniser import Recogniser
 from kaggle_speech.labels import VOCABULARIES
@@ -316,7 +316,8 @@ def complete_parts(
     """Write all parts that are not finished, with one bar that counts clips.
 
     Args:
-        write: function of a part to messages of clips that cannot be read, such as `write_part` with its model.
+        write: function of a part to messages of clips that cannot be read, such as `write_part` with its model; one
+            of `batches.sendable` where `map_parts` is given.
         parts: all parts.
         list_names: names of the files that are in their folder.
         parts_dir: the folder, for messages.
@@ -443,7 +444,7 @@ def predict_to_file(
         parts_dir.mkdir(parents=True, exist_ok=True)
         replace_file(settings_path, lambda path: path.write_text(json.dumps(settings)))
         options: dict[str, typing.Any] = {"transforms": tuple(transforms), "batch_size": batch_size, "read": read}
-        write = functools.partial(write_part, recogniser.model, **options)
+        write = sendable(functools.partial(write_part, recogniser.model, **options), recogniser.model)
         parts = split_into_parts(list(clips_df["path"]), rows, parts_dir)
         complete_parts(write, parts, lambda: os.listdir(parts_dir), parts_dir, map_parts=map_parts, progress=progress)
         nothing = np.zeros((0, len(recogniser.vocabulary)), "float32")  # a shard may be without clips

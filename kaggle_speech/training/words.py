@@ -142,7 +142,7 @@ def train(
         trained_model = model
         if recipe.augment_on_device:
             trained_model = device_augment.with_changes(model, train_ds.element_spec[0])
-            model.compile(loss=fit.label_loss(recipe), metrics=["accuracy"])
+            model.compile(loss=fit.label_loss(recipe), metrics=[fit.label_accuracy()])
             fit_options["epoch_metrics"] = lambda _: fit.tune_metrics(tune_ds, model)
         history_df = fit.fit(trained_model, train_ds, tune_ds, run.path, **fit_options)
         if is_first_process():

@@ -189,6 +189,16 @@ def test_parts_by_other_processes_are_the_same_bytes(clips_df, tmp_path, monkeyp
         predict_to_file(recogniser, clips_df, tmp_path / "not_shared.npz", progress=False, map_parts=nowhere)
 
 
+def test_a_model_of_keras_goes_to_a_new_process(clips_df, tmp_path):
+    """Where nothing has imported the layers of this package, which are not Keras' own."""
+    recogniser = load.load("tc_resnet", engine="keras", num_threads=1)
+    predict_to_file(recogniser, clips_df, tmp_path / "here.npz", progress=False)
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        predict_to_file(recogniser, clips_df, tmp_path / "there.npz", progress=False, map_parts=pool.map)
+    here, there = (read_predictions(tmp_path / f"{name}.npz").probabilities for name in ("here", "there"))
+    np.testing.assert_allclose(there, here, atol=1e-5)
+
+
 def test_a_second_call_waits_and_reads_what_the_first_wrote(clips_df, tmp_path):
     pytest.importorskip("filelock", reason="without it none waits")
     num_read = []
