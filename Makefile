@@ -44,7 +44,7 @@ run: setup
 	echo "data: $$data" && \
 	out="$${KAGGLE_SPEECH_OUTPUT:-.}" && \
 	if [ -n "$(QUICK)" ]; then \
-		echo "TC-ResNet8: about 15 minutes for 9,000 clips on two cores, 1 for the sample" && \
+		echo "TC-ResNet8, on two cores: about 15 minutes for 9,000 clips, 45 for the competition, 1 for the sample" && \
 		$(BIN)/python -m kaggle_speech train --model tc_resnet --out "$$out/runs/quick" && \
 		$(BIN)/python -m kaggle_speech submit --run "$$out/runs/quick" --out "$$out/submissions/quick.csv"; \
 	else \

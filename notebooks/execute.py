@@ -50,14 +50,18 @@ def plain_text(markdown):
 
 
 def describe_pictures(notebook):
-    """Give every picture an alternative text for those who do not see it: the heading and the text before it."""
+    """Give every picture an alternative text for those who do not see it.
+
+    The next of the texts `alt` in the metadata of its cell; without one, the heading and the text before the cell.
+    """
     text = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             text = plain_text(cell.source)
+        alts = iter(cell.metadata.get("alt", []))
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                output["metadata"].setdefault("image/png", {})["alt"] = text
+                output["metadata"].setdefault("image/png", {})["alt"] = next(alts, text)
 
 
 def execute(path):

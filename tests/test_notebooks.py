@@ -58,6 +58,17 @@ def test_what_is_committed_holds_no_recording_and_no_path(path):
             assert not any(re.search(PRIVATE, text) for text in shown)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_picture_has_a_text_of_its_own(path):
+    texts = []
+    for cell in read(path).cells:
+        pictures = [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        written = cell.metadata.get("alt", [])
+        assert [output.metadata["image/png"]["alt"] for output in pictures] == written
+        texts += written
+    assert len(texts) == len({*texts}) and all(20 <= len(text) <= 300 for text in texts)
+
+
 @pytest.mark.parametrize("text", ["<td>/work/a.wav</td>", "\n/root/a", "('/tmp/a'", r"C:\Users\a", "<audio controls>"])
 def test_private_is_found(text):
     assert re.search(PRIVATE, text) and not re.search(PRIVATE, text.replace("/", "").replace(":", "").replace("<", ""))
@@ -76,13 +87,16 @@ def test_execute_keeps_what_may_be_committed(tmp_path, monkeypatch):
     text = nbformat.v4.new_markdown_cell(
         "## Two pixels\n\nThe *left* one of [two](https://a.b) is `dark`.\n" + "Long. " * 60
     )
-    nbformat.write(nbformat.v4.new_notebook(cells=[text, *map(nbformat.v4.new_code_cell, sources)]), path)
+    described = nbformat.v4.new_code_cell("plt.plot([1, 2])\nplt.show()\nplt.plot([2, 1]);", metadata={"alt": ["Up."]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[text, *map(nbformat.v4.new_code_cell, sources), described]), path)
     subprocess.run([sys.executable, NOTEBOOKS[0].parent / "execute.py", path], check=True, capture_output=True)
-    printed, player, picture, widget, page = (cell.outputs for cell in read(path).cells[1:])
+    printed, player, picture, widget, page, two = (cell.outputs for cell in read(path).cells[1:])
     assert [output.text for output in printed] == ["kept\n"] and player == widget == page == []
     assert "widgets" not in read(path).metadata
     alt = picture[0].metadata["image/png"]["alt"]
     assert alt.startswith("Two pixels. The left one of two is dark. Long. ") and 250 < len(alt) < 320
+    up, down = (output.metadata["image/png"]["alt"] for output in two if "image/png" in output.get("data", {}))
+    assert (up, down) == ("Up.", alt)
     pixels = plt.imread(io.BytesIO(base64.b64decode(picture[0].data["image/png"])))
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 2
 

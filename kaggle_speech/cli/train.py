@@ -341,7 +341,7 @@ def _compare(args, recipes):
 
 
 def models(args: argparse.Namespace) -> None:
-    """List the models that come with the package: task, labels, parameters, accuracy and size.
+    """List the models that come with the package: task, labels, parameters, accuracy and on how many clips, size.
 
     With --architectures, list the networks that can be trained, in the sizes of their sources.
     """
@@ -353,11 +353,13 @@ def models(args: argparse.Namespace) -> None:
         return
     from kaggle_speech.models import pretrained
 
-    print(f"{'name':21}{'task':13}{'labels':>6}{'parameters':>12}{'accuracy':>10}{'kB':>7}")
+    print(f"{'name':21}{'task':13}{'labels':>6}{'parameters':>12}{'accuracy':>10}{'clips':>7}{'kB':>7}")
     for model in pretrained.list_models():
         parameters = "" if model.parameters is None else f"{model.parameters:,}"
+        clips = "" if model.num_clips is None else f"{model.num_clips:,}"
         size = round(model.bytes / 1000)
-        print(f"{model.name:21}{model.task:13}{model.labels:>6}{parameters:>12}{model.accuracy:>10.1%}{size:>7}")
+        facts = f"{model.name:21}{model.task:13}{model.labels:>6}{parameters:>12}{model.accuracy:>10.1%}"
+        print(f"{facts}{clips:>7}{size:>7}")
 
 
 def print_metrics(metrics: dict) -> None:

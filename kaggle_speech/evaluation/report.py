@@ -83,8 +83,8 @@ FIGURES: dict[str, ReportFigure] = {
     "labels": ReportFigure(
         (7, 4.5),
         lambda assessment, ax: scores.plot_intervals(assessment.label_df, ax),
-        "The dot is the share of the label's clips that are answered right. The bar is where it would be, 95 times in "
-        "100, had other speakers been recorded: labels whose bars overlap may be equally hard. A bar without width "
+        "The dot is the share of the label's clips that are recognised. The bar is where it would be, 95 times in 100, "
+        "had other speakers been recorded: labels whose bars overlap may be equally hard. A bar without width "
         "means that there was no error to draw, not that there is none.",
     ),
     "confusion": ReportFigure(
@@ -123,8 +123,8 @@ FIGURES: dict[str, ReportFigure] = {
         lambda assessment, ax: scores.plot_robustness(
             assessment.robustness_df, "snr_db", ax, spoken_accuracy(assessment)
         ),
-        "The thick line is the share of spoken clips answered right with background noise behind them, its band the "
-        "95 % interval over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
+        "The thick line is the accuracy on spoken clips with background noise behind them, its band the 95 % interval "
+        "over speakers. The thin lines are the recordings it is made of, each behind clips of its own: "
         "small differences between them mean nothing. At 0 dB noise and clip are equally loud. The noise is that of "
         "`--noise`; without it, of the second halves of the recordings whose first ones training uses, so that noises "
         "of other kinds may cost more.",
@@ -133,7 +133,7 @@ FIGURES: dict[str, ReportFigure] = {
     "fates_snr": ReportFigure(
         (7, 4),
         lambda assessment, ax: scores.plot_error_kinds(assessment.robustness_df, "snr_db", ax),
-        "What becomes of the commands that are not answered right. A missed command (above) is mostly harmless: the "
+        "What becomes of the commands that are not recognised. A missed command (above) is mostly harmless: the "
         "speaker repeats it. A command taken for another one (below) is not.",
         conditions="snr_db",
     ),
@@ -142,15 +142,15 @@ FIGURES: dict[str, ReportFigure] = {
         lambda assessment, ax: scores.plot_robustness(
             assessment.robustness_df, "reverberation_s", ax, spoken_accuracy(assessment)
         ),
-        "The share of spoken clips answered right in made rooms, a room for each clip, against the time in which the "
-        "sound of the room falls by 60 dB: 0.2 s is a furnished bedroom, 0.8 s a bare kitchen.",
+        "The accuracy on spoken clips in made rooms, a room for each clip, against the time in which the sound of the "
+        "room falls by 60 dB: 0.2 s is a furnished bedroom, 0.8 s a bare kitchen.",
         conditions="reverberation_s",
     ),
     "robustness_shift": ReportFigure(
         (7, 4.5),
         lambda assessment, ax: scores.plot_robustness(assessment.robustness_df, "shift_ms", ax),
-        "The share of all clips answered right when they come earlier (left) or later (right); what moves out of the "
-        "second is lost. A flat top as wide as a recogniser's hop means that it does not matter where a word falls.",
+        "The accuracy on all clips when they come earlier (left) or later (right); what moves out of the second is "
+        "lost. A flat top as wide as a recogniser's hop means that it does not matter where a word falls.",
         conditions="shift_ms",
     ),
 }
@@ -377,12 +377,12 @@ def comparison_text(comparison: dict, name: str = "This model") -> str:
         name: name of the model that is compared.
     """
     return (
-        f"{name} answers {percent(comparison['accuracy'])} right, {comparison['other_name']} "
+        f"{name} recognises {percent(comparison['accuracy'])} of the clips, {comparison['other_name']} "
         f"{percent(comparison['other_accuracy'])}: a difference of {100 * comparison['difference']:+.1f} points (95 % "
-        f"interval over speakers {100 * comparison['low']:+.1f} to {100 * comparison['high']:+.1f}). "
-        f"{comparison['num_only_this']} clips are answered right by the former only and {comparison['num_only_other']} "
-        "by the latter only; were they equally good, a split as uneven would come up with probability "
-        f"{comparison['p_value']:.2g} (McNemar's test, exact)."
+        f"interval over speakers {100 * comparison['low']:+.1f} to {100 * comparison['high']:+.1f}). Only the first "
+        f"recognises {comparison['num_only_this']} clips, only the second {comparison['num_only_other']}; if both were "
+        f"equally good, a split at least as uneven would have probability {comparison['p_value']:.2g} (McNemar's test, "
+        "exact)."
     )
 
 

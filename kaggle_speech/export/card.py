@@ -72,7 +72,7 @@ Training took {training_minutes:.0f} minutes. {versions}.
 
 ## Limits
 
-Read English in quiet rooms. Names and rare words are spelled by ear; look at the errors before you use it.
+Read English in quiet rooms. Names and rare words are spelled as they sound; look at the errors before you use it.
 """
 
 

@@ -30,7 +30,7 @@ def block_table(model: keras.Model) -> pd.DataFrame:
     Returns:
         pandas DataFrame, a row for each block: `block` (what it is), `details` (the light layers after it; of
         branches the others), `kind` (`input`, `features`, `convolution`, `recurrent`, `pooling`, `dense`, `model` or
-        `branches`), `repeats`, `shape` (of its output, without the batch; `?` for any length) and `parameters`
+        `branches`), `repeats`, `shape` (of its output, without the batch; `any` for any length) and `parameters`
         (trainable ones, of all repeats).
 
     Examples:
@@ -119,7 +119,7 @@ def _row(operations: list[keras.Operation]) -> dict[str, Any]:
     elif kind != "other":
         name, details = _text(last) or last.name, []
     (output,) = keras.tree.flatten(last.output)
-    shape = " x ".join("?" if size is None else str(size) for size in output.shape[1:])
+    shape = " x ".join("any" if size is None else str(size) for size in output.shape[1:])
     parameters = sum(num_parameters(part) for part in operations if isinstance(part, layers.Layer))
     own = (name, *details, shape)
     return {

@@ -23,6 +23,8 @@ class ModelFacts(typing.NamedTuple):
         accuracy: share of the validation clips labelled right, with its own labels; of a transcriber the word accuracy
             (1 minus the word error rate) on speakers that were held out.
         bytes: size of the ONNX file.
+        num_clips: clips that the accuracy was measured on: figures on other clips do not compare; None of a
+            transcriber.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ModelFacts(typing.NamedTuple):
     parameters: int | None
     accuracy: float
     bytes: int
+    num_clips: int | None
 
 
 def model_names() -> tuple[str, ...]:
@@ -56,10 +59,17 @@ def _facts(model_dir):
     metrics = read_json(model_dir / folder.METRICS_NAME)
     task = folder.task_of(run)
     if task == "words":
-        accuracy = metrics.get("own_labels", metrics)["accuracy"]
+        figures = metrics.get("own_labels", metrics)
+        accuracy, num_clips = figures["accuracy"], figures["num_clips"]
     else:
-        accuracy = 1 - min(rates["wer"] for rates in metrics.get("test", metrics["val"]).values())
+        accuracy, num_clips = 1 - min(rates["wer"] for rates in metrics.get("test", metrics["val"]).values()), None
     num_bytes = (model_dir / "model.onnx").stat().st_size
     return ModelFacts(
-        model_dir.name, task, len(run["vocabulary"]), run.get("num_parameters"), round(accuracy, 4), num_bytes
+        model_dir.name,
+        task,
+        len(run["vocabulary"]),
+        run.get("num_parameters"),
+        round(accuracy, 4),
+        num_bytes,
+        num_clips,
     )

@@ -7,7 +7,7 @@ _NAMES = {
         "plot_waveform, plot_features, plot_label_counts, plot_word_counts, plot_lengths, plot_count_histogram, "
         "plot_shares, plot_answer, browse_clips, show_players"
     ),
-    "training": "plot_history, plot_error_rates, plot_accuracy_over_size",
+    "training": "plot_history, plot_learning_rate, plot_error_rates, plot_accuracy_over_size",
     "networks": "plot_network, plot_filters, plot_occlusion, plot_update_gates",
     "scores": (
         "plot_confusion, plot_roc, plot_precision_recall, plot_intervals, plot_robustness, plot_scores, "

@@ -135,9 +135,13 @@ def plot_running_speech(curve_df: pd.DataFrame, ax: Axes | None = None, name: st
         ax.annotate(
             "no alarm",
             (half_alarm.iloc[0], 100 * curve_df["found_rate"][best_quiet]),
-            (2, 16),
+            (-6, 0),
             textcoords="offset points",
+            color=line.get_color(),
+            ha="right",
+            va="center",
         )
+        ax.margins(x=0.15)
     if name:
         ax.legend(fontsize="small", loc="lower right")
     return ax

@@ -32,11 +32,25 @@ def plot_history(history_df: pd.DataFrame, ax: Axes | None = None, metric: str =
     ax.set(xlabel="epoch", ylabel=metric)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if metric == "loss" and "learning_rate" in history_df:
-        rate_ax = ax.twinx()
-        rate_ax.plot(epochs, history_df["learning_rate"], color="grey", linestyle=":")
-        rate_ax.set(ylim=(0, None), ylabel="learning rate (dotted)")
+        plot_learning_rate(history_df, ax)
     ax.legend()
     return ax
+
+
+def plot_learning_rate(history_df: pd.DataFrame, ax: Axes) -> Axes:
+    """Plot the learning rate at the end of each epoch, dotted, on an axis of its own on the right.
+
+    Args:
+        history_df: from `callbacks.read_history`.
+        ax: axes with a curve over epochs from 1 on.
+
+    Returns:
+        the axes on the right.
+    """
+    rate_ax = ax.twinx()
+    rate_ax.plot(history_df["epoch"] + 1, history_df["learning_rate"], color="grey", linestyle=":")
+    rate_ax.set(ylim=(0, None), ylabel="learning rate (dotted)")
+    return rate_ax
 
 
 def plot_error_rates(history_df: pd.DataFrame, ax: Axes | None = None) -> Axes:

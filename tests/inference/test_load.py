@@ -166,7 +166,8 @@ def test_list_models_states_what_the_folders_hold():
         assert model.bytes == (folder / "model.onnx").stat().st_size and 0 < model.accuracy < 1
     metrics = json.loads((pretrained.PRETRAINED_DIR / "metrics.json").read_text())
     assert models["bc_resnet"].accuracy == pytest.approx(metrics["accuracy"], abs=1e-4)
-    assert models["resnet_ctc"].task == "transcripts"
+    assert models["bc_resnet"].num_clips == metrics["num_clips"] != models["bc_resnet_distilled"].num_clips
+    assert models["resnet_ctc"].task == "transcripts" and models["resnet_ctc"].num_clips is None
 
 
 def test_parameters_are_those_of_the_networks():

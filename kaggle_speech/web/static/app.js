@@ -37,7 +37,7 @@ function show() {
   setFraction(element("level-bar"), 1 - level / settings.min_level_dbfs);
   element("rate").textContent = `${Math.round((1000 * (numAfter - numBefore)) / (lastTime - firstTime))} inferences/s`;
   const { numDropped } = backlog;
-  element("dropped").textContent = numDropped ? `${numDropped} chunks dropped: this machine is too slow` : "0 chunks dropped";
+  element("dropped").textContent = numDropped ? `${numDropped} chunks dropped: this machine is too slow` : "";
   element("device").textContent = source?.name ?? "";
 }
 

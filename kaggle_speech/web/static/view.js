@@ -32,7 +32,7 @@ export function showDetection({ label, confidence, time_s }, brightMs) {
   const word = element("word");
   word.textContent = label;
   word.classList.add("bright");
-  showHint(`${percent(confidence)} sure, at ${time_s.toFixed(1)} s`);
+  showHint(`${percent(confidence)} sure when heard, at ${time_s.toFixed(1)} s`);
   setFraction(element("sure"), confidence);
   element("announcement").textContent = `${label}, ${percent(confidence)}`;
   element("heard").classList.remove("glow");
