@@ -219,7 +219,7 @@ def test_quiet_hides_bars_and_notes_for_this_command_only(speech, tmp_path, caps
 def test_models_lists_those_of_the_package(capsys):
     assert main(["models"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["name", "task", "labels", "parameters", "accuracy", "kB"]
+    assert header.split() == ["name", "task", "labels", "parameters", "accuracy", "clips", "kB"]
     tasks = dict(row.split()[:2] for row in rows)
     assert next(iter(tasks)) == "bc_resnet" and tasks["bc_resnet"] == "words"
     assert tasks["resnet_ctc"] == "transcripts"

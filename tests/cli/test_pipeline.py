@@ -103,7 +103,7 @@ def test_evaluate_takes_an_exported_file_and_another_run(run_dir, data_dir, tmp_
     other = json.loads((run_dir / "metrics.json").read_text())
     assert metrics["comparison"]["other_accuracy"] == pytest.approx(other["accuracy"])
     assert metrics["comparison"]["other_recall"] == pytest.approx(other["recall"])
-    assert f"against {run_dir}: This model answers" in capsys.readouterr().out
+    assert f"against {run_dir}: This model recognises" in capsys.readouterr().out
 
 
 def test_submit_answers_every_test_clip(run_dir, data_dir, tmp_path):
