@@ -25,7 +25,6 @@ from kaggle_speech.cli.parser import (
 )
 from kaggle_speech.cli.rows import add_rows, open_output, open_rows
 from kaggle_speech.files import listing
-from kaggle_speech.inference.batches import sendable
 from kaggle_speech.inference.windows import WINDOWS, audio_paths
 from kaggle_speech.progress import note, progress_bar
 from kaggle_speech.text import subtitles
@@ -335,7 +334,7 @@ def transcribe(args: argparse.Namespace) -> None:
     Prints FILE, TEXT a line; with --times, FILE, START, END, WORD; with --top, FILE, RANK, TEXT. Files that cannot be
     read are named at the end.
     """
-    from kaggle_speech.inference import load
+    from kaggle_speech.inference import batches, load
 
     _check_transcribe(args, args.files)
     files = _recordings(args.files)
@@ -367,7 +366,7 @@ def transcribe(args: argparse.Namespace) -> None:
 
         transcribe_each = RayMap(args.ray, on_death=lambda path, death: ValueError(f"{path}: {death}"))
     options["progress"] = len(files) == 1 and args.ray is None
-    transcribe = sendable(functools.partial(_transcribe_file, transcriber, options), transcriber.model)
+    transcribe = batches.sendable(functools.partial(_transcribe_file, transcriber, options), transcriber.model)
     transcripts = transcribe_each(transcribe, files)
     has_bar = not options["progress"]
     bar = progress_bar(transcripts, total=len(files), desc="transcribing", unit="file", progress=has_bar)
