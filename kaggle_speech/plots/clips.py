@@ -23,7 +23,7 @@ _ANSWER_SPEC = FeatureSpec(centered=False)
 
 
 def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
-    """Plot a waveform over seconds.
+    """Plot the amplitude of a waveform over seconds.
 
     Shape: `(samples,)`.
 
@@ -34,7 +34,7 @@ def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, title: str = "")
     """
     ax = ax or plt.gca()
     ax.plot(np.arange(len(waveform)) / SAMPLE_RATE, waveform, linewidth=0.5)
-    ax.set(title=title, xlabel="s", xlim=(0, len(waveform) / SAMPLE_RATE))
+    ax.set(title=title, xlabel="s", ylabel="amplitude", xlim=(0, len(waveform) / SAMPLE_RATE))
     return ax
 
 
@@ -47,6 +47,7 @@ def plot_features(
     kind: str = "log_mel",
     spec: FeatureSpec = FeatureSpec(),
     limits: tuple[float, float] | None = None,
+    first_coefficient: int = 0,
 ) -> Axes:
     """Plot a log-mel spectrogram, spectrogram or MFCC as an image: time runs right, low frequencies are at the bottom.
 
@@ -61,6 +62,7 @@ def plot_features(
         spec: band edges and mel scale, for the kHz of a `log_mel`.
         limits: values of the darkest and of the brightest colour, for figures to compare; None spans the middle 98 %
             of the values, so that single large coefficients do not hide the others.
+        first_coefficient: number of the first column of an `mfcc`: 1 where the loudness is left out.
 
     Raises:
         ValueError: an unknown `kind`.
@@ -71,10 +73,15 @@ def plot_features(
     ax = ax or plt.gca()
     features = np.asarray(features)
     num_rows = features.shape[1]
+    bottom, top = {
+        "log_mel": (0, num_rows),
+        "spectrogram": (0, SAMPLE_RATE / 2000),
+        "mfcc": (first_coefficient - 0.5, first_coefficient + num_rows - 0.5),
+    }[kind]
     low, high = limits or np.percentile(features, [1, 99])
     ax.imshow(
         features.T,
-        extent=(0, duration_s, 0, SAMPLE_RATE / 2000 if kind == "spectrogram" else num_rows),
+        extent=(0, duration_s, bottom, top),
         vmin=low,
         vmax=high,
         origin="lower",
@@ -212,7 +219,7 @@ def plot_answer(
     figure.suptitle(title)
     axes = figure.subplot_mosaic([["waveform", "bars"], ["log-mel", "bars"]], width_ratios=(1.6, 1))
     plot_waveform(waveform, axes["waveform"])
-    axes["waveform"].set(xlabel="", xticklabels=[], ylabel="amplitude", ylim=(-1, 1))
+    axes["waveform"].set(xlabel="", xticklabels=[], ylim=(-1, 1))
     levels = log_mel_levels(waveform, _ANSWER_SPEC)
     plot_features(levels, axes["log-mel"], duration_s=len(waveform) / SAMPLE_RATE, spec=_ANSWER_SPEC, limits=(0, 1))
     labels = list(probabilities)

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from kaggle_speech.audio import SAMPLE_RATE
+
 #: Kind of a block -> its colour, a number of seaborn's "pastel" palette.
 _COLORS = {
     **{"input": 7, "features": 8, "convolution": 0, "branches": 9, "recurrent": 2},
@@ -104,32 +106,49 @@ def plot_filters(kernels: np.ndarray, num_columns: int = 16) -> Figure:
     return figure
 
 
-def plot_occlusion(picture: np.ndarray, drop: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
-    """Plot a picture in grey, and in red where hiding a part of it lowers the probability of its label.
+def plot_occlusion(
+    picture: np.ndarray,
+    drop: np.ndarray,
+    ax: Axes | None = None,
+    title: str = "",
+    *,
+    patch_fraction: float = 0.15,
+    duration_s: float = 1.0,
+) -> Axes:
+    """Plot a spectrogram picture in grey, and in red where hiding a square lowers the probability of its label.
+
+    Red lies at the centre of the square. It is as strong as the drop, in every picture: strongest at 100 points.
 
     Shape: `(height, width, 3)` or `(height, width)`, `(rows, columns)`.
 
     Args:
-        picture: in [0, 1].
-        drop: from `evaluation.occlusion_map`; the strongest red is its maximum.
+        picture: in [0, 1], from 8 kHz in the first row to 0, as of `ops.spectrogram_image`.
+        drop: from `evaluation.occlusion_map`.
         ax: axes to draw on; None for the current ones.
-        title: of the axes; the largest drop is added.
+        title: of the axes; the largest drop is added, in points.
+        patch_fraction: as in `evaluation.occlusion_map`.
+        duration_s: of the picture, in seconds.
     """
     ax = ax or plt.gca()
-    extent = (0.0, 1.0, 0.0, 1.0)
+    highest_khz = SAMPLE_RATE / 2000
+    extent = (0.0, duration_s, 0.0, highest_khz)
     ax.imshow(picture.mean(axis=-1) if picture.ndim == 3 else picture, cmap="gray", extent=extent, aspect="auto")
-    strength = np.clip(drop / max(drop.max(), 1e-9), 0, 1)
+    # The centres of the squares are this far apart; each is drawn around its own.
+    row_step, column_step = ((1 - patch_fraction) / max(1, size - 1) for size in drop.shape)
+    left, right = ((patch_fraction - column_step) / 2, 1 - (patch_fraction - column_step) / 2)
+    bottom, top = ((patch_fraction - row_step) / 2, 1 - (patch_fraction - row_step) / 2)
     ax.imshow(
         np.ones_like(drop),
         cmap="autumn_r",
         vmin=0,
         vmax=1,
-        alpha=0.75 * strength,
-        extent=extent,
+        alpha=0.75 * np.clip(drop, 0, 1),
+        extent=(left * duration_s, right * duration_s, bottom * highest_khz, top * highest_khz),
         aspect="auto",
         interpolation="bilinear",
     )
-    ax.set(title=f"{title} (-{max(drop.max(), 0):.0%})", xticks=[], yticks=[])
+    points = -round(100 * max(drop.max(), 0))
+    ax.set(title=f"{title} ({points} points)", xlabel="s", ylabel="kHz", xlim=extent[:2], ylim=extent[2:])
     return ax
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from kaggle_speech.evaluation.occlusion import occlusion_map
 from kaggle_speech.plots import networks, training
 
 BLOCKS_DF = pd.DataFrame(
@@ -51,8 +52,25 @@ def test_red_is_where_hiding_hurts(ax, rng):
     drop = np.array([[0.0, 0.6], [-0.1, 0.3]])
     networks.plot_occlusion(rng.random((8, 8, 3)), drop, ax, "yes")
     _, red = ax.images
-    np.testing.assert_allclose(red.get_alpha(), 0.75 * np.array([[0, 1], [0, 0.5]]))
-    assert ax.get_title() == "yes (-60%)"
+    np.testing.assert_allclose(red.get_alpha(), 0.75 * np.array([[0, 0.6], [0, 0.3]]))
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("yes (-60 points)", "s", "kHz")
+    assert ax.get_xlim() == (0, 1) and ax.get_ylim() == (0, 8)
+
+
+def test_red_lies_at_the_centres_of_the_hidden_squares(ax):
+    """A model that sees one pixel: the squares that hide it are drawn around it."""
+    picture = np.zeros((40, 40))
+    row, column = 10, 28
+    drop = occlusion_map(lambda batch: 1 - batch[:, row, column, None], picture, 0, patch_fraction=0.15, fill=1.0)
+    networks.plot_occlusion(picture, drop, ax, duration_s=2.0)
+    red = ax.images[1]
+    left, right, bottom, top = red.get_extent()
+    rows, columns = np.indices(drop.shape) + 0.5
+    weights = np.asarray(red.get_alpha()) / np.sum(red.get_alpha())
+    seconds = left + (right - left) * np.sum(weights * columns) / drop.shape[1]
+    khz = top - (top - bottom) * np.sum(weights * rows) / drop.shape[0]
+    assert seconds == pytest.approx(2.0 * (column + 0.5) / 40, abs=2.0 * 0.02)
+    assert khz == pytest.approx(8 * (1 - (row + 0.5) / 40), abs=8 * 0.02)
 
 
 def test_gates_of_both_directions_and_their_means(rng):

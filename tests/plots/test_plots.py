@@ -20,6 +20,7 @@ def test_waveform_is_drawn_over_seconds(ax, speech):
     seconds, values = ax.lines[0].get_data()
     np.testing.assert_array_equal(values, speech[0])
     assert seconds[-1] == pytest.approx(15_999 / 16_000) and ax.get_title() == "yes"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("s", "amplitude")
 
 
 def test_features_are_drawn_with_time_to_the_right(ax, rng):
@@ -44,7 +45,9 @@ def test_a_spectrogram_has_its_frequencies_and_mfcc_have_none(ax, rng):
     clips.plot_features(rng.random((98, 257)), ax, kind="spectrogram")
     assert ax.images[0].get_extent() == [0, 1, 0, 8] and ax.get_ylabel() == "kHz"
     clips.plot_features(rng.random((98, 13)), ax, kind="mfcc")
-    assert ax.images[1].get_extent() == [0, 1, 0, 13] and ax.get_ylabel() == "coefficient"
+    assert ax.images[1].get_extent() == [0, 1, -0.5, 12.5] and ax.get_ylabel() == "coefficient"
+    clips.plot_features(rng.random((98, 12)), ax, kind="mfcc", first_coefficient=1)
+    assert ax.images[2].get_extent() == [0, 1, 0.5, 12.5]
     with pytest.raises(ValueError, match="kind"):
         clips.plot_features(rng.random((98, 13)), ax, kind="mel")
 
