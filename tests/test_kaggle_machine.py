@@ -1,8 +1,9 @@
 """The notebooks on a machine that is as Kaggle's as far as it can be had: from the first cell to a submission.
 
 /kaggle/input is read-only and holds the competition's archives and the folder of `make kaggle`; there is no network;
-Keras is older; none of the wheels is installed. The folders, the mounts and the network are a namespace's, so that
-nothing outside is touched. Not as on Kaggle: TensorFlow is the one that is here, and so is the number of cores.
+Keras is older; none of the wheels is installed; Python and TensorFlow are told of four cores. The folders, the mounts
+and the network are a namespace's, so that nothing outside is touched. Not as on Kaggle: TensorFlow is the one that is
+here, so are the true cores, and where the 7-Zip program is not installed a script stands in for it.
 """
 
 import os
@@ -51,10 +52,24 @@ notebook = nbformat.read(sys.argv[1], as_version=4)
 NotebookClient(notebook, timeout=None, kernel_name="python3").execute()
 nbformat.write(notebook, sys.argv[2])
 """
+#: A .pth file, which each start of Python runs.
+CORES = "import os; os.cpu_count = lambda: 4; os.sched_getaffinity = lambda pid: {*range(4)}\n"
+#: What stands in for the 7-Zip program: its two commands that the package calls, by a py7zr outside of the image.
+SEVENZIP = f"""#!{sys.executable}
+import sys, py7zr
+command, *options, archive_path = sys.argv[1:]
+with py7zr.SevenZipFile(archive_path) as archive:
+    members = [(member.filename, member.uncompressed, "D" if member.is_directory else "A") for member in archive.files]
+    if command == "x":
+        archive.extractall(next(option for option in options if option.startswith("-o"))[2:])
+for name, size, attributes in members:
+    lines = {{"x": [f"- {{name}}"], "l": [f"Path = {{name}}", f"Size = {{size}}", f"Attributes = {{attributes}}", ""]}}
+    print(*lines[command], sep="\\n")
+"""
 #: What the machine is said to be, and `make run QUICK=1` with few epochs.
 CHECKS = """
-import errno, socket, keras, onnxruntime, py7zr, kaggle_speech
-assert keras.__version__ == "3.10.0"
+import errno, os, socket, keras, onnxruntime, py7zr, kaggle_speech
+assert keras.__version__ == "3.10.0" and os.cpu_count() == 4
 assert all(PREFIX in module.__file__ for module in (onnxruntime, py7zr, kaggle_speech)), onnxruntime.__file__
 for attempt in (lambda: open("../input/a", "w"), lambda: socket.create_connection(("192.0.2.1", 80), 5)):
     try:
@@ -80,7 +95,7 @@ def run(command, **options):
 
 
 def make_environment(env_dir, wheel_dir):
-    """An environment with the packages of this one, linked, but the older Keras and none of the wheels.
+    """An environment with the packages of this one, linked, but the older Keras and none of the wheels; and `7z`.
 
     Returns:
         Its Python.
@@ -94,6 +109,10 @@ def make_environment(env_dir, wheel_dir):
         if path.name not in left_out and path.suffix != ".pth":
             (packages_dir / path.name).symlink_to(path)
     run([env_dir / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", KERAS])
+    (packages_dir / "cores.pth").write_text(CORES)
+    if not shutil.which("7z"):
+        (env_dir / "bin" / "7z").write_text(SEVENZIP)
+        (env_dir / "bin" / "7z").chmod(0o755)
     return env_dir / "bin" / "python"
 
 
@@ -115,7 +134,7 @@ class Machine:
     def run(self, *command):
         """Run a command in /kaggle/working."""
         path = f"{self.python.parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
-        env = {"PATH": path, "HOME": str(self.root_dir), "PYTHON": sys.executable, "TF_NUM_INTRAOP_THREADS": "1"}
+        env = {"PATH": path, "HOME": str(self.root_dir), "PYTHON": sys.executable, "TF_NUM_INTRAOP_THREADS": "4"}
         enter = [*NAMESPACE, "sh", "-c", ENTER, "sh", self.root_dir, self.kaggle_dir, PACKAGES]
         return run([*enter, *command], env=env)
 
@@ -176,11 +195,15 @@ def test_from_the_first_cell_to_a_submission(machine, competition_dir, tmp_path)
     assert said.count("\n") == 1 and "of /kaggle/input/any-name; installed: " in said and "py7zr" in said
     check_offered(working_dir, "quick.csv", machine)
 
-    # Another kernel, with the output of the first, and a data set where Kaggle puts newer ones.
+    # Another kernel, with the output of the first, and a data set where Kaggle puts newer ones, but without py7zr.
     working_dir.rename(input_dir / "kaggle-speech-03-train-cnn")
     (input_dir / "datasets" / "me").mkdir(parents=True)
     data_set_dir = (input_dir / "any-name").rename(input_dir / "datasets" / "me" / "any-name")
+    (wheel_path,) = data_set_dir.glob("wheels/py7zr-*.whl")
+    wheel_path.unlink()
+    run([machine.python, "-m", "pip", "uninstall", "--quiet", "--yes", "py7zr"])
     machine.start()
+    machine.run(machine.python, "-c", "import importlib.util as util; assert not util.find_spec('py7zr')")
     path = data_set_dir / "notebooks" / "10_submit" / "10_submit.ipynb"
     _, said, *_ = machine.run_notebook(Path("/kaggle") / path.relative_to(machine.kaggle_dir))
     assert said.endswith("installed: nothing, all is there; runs: 03_tc_resnet\n")
