@@ -133,17 +133,15 @@ def plot_occlusion(
     highest_khz = SAMPLE_RATE / 2000
     extent = (0.0, duration_s, 0.0, highest_khz)
     ax.imshow(picture.mean(axis=-1) if picture.ndim == 3 else picture, cmap="gray", extent=extent, aspect="auto")
-    # The centres of the squares are this far apart; each is drawn around its own.
-    row_step, column_step = ((1 - patch_fraction) / max(1, size - 1) for size in drop.shape)
-    left, right = ((patch_fraction - column_step) / 2, 1 - (patch_fraction - column_step) / 2)
-    bottom, top = ((patch_fraction - row_step) / 2, 1 - (patch_fraction - row_step) / 2)
+    # A drop is drawn around the centre of its square, as wide as the centres are apart: these fractions stay free.
+    below, beside = ((patch_fraction - (1 - patch_fraction) / max(1, size - 1)) / 2 for size in drop.shape)
     ax.imshow(
         np.ones_like(drop),
         cmap="autumn_r",
         vmin=0,
         vmax=1,
         alpha=0.75 * np.clip(drop, 0, 1),
-        extent=(left * duration_s, right * duration_s, bottom * highest_khz, top * highest_khz),
+        extent=(beside * duration_s, (1 - beside) * duration_s, below * highest_khz, (1 - below) * highest_khz),
         aspect="auto",
         interpolation="bilinear",
     )
